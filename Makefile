@@ -1,0 +1,76 @@
+# Every chore of the project. A laptop and the continuous checks run the same targets.
+# `make demo` and `make test` are all that a newcomer needs; `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+SECONDS ?= 60
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo check test hil micro bench docs fuzz soak release lock clean apt-test
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+$(STAMP)-venv:
+	@sh tools/setup/venv.sh "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+# Each lock is installed with every hash checked; the build backend comes from the same lock, so nothing is
+# fetched that is not pinned.
+$(STAMP)-demo: locks/demo.txt pyproject.toml $(STAMP)-venv
+	@echo "installing pinned packages into $(VENV) ..." >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r locks/demo.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+$(STAMP)-test: locks/test.txt $(STAMP)-demo
+	@echo "installing what the tests need ..." >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --prefer-binary --no-build-isolation -r locks/test.txt
+	@touch $@
+
+setup: $(STAMP)-demo  ## the environment only: .venv with .venv/bin/wayside in it
+
+demo: setup  ## the main job for a minute, with its ledger; needs no root
+	@$(BIN)/wayside demo --seconds $(SECONDS)
+
+apt-test:
+	@sh tools/setup/apt_test.sh
+
+test: $(STAMP)-test apt-test  ## every test (installs Mosquitto and libnfc through apt when it may)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+check: $(STAMP)-test  ## lint, types, import contracts, names, lengths, spelling
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/codespell
+	@$(BIN)/python -m tools.checks
+
+hil: $(STAMP)-test apt-test  ## the end-to-end suite in its long form; RIG=hil_tests/rigs/<bench>.toml for real hardware
+	@$(BIN)/python -m pytest hil_tests edge/tests --long $(if $(RIG),--rig $(RIG)) $(ARGS)
+
+bench: $(STAMP)-test apt-test  ## measure against the bare loop and write docs/bench.md
+	@$(BIN)/wayside bench --write docs/bench.md $(ARGS)
+
+docs: $(STAMP)-test  ## regenerate the pages that are drawn from code (AsyncAPI, schema, diagrams)
+	@$(BIN)/python -m tools.docs --write
+
+fuzz: $(STAMP)-test  ## a minute of hostile bytes for every decoder
+	@$(BIN)/python -m pytest -m long -k fuzz --long $(ARGS)
+
+soak: $(STAMP)-test apt-test  ## the long form of every fault and power-cut test
+	@$(BIN)/python -m pytest --long -m long $(ARGS)
+
+release: check test  ## a reproducible wheel and source archive in dist/
+	@rm -rf dist
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build
+	@ls -l dist
+
+lock: $(STAMP)-venv  ## pin every dependency anew, with hashes
+	@sh tools/setup/lock.sh "$(VENV)"
+
+clean:  ## remove the environment and all that was built
+	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,127 @@
+"""What every codec's tests share: vectors, one byte at a time, in noise.
+
+A vector file is `{"source": ..., "cases": [{"name", "hex" | "text" | "frames", options ..., "expect": {...}}]}`; every
+key that is neither `name`, `expect` nor a remark is input to the decoder.
+"""
+
+import json
+import random
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from protocols.core.errors import NEED_DATA, ProtocolError
+
+VECTORS = Path(__file__).parent / "vectors"
+REMARKS = frozenset(
+    {
+        "name",
+        "expect",
+        "origin",
+        "src",
+        "source",
+        "note",
+        "reason",
+        "upstream_values_checked",
+        "encode",
+        "stream",
+        "reply_args",
+    }
+)
+
+
+class Framer(Protocol):
+    """What all framers have."""
+
+    def feed(self, data: bytes) -> None: ...
+
+    def next_frame(self) -> Any: ...
+
+
+def cases_of(protocol: str) -> list[dict[str, Any]]:
+    """Every case of a protocol's vector file that is decoded."""
+    return [case for case in json.loads((VECTORS / f"{protocol}.json").read_text())["cases"] if "encode" not in case]
+
+
+def each_vector(protocol: str) -> pytest.MarkDecorator:
+    """Run a test with argument `vector` once for every case."""
+    return pytest.mark.parametrize("vector", [pytest.param(case, id=case["name"]) for case in cases_of(protocol)])
+
+
+def input_of(case: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a case goes to the decoder."""
+    return {key: value for key, value in case.items() if key not in REMARKS}
+
+
+def is_same(want: Any, got: Any) -> bool:
+    """Whether `got` has all that `want` asks for: objects by key, numbers within 1e-6, hex without regard to case."""
+    if isinstance(want, dict):
+        return isinstance(got, dict) and all(key in got and is_same(value, got[key]) for key, value in want.items())
+    if isinstance(want, list):
+        return isinstance(got, list) and len(want) == len(got) and all(map(is_same, want, got))
+    if isinstance(want, bool) or isinstance(got, bool) or want is None or got is None:
+        return want is got
+    if isinstance(want, (int, float)) and isinstance(got, (int, float)):
+        return abs(want - got) <= 1e-6 * max(1.0, abs(want))
+    if isinstance(want, str) and isinstance(got, str):
+        return want == got or (want.lower() == got.lower() and all(c in "0123456789abcdef" for c in want.lower()))
+    return bool(want == got)
+
+
+def check_vector(case: Mapping[str, Any], decode: Callable[[Mapping[str, object]], Mapping[str, object]]) -> None:
+    """Hold a decoder against one case."""
+    expect = case["expect"]
+    if expect.get("error") is True:
+        with pytest.raises(ProtocolError):
+            decode(input_of(case))
+        return
+    message = decode(input_of(case))
+    for key, want in expect.items():
+        assert key in message, f"{key} is missing"
+        assert is_same(want, message[key]), f"{key}: want {want!r}, got {message[key]!r}"
+    json.dumps(message)  # a message is plain data
+
+
+def frames_of(framer: Framer) -> list[Any]:
+    """All frames that are whole; broken ones raise and are passed over."""
+    frames: list[Any] = []
+    while True:
+        try:
+            frame = framer.next_frame()
+        except ProtocolError:
+            continue
+        if frame is NEED_DATA:
+            return frames
+        frames.append(frame)
+
+
+def drip(framer: Framer, wire: bytes) -> list[Any]:
+    """Feed one byte at a time."""
+    frames: list[Any] = []
+    for byte in wire:
+        framer.feed(bytes((byte,)))
+        frames += frames_of(framer)
+    return frames
+
+
+def pieces(wire: bytes, seed: int) -> Iterable[bytes]:
+    """The same bytes, split at random places."""
+    rng = random.Random(seed)
+    at = 0
+    while at < len(wire):
+        size = rng.randint(1, 40)
+        yield wire[at : at + size]
+        at += size
+
+
+def noisy(framer: Framer, wire: bytes, *, seed: int, ceiling: int) -> list[Any]:
+    """Noise first, then the frame repeated past one ceiling of the framer: it must have recovered by then."""
+    rng = random.Random(seed)
+    stream = rng.randbytes(rng.randint(0, 3 * ceiling // 2)) + wire * (ceiling // max(1, len(wire)) + 3)
+    frames: list[Any] = []
+    for piece in pieces(stream, seed):
+        framer.feed(piece)
+        frames += frames_of(framer)
+    return frames

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Pins every dependency anew, with the hashes of all its files, for each of the three environments.
+# usage: lock.sh VENV
+set -eu
+venv=$1
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check uv
+pin() {
+    out=$1
+    shift
+    "$venv/bin/uv" pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+        --no-emit-index-url --no-header --no-annotate --quiet --output-file "$out" "$@"
+}
+mkdir -p locks
+pin locks/device.txt
+pin locks/demo.txt --extra tools --extra demo --group build
+pin locks/test.txt --extra tools --extra demo --group build --group test
