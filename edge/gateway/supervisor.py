@@ -1,0 +1,142 @@
+"""Keeps every device, bus and link running: a task each, restarted by what helps, none able to stop another.
+
+A **ward** is whatever has a name and a `run()` that lives until it is cancelled or fails. A `DriverError` says itself
+what helps (`drivers.errors.Recovery`); any other exception is our own defect: it is logged whole, once, and the ward
+is started again rarely, while all the others go on.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Protocol
+
+from drivers.clock import Clock
+from drivers.errors import DriverError, Recovery
+from drivers.text import _
+
+log = logging.getLogger(__name__)
+
+RETRY_FIRST_S = 0.5
+RETRY_CAP_S = 5.0
+"""A port that comes back under its stable name must be open again within 10 s: the wait stays below half of it."""
+PERSON_RETRY_S = 60.0
+DEFECT_RETRY_S = 30.0
+STEADY_S = 30.0
+"""A ward that ran this long has recovered: its next failure starts again at the shortest wait."""
+
+
+class Ward(Protocol):
+    """Something that runs."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the configuration."""
+
+    async def run(self) -> None:
+        """Live until cancelled, or raise."""
+
+
+class WardState(Enum):
+    """Where a ward's life stands."""
+
+    RUNNING = "running"
+    WAITING = "waiting"
+    """It failed and will be started again."""
+    GIVEN_UP = "given up"
+    """It cannot work as configured."""
+    STOPPED = "stopped"
+
+
+class _Kept:
+    """One ward, its task and its history."""
+
+    def __init__(self, ward: Ward) -> None:
+        self.ward = ward
+        self.state = WardState.STOPPED
+        self.starts = 0
+        self.error: str | None = None
+        self.task: asyncio.Task[None] | None = None
+
+
+class Supervisor:
+    """Starts, restarts and stops wards. Start counters tell a restarted device from one that went on (rows 2, 4)."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        on_failure: Callable[[str, DriverError], None],
+        *,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._clock = clock
+        self._on_failure = on_failure
+        self._uniform = uniform
+        self._kept: dict[str, _Kept] = {}
+
+    def start(self, ward: Ward) -> None:
+        """Run a ward until `stop()`. Its name must be free."""
+        kept = _Kept(ward)
+        previous = self._kept.get(ward.name)
+        if previous is not None:
+            assert previous.state is WardState.STOPPED, f"{ward.name} runs already"
+            kept.starts = previous.starts
+        self._kept[ward.name] = kept
+        kept.state = WardState.RUNNING
+        kept.task = asyncio.get_running_loop().create_task(self._keep(kept), name=f"ward {ward.name}")
+
+    async def stop(self, name: str) -> None:
+        """Cancel a ward and wait until it has let go of all that it holds."""
+        kept = self._kept[name]
+        if kept.task is not None:
+            kept.task.cancel()
+            await asyncio.gather(kept.task, return_exceptions=True)
+        kept.state = WardState.STOPPED
+
+    async def forget(self, name: str) -> None:
+        """Stop a ward for good: it is no longer configured."""
+        await self.stop(name)
+        del self._kept[name]
+
+    async def stop_all(self) -> None:
+        """Stop every ward, all at once."""
+        await asyncio.gather(*(self.stop(name) for name in tuple(self._kept)))
+
+    def status_of(self, name: str) -> dict[str, Any]:
+        """Plain data about one ward."""
+        kept = self._kept[name]
+        return {"state": kept.state.value, "starts": kept.starts, "error": kept.error}
+
+    async def _keep(self, kept: _Kept) -> None:
+        wait_s = RETRY_FIRST_S
+        while True:
+            kept.starts += 1
+            kept.state = WardState.RUNNING
+            began = self._clock.monotonic()
+            try:
+                await kept.ward.run()
+                error: DriverError | None = None
+            except DriverError as e:
+                error = e
+            except Exception as e:  # a defect in one ward must not stop the others; it is logged whole
+                log.exception(_("%s: a defect stopped it; it starts again in %.0f s"), kept.ward.name, DEFECT_RETRY_S)
+                kept.error = f"{type(e).__name__}: {e}"
+                kept.state = WardState.WAITING
+                await asyncio.sleep(DEFECT_RETRY_S)
+                continue
+            if error is not None:
+                kept.error = str(error)
+                self._on_failure(kept.ward.name, error)
+                if error.recovery is Recovery.GIVE_UP:
+                    kept.state = WardState.GIVEN_UP
+                    log.error(_("%s: given up until its configuration changes: %s"), kept.ward.name, error)
+                    return
+            if self._clock.monotonic() - began >= STEADY_S:
+                wait_s = RETRY_FIRST_S
+            kept.state = WardState.WAITING
+            if error is not None and error.recovery is Recovery.PERSON:
+                await asyncio.sleep(PERSON_RETRY_S)
+            else:
+                await asyncio.sleep(self._uniform(wait_s / 2, wait_s))
+                wait_s = min(wait_s * 2, RETRY_CAP_S)

@@ -1,0 +1,105 @@
+"""Every ward lives by itself: its failure is its own, and what helps is what its error says."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from drivers.errors import DeviceConfigError, DeviceTimeoutError, DriverError, PortRefusedError
+from edge.gateway import supervisor as module
+from edge.gateway.supervisor import Supervisor
+
+
+class LoopClock:
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+class Ward:
+    def __init__(self, name: str, life: Callable[[], Awaitable[None]]) -> None:
+        self.name = name
+        self._life = life
+        self.runs = 0
+
+    async def run(self) -> None:
+        self.runs += 1
+        await self._life()
+
+
+async def until(condition: Callable[[], bool], within_s: float = 5.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+def failing(error: Exception) -> Callable[[], Awaitable[None]]:
+    async def life() -> None:
+        raise error
+
+    return life
+
+
+@pytest.fixture
+def failures() -> list[tuple[str, DriverError]]:
+    return []
+
+
+@pytest.fixture
+async def supervisor(failures, monkeypatch):
+    monkeypatch.setattr(module, "RETRY_FIRST_S", 0.002)
+    monkeypatch.setattr(module, "RETRY_CAP_S", 0.004)
+    monkeypatch.setattr(module, "DEFECT_RETRY_S", 0.01)
+    s = Supervisor(LoopClock(), lambda name, error: failures.append((name, error)))
+    yield s
+    await s.stop_all()
+
+
+async def test_a_failure_that_may_pass_is_tried_again_and_told_each_time(supervisor, failures):
+    ward = Ward("meter", failing(DeviceTimeoutError("silent")))
+    supervisor.start(ward)
+    await until(lambda: ward.runs >= 3)
+    assert failures[0][0] == "meter"
+    assert supervisor.status_of("meter")["error"] == "silent"
+
+
+async def test_what_cannot_work_is_given_up_and_leaves_the_others_alone(supervisor):
+    bad = Ward("bad", failing(DeviceConfigError("no such register")))
+    good = Ward("good", forever)
+    supervisor.start(good)
+    supervisor.start(bad)
+    await until(lambda: supervisor.status_of("bad")["state"] == "given up")
+    assert bad.runs == 1
+    assert supervisor.status_of("good") == {"state": "running", "starts": 1, "error": None}
+
+
+async def test_what_needs_a_person_is_looked_at_again_rarely(supervisor):
+    ward = Ward("reader", failing(PortRefusedError("permission denied")))
+    supervisor.start(ward)
+    await until(lambda: supervisor.status_of("reader")["state"] == "waiting")
+    await asyncio.sleep(0.05)
+    assert ward.runs == 1
+
+
+async def test_a_defect_in_one_ward_is_logged_whole_and_the_ward_starts_again(supervisor, caplog):
+    ward = Ward("gnss", failing(ZeroDivisionError("defect")))
+    other = Ward("other", forever)
+    supervisor.start(other)
+    supervisor.start(ward)
+    await until(lambda: ward.runs >= 2)
+    assert "Traceback" in caplog.text
+    assert supervisor.status_of("other")["starts"] == 1
+
+
+async def test_a_ward_that_is_stopped_and_started_keeps_its_count_of_starts(supervisor):
+    supervisor.start(Ward("meter", forever))
+    await asyncio.sleep(0)
+    await supervisor.stop("meter")
+    supervisor.start(Ward("meter", forever))
+    await until(lambda: supervisor.status_of("meter")["starts"] == 2)
+    await supervisor.forget("meter")
+    with pytest.raises(KeyError):
+        supervisor.status_of("meter")
