@@ -69,7 +69,7 @@ def test_sum_and_its_complement_are_zero(data):
 
 
 def test_residue_of_a_whole_modbus_frame_is_zero():
-    """Run over a frame with its check, low byte first, the register ends at 0: one pass tells whether a frame is whole."""
+    """Over a frame with its check, low byte first, the register ends at 0: one pass tells whether it is whole."""
     assert crc16_modbus(bytes.fromhex("01040000000271cb")) == 0
 
 
