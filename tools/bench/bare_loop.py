@@ -1,0 +1,99 @@
+"""The bare loop: what is left of a gateway when everything that makes it one is taken away.
+
+It asks a Modbus TCP device for its registers, unpacks them, prints them as one JSON list and publishes that with QoS 1.
+No names, no quality, no journal, no reconnect, no resend, nothing kept. It is the floor that `wayside bench` measures
+the gateway against, in the same run, on the same machine.
+
+usage: python -m tools.bench.bare_loop MODBUS_PORT BROKER_PORT REGISTERS PERIOD_S SECONDS     (PERIOD_S 0: flat out)
+"""
+
+import asyncio
+import json
+import resource
+import socket
+import struct
+import sys
+import time
+
+import paho.mqtt.client as mqtt
+
+BLOCK = 125
+
+
+class _Reader(asyncio.Protocol):
+    """Keeps eight requests under way and hands out each poll when its last block has come."""
+
+    def __init__(self, registers: int) -> None:
+        self._blocks = [(start, min(BLOCK, registers - start)) for start in range(0, registers, BLOCK)]
+        self._request = b"".join(
+            struct.pack(">HHHBBHH", n, 0, 6, 1, 3, start, count) for n, (start, count) in enumerate(self._blocks)
+        )
+        self._rest = bytearray()
+        self._parts: list[tuple[int, ...]] = []
+        self._done: asyncio.Future[list[int]] | None = None
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._rest += data
+        while len(self._rest) >= 9:
+            size = 6 + int.from_bytes(self._rest[4:6], "big")
+            if len(self._rest) < size:
+                return
+            self._parts.append(struct.unpack_from(f">{self._rest[8] // 2}H", self._rest, 9))
+            del self._rest[:size]
+            if len(self._parts) == len(self._blocks) and self._done is not None:
+                self._done.set_result([value for part in self._parts for value in part])
+
+    async def poll(self) -> list[int]:
+        self._parts = []
+        self._done = asyncio.get_running_loop().create_future()
+        assert self.transport is not None
+        self.transport.write(self._request)
+        return await self._done
+
+
+async def run(modbus_port: int, broker_port: int, registers: int, period_s: float, seconds: float) -> None:
+    """Loop for so long, then print one JSON line: polls, points, CPU seconds, resident memory."""
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="bare-loop", protocol=mqtt.MQTTv5)
+    loop = asyncio.get_running_loop()
+    client.connect("127.0.0.1", broker_port)
+    sock = client.socket()
+    assert isinstance(sock, socket.socket)
+    loop.add_reader(sock, client.loop_read)
+    _transport, reader = await loop.create_connection(lambda: _Reader(registers), "127.0.0.1", modbus_port)
+    began, cpu, polls = time.monotonic(), time.process_time(), 0
+    due = began
+    while time.monotonic() - began < seconds:
+        values = await reader.poll()
+        client.publish("bench/bare", json.dumps(values), qos=1)
+        while client.want_write():
+            client.loop_write()
+        polls += 1
+        client.loop_misc()
+        if period_s:
+            due += period_s
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+    print(
+        json.dumps(
+            {
+                "polls": polls,
+                "points": polls * registers,
+                "seconds": time.monotonic() - began,
+                "cpu_s": time.process_time() - cpu,
+                "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            }
+        ),
+        flush=True,
+    )
+    loop.remove_reader(sock)
+    client.disconnect()
+    assert reader.transport is not None
+    reader.transport.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(run(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), float(sys.argv[5])))
