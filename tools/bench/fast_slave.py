@@ -1,7 +1,7 @@
 """A Modbus TCP slave that costs as little as possible, so that a benchmark measures the master.
 
-`python -m tools.bench.fast_slave` listens on a free loopback port, prints it, and answers function 03 for any block from
-one prepared image of 65 536 registers. Register 0 counts the requests, so that two polls never look the same.
+`python -m tools.bench.fast_slave` listens on a free loopback port, prints it, and answers function 03 for any block
+from one prepared image of 65 536 registers. Register 0 counts the requests, so that two polls never look the same.
 """
 
 import asyncio
