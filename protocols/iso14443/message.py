@@ -1,0 +1,81 @@
+"""Readable form of ISO/IEC 14443 and 7816-4 frames: what `wayside decode iso14443` shows.
+
+A case holds `kind` and `hex`. The message holds the kind again, so that it can be written back, and the keys below;
+hex values are lower-case. A key with a star says no more than the others together, but keeps what was on the wire.
+
+    crc_a, crc_b     data                              crc
+    atqa             2 bytes, air order                uid_size bit_frame_anticollision proprietary
+    anticoll_reply   5 bytes                           uid_part bcc cascade
+    select           9 bytes with CRC_A                cascade_level uid_part bcc
+    sak              1 byte, no CRC                    uid_complete iso14443_4 sak*
+    atqb             12 or 13 bytes, no CRC            pupi afi crc_b_aid num_applications bit_rate fsc protocol_type
+                                                       iso14443_4 min_tr2_code fwi adc nad_supported cid_supported
+                                                       sfgi is_extended*
+    attrib           9 bytes or more, no CRC           pupi param1 dsi dri fsd protocol_type cid inf
+    rats             2 bytes, no CRC                   fsd cid
+    ats              TL .., no CRC                     tl fsc same_divisor ds_supported dr_supported fwi sfgi
+                                                       cid_supported nad_supported historical_bytes interface_bytes*
+    pps              request, no CRC                   cid dsi dri has_pps1*
+    block, frame_a   without EDC; with CRC_A           block_type cid and: block_number chaining nad inf (I),
+                                                       block_number nak (R), s_type power_level wtxm (S)
+    apdu_command     whole command                     cla ins p1 p2 case extended data ne
+    apdu_response    whole response                    data sw ok
+    ber_tlv          a run of objects                  tlv: list of tag and value
+
+>>> decode_message({"kind": "rats", "hex": "e080"})
+{'kind': 'rats', 'fsd': 256, 'cid': 0}
+"""
+
+from collections.abc import Callable, Mapping
+
+from protocols.core.errors import FrameError, LocalProtocolError, OptionError
+from protocols.iso14443 import message_activation, message_blocks
+from protocols.iso14443.crc import crc_a, crc_b
+from protocols.iso14443.message_fields import Fields
+
+Decode = Callable[[bytes], dict[str, object]]
+Encode = Callable[[Fields], bytes]
+
+
+def _crc_has_no_inverse(_message: Fields) -> bytes:
+    raise LocalProtocolError("a CRC alone does not tell its data", field="crc")
+
+
+KINDS: Mapping[str, tuple[Decode, Encode]] = {
+    "crc_a": (lambda data: {"crc": crc_a(data).hex()}, _crc_has_no_inverse),
+    "crc_b": (lambda data: {"crc": crc_b(data).hex()}, _crc_has_no_inverse),
+    **message_activation.KINDS,
+    **message_blocks.KINDS,
+}
+_MAY_BE_EMPTY = frozenset({"crc_a", "crc_b", "ber_tlv"})
+
+
+def decode_message(case: Mapping[str, object]) -> dict[str, object]:
+    """Read one case. Raises `RemoteProtocolError` for bad bytes, `OptionError` for a bad case."""
+    unknown = sorted(case.keys() - {"kind", "hex"})
+    if unknown:
+        raise OptionError(f"there is no option {unknown[0]!r}", field=unknown[0])
+    kind, text = case.get("kind"), case.get("hex")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise OptionError("one of " + ", ".join(KINDS), field="kind")
+    if not isinstance(text, str):
+        raise OptionError("the frame as hex digits", field="hex")
+    data = _bytes_of(text)
+    if not data and kind not in _MAY_BE_EMPTY:
+        raise FrameError("an empty frame", offset=0)
+    return {"kind": kind, **KINDS[kind][0](data)}
+
+
+def _bytes_of(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise FrameError("not whole bytes of hex digits", field="hex") from None
+
+
+def encode_message(message: Mapping[str, object]) -> dict[str, object]:
+    """Write one message. Raises `LocalProtocolError` for what has no canonical frame."""
+    kind = message.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise LocalProtocolError("one of " + ", ".join(KINDS), field="kind")
+    return {"hex": KINDS[kind][1](Fields(message)).hex()}
