@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+from edge.gateway.durable import append_line
+
 MAX_FILE_BYTES = 1_000_000
 KEPT_FILES = 4
 MAX_LINE_BYTES = 16_384
@@ -63,12 +65,7 @@ class AuditLog:
         try:
             if newest.exists() and newest.stat().st_size + len(line) > MAX_FILE_BYTES:
                 self._turn_over()
-            descriptor = os.open(newest, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                os.write(descriptor, line)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            append_line(newest, line)
         except OSError as error:
             raise AuditError(f"{newest}: {error.strerror}") from error
         self._count += 1

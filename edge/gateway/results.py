@@ -5,11 +5,12 @@ and the next start answers for it that its outcome is unknown. It is never carri
 """
 
 import contextlib
-import os
 from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from edge.gateway.durable import append_line, replace_file
 
 MAX_RESULTS = 1_000
 MAX_AGE_MS = 7 * 86_400_000
@@ -67,12 +68,7 @@ class Results:
         if len(line) > MAX_LINE_BYTES:
             raise ResultsError(f"a result of {len(line)} bytes is above the ceiling of {MAX_LINE_BYTES}")
         try:
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                os.write(descriptor, line)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            append_line(self._path, line)
         except OSError as error:
             raise ResultsError(f"{self._path}: {error.strerror}") from error
         self._remember(kept)
@@ -90,18 +86,8 @@ class Results:
         """Write what is kept anew, in one step: the old file stands until the new one is whole on the disk."""
         newest = max((kept.begun_ms for kept in self._kept.values()), default=0)
         self._kept = {i: kept for i, kept in self._kept.items() if newest - kept.begun_ms <= MAX_AGE_MS}
-        fresh = self._path.with_suffix(".new")
         try:
-            with fresh.open("wb") as file:
-                file.writelines(msgspec.json.encode(kept) + b"\n" for kept in self._kept.values())
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._path)
-            directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            replace_file(self._path, b"".join(msgspec.json.encode(kept) + b"\n" for kept in self._kept.values()))
         except OSError as error:
-            raise ResultsError(f"{fresh}: {error.strerror}") from error
+            raise ResultsError(f"{self._path}: {error.strerror}") from error
         self._lines = len(self._kept)

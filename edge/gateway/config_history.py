@@ -1,0 +1,143 @@
+"""Which configuration runs, which one ran well before, and which one is on trial: kept over restarts and power cuts.
+
+Two hands may change a configuration: a person at the box edits the file, the control side pushes a signed document. The
+later hand wins: a pushed document holds until the file is edited again. A changed configuration is *on trial* until the
+uplink has been reached with it; a trial that does not get there, or that a restart cuts short, is rolled back to the
+last one that did. The last three good ones are kept.
+"""
+
+import contextlib
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from edge.gateway.durable import replace_file
+
+KEPT_GOOD = 3
+MAX_DOCUMENT_BYTES = 1_000_000
+
+
+class HistoryError(Exception):
+    """The history cannot be read or written."""
+
+
+class HistoryState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the box remembers of its configurations."""
+
+    version: int = 0
+    """Of the newest pushed configuration that was taken up; only rises."""
+    file_sha256: str = ""
+    """Of the file as it was when a pushed document took its place."""
+    is_pushed: bool = False
+    """Whether a pushed document holds."""
+    trial_sha256: str = ""
+    """Of the document on trial; empty when none is."""
+    outcome: str = "running"
+    """`running`, `refused` or `rolled-back`: what became of the newest change."""
+    reason: str | None = None
+
+
+class ConfigHistory:
+    """The folder `<data>/config`."""
+
+    def __init__(self, directory: Path, file: Path) -> None:
+        self._directory = directory
+        self._file = file
+        self.state = HistoryState()
+
+    def open(self) -> bytes:
+        """Decide which document to start with and return it. Raises `HistoryError` when there is none at all."""
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
+            self.state = msgspec.json.decode((self._directory / "state.json").read_bytes(), type=HistoryState)
+        if self.state.trial_sha256:
+            self.roll_back("it was cut short by a restart before the uplink was reached")
+        file = self.read_file()
+        if self.state.is_pushed and file is not None and sha256_of(file) == self.state.file_sha256:
+            pushed = self.good()
+            if pushed is not None:
+                return pushed
+        if file is None:
+            good = self.good()
+            if good is None:
+                raise HistoryError(f"{self._file}: cannot be read, and no earlier configuration is kept")
+            return good
+        return file
+
+    def read_file(self) -> bytes | None:
+        """The document in the file; None when it cannot be read."""
+        try:
+            with self._file.open("rb") as file:
+                return file.read(MAX_DOCUMENT_BYTES + 1)
+        except OSError:
+            return None
+
+    def good(self, age: int = 1) -> bytes | None:
+        """The newest document that ran well, or with `age` 2 and 3 the ones before it."""
+        try:
+            return (self._directory / f"good-{age}.toml").read_bytes()
+        except OSError:
+            return None
+
+    def begin_trial(self, document: bytes, *, version: int | None) -> None:
+        """Note that a document is about to be put to work; `version` if it was pushed, None if the file was edited."""
+        file = self.read_file()
+        self._save(
+            version=self.state.version if version is None else version,
+            is_pushed=version is not None,
+            file_sha256=sha256_of(file) if file is not None else "",
+            trial_sha256=sha256_of(document),
+            outcome="running",
+            reason=None,
+        )
+
+    def confirm(self, document: bytes) -> None:
+        """The document has proven itself: the uplink was reached with it. It becomes the newest good one."""
+        if self.good() != document:
+            for age in range(KEPT_GOOD, 1, -1):
+                younger = self._directory / f"good-{age - 1}.toml"
+                if younger.exists():
+                    _write_whole(self._directory / f"good-{age}.toml", younger.read_bytes())
+            _write_whole(self._directory / "good-1.toml", document)
+        if self.state.trial_sha256:
+            self._save(trial_sha256="")
+
+    def roll_back(self, reason: str) -> bytes | None:
+        """Give the trial up; return the last good document.
+
+        The file, if it was what changed, stays as its editor left it, and is not taken up until it is edited again.
+        """
+        file = self.read_file()
+        self._save(
+            trial_sha256="",
+            is_pushed=True,
+            file_sha256=sha256_of(file) if file is not None else "",
+            outcome="rolled-back",
+            reason=reason,
+        )
+        return self.good()
+
+    def refuse(self, reason: str, *, version: int | None) -> None:
+        """Note that a change was refused and nothing was put to work."""
+        self._save(version=self.state.version if version is None else version, outcome="refused", reason=reason)
+
+    def accept_equal(self, *, version: int) -> None:
+        """Note that a pushed document says what runs already: only its version is new."""
+        self._save(version=version, outcome="running", reason=None)
+
+    def _save(self, **changes: object) -> None:
+        self.state = msgspec.structs.replace(self.state, **changes)
+        _write_whole(self._directory / "state.json", msgspec.json.encode(self.state))
+
+
+def sha256_of(document: bytes) -> str:
+    """What tells one document from another."""
+    return hashlib.sha256(document).hexdigest()
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    try:
+        replace_file(path, data)
+    except OSError as error:
+        raise HistoryError(f"{path}: {error.strerror}") from error

@@ -1,0 +1,96 @@
+"""The later hand wins, a trial that does not reach the uplink is taken back, and three good configurations are kept."""
+
+import pytest
+
+from edge.gateway.config_history import KEPT_GOOD, ConfigHistory, HistoryError
+
+OLD, NEW, PUSHED = b"# old\n", b"# new\n", b"# pushed\n"
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "node.toml"
+    path.write_bytes(OLD)
+    return path
+
+
+def opened(tmp_path, file) -> tuple[ConfigHistory, bytes]:
+    history = ConfigHistory(tmp_path / "config", file)
+    return history, history.open()
+
+
+def test_the_file_is_what_runs_first(tmp_path, file):
+    history, document = opened(tmp_path, file)
+    assert document == OLD
+    assert history.state.outcome == "running"
+
+
+def test_a_pushed_document_holds_over_restarts_until_the_file_is_edited(tmp_path, file):
+    history, _ = opened(tmp_path, file)
+    history.confirm(OLD)
+    history.begin_trial(PUSHED, version=7)
+    history.confirm(PUSHED)
+    history, document = opened(tmp_path, file)
+    assert document == PUSHED
+    assert history.state.version == 7
+    file.write_bytes(NEW)
+    assert opened(tmp_path, file)[1] == NEW
+
+
+def test_a_trial_cut_short_by_a_restart_is_rolled_back(tmp_path, file):
+    history, _ = opened(tmp_path, file)
+    history.confirm(OLD)
+    history.begin_trial(PUSHED, version=7)
+    history, document = opened(tmp_path, file)
+    assert document == OLD
+    assert history.state.outcome == "rolled-back"
+    assert history.state.version == 7
+
+
+def test_an_edited_file_that_lost_the_uplink_is_not_taken_up_again_until_it_is_edited_once_more(tmp_path, file):
+    history, _ = opened(tmp_path, file)
+    history.confirm(OLD)
+    file.write_bytes(NEW)
+    history.begin_trial(NEW, version=None)
+    assert history.roll_back("the uplink was not reached") == OLD
+    assert opened(tmp_path, file)[1] == OLD
+    file.write_bytes(NEW + b"# mended\n")
+    assert opened(tmp_path, file)[1] == NEW + b"# mended\n"
+
+
+def test_the_last_three_good_ones_are_kept(tmp_path, file):
+    history, _ = opened(tmp_path, file)
+    for n in range(6):
+        history.begin_trial(b"# %d\n" % n, version=n)
+        history.confirm(b"# %d\n" % n)
+        history.confirm(b"# %d\n" % n)
+    assert [history.good(age) for age in range(1, KEPT_GOOD + 1)] == [b"# 5\n", b"# 4\n", b"# 3\n"]
+    assert history.good(KEPT_GOOD + 1) is None
+
+
+def test_a_missing_file_is_no_reason_to_stay_down_when_a_good_one_is_kept(tmp_path, file):
+    history, _ = opened(tmp_path, file)
+    history.confirm(OLD)
+    file.unlink()
+    assert opened(tmp_path, file)[1] == OLD
+
+
+def test_nothing_at_all_is_said_plainly(tmp_path):
+    with pytest.raises(HistoryError, match=r"node\.toml"):
+        opened(tmp_path, tmp_path / "node.toml")
+
+
+@pytest.mark.parametrize("rubbish", [b"", b"{", b"[]", b"\xff"])
+def test_a_damaged_state_is_begun_anew(tmp_path, file, rubbish):
+    opened(tmp_path, file)
+    (tmp_path / "config" / "state.json").write_bytes(rubbish)
+    assert opened(tmp_path, file)[1] == OLD
+
+
+def test_a_refused_change_leaves_what_runs(tmp_path, file):
+    history, _ = opened(tmp_path, file)
+    history.confirm(OLD)
+    history.refuse("unknown key", version=9)
+    history, document = opened(tmp_path, file)
+    assert document == OLD
+    assert (history.state.outcome, history.state.reason, history.state.version) == ("refused", "unknown key", 9)
