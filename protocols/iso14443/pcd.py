@@ -245,7 +245,8 @@ class PcdDialogue:
         return stimulus
 
     def _trouble(self, reason: str, now: float) -> PcdStimulus:
-        self._reason = reason
+        if self._state is not PcdState.GIVING_UP:
+            self._reason = reason
         is_block = self._state in {PcdState.XFER_TX, PcdState.XFER_RX, PcdState.CHECKING}
         self._retries += 1
         if self._retries > (MAX_RETRIES if is_block else MAX_SINGLE_RETRIES):
