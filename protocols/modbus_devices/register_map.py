@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 
 _ADDRESSES = 0x1_0000
+_SMALLEST_SCALE = 1e-12
 
 Table = Literal["coil", "discrete", "input", "holding"]
 ValueType = Literal[
@@ -57,7 +58,7 @@ class RegisterPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The smallest physical value that can be true; below it the value is out of range."""
     max: float | None = None
     deadband: Annotated[float, msgspec.Meta(ge=0)] = 0.0
-    invalid: tuple[Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF_FFFF_FFFF)], ...] = ()
+    invalid: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = ()
     """Raw values (unsigned, as on the wire) with which the device says that it has none."""
     bit: Annotated[int, msgspec.Meta(ge=0, le=15)] | None = None
     """Of a `bool` in a register: which bit, 0 the lowest."""
@@ -114,10 +115,12 @@ class RegisterPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         numbers = (self.scale, self.offset, self.deadband, self.min, self.max)
         if any(number is not None and not isfinite(number) for number in numbers):
             raise ValueError(f"{self.name}: nan and inf bound nothing; leave the key out")
-        if self.scale == 0:
-            raise ValueError(f"{self.name}: a scale of 0 leaves nothing; leave it out for 1")
-        if self.type in ("bool", "bits", "string") and (self.scale, self.offset) != (1, 0):
+        if abs(self.scale) < _SMALLEST_SCALE:
+            raise ValueError(f"{self.name}: a scale of {self.scale:g} leaves nothing; leave it out for 1")
+        if self.type in ("bool", "bits", "string") and (self.scale, self.offset, self.scale_factor) != (1, 0, None):
             raise ValueError(f"{self.name}: scale and offset belong to numbers, not to {self.type}")
+        if self.type in ("bool", "string") and (self.invalid or self.min is not None or self.max is not None):
+            raise ValueError(f"{self.name}: min, max and invalid belong to numbers, not to {self.type}")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"{self.name}: min {self.min:g} is above max {self.max:g}")
         if any(marker >> 16 * self.count for marker in self.invalid):
