@@ -54,6 +54,8 @@ _CODES = {
 }
 _UNSIGNED = {1: "H", 2: "I", 4: "Q"}
 _PAD = "2x"
+_AS_IT_IS: tuple[int, int, float] = (1, 1, 0)
+"""The ratio and offset of a raw value that is the physical one."""
 
 
 class BitDecoder:
@@ -104,12 +106,11 @@ class BlockDecoder:
         self._markers = [(i, _markers_of(p)) for i, p in numbered if p.invalid]
         self._floats = [i for i, p in numbered if p.type in ("float32", "float64")]
         ratios = [_ratio_of(p, exponents) for p in points]
-        self._ratios = [(i, *ratio) for i, ratio in enumerate(ratios) if ratio != (1, 1, 0)]
-        may_lack = {i for i, _ in self._markers} | set(self._floats)
+        self._ratios = [(i, *ratio) for i, ratio in enumerate(ratios) if ratio != _AS_IT_IS]
         self._bounds = [
             (i, -inf if p.min is None else p.min, inf if p.max is None else p.max)
             for i, p in numbered
-            if i in may_lack or p.min is not None or p.max is not None
+            if _may_be_bad(p)
         ]
         is_all_divided = len(set(ratios)) == 1 and ratios[0][0] == 1 and ratios[0][2] == 0 and not self._markers
         self._same_divisor = ratios[0][1] if is_all_divided and ratios[0][1] != 1 else None
@@ -321,6 +322,11 @@ def _plan(points: Sequence[RegisterPoint], start: int, words: int) -> tuple[list
         return unpackers, None
     pick: _Pick = itemgetter(*picked) if len(picked) > 1 else itemgetter(slice(picked[0], picked[0] + 1))
     return unpackers, pick
+
+
+def _may_be_bad(point: RegisterPoint) -> bool:
+    """Whether a value of the point can be out of range or not available."""
+    return bool(point.invalid) or point.type.startswith("float") or point.min is not None or point.max is not None
 
 
 def _ratio_of(point: RegisterPoint, exponents: Mapping[str, int]) -> tuple[int, int, float]:
