@@ -1,6 +1,6 @@
 """The one pump between a port and a dialogue: moves bytes and time, and parses nothing.
 
-It hands the dialogue what arrives, writes what the dialogue wants sent, calls `tick()` when a deadline comes, and hands on
+It hands the dialogue what arrives, writes what it wants sent, calls `tick()` when a deadline comes, and hands on
 the dialogue's events, all on the event loop's thread and without a task of its own.
 """
 
