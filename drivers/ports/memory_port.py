@@ -1,68 +1,83 @@
-"""Two ports joined back to back in memory: for tests, and for an emulated device in the same process.
+"""A pipe in memory, for tests: two ends that hear each other, or one end over any pair of functions.
 
-Bytes are handed over on the event loop's next turn, never inside `write()`, as a real line does.
+Bytes are handed over from the event loop, never inside `write()`, as with a real pipe. `alter` sees all that is written
+and returns what goes on; `lose()` breaks the pipe; `refusal` makes the next `open()` fail.
 """
 
 import asyncio
+from collections.abc import Callable, Iterable
 
 from drivers.errors import PortError
 from drivers.ports.port import LineSettings, PortListener
-from drivers.text import _
 
 
 class MemoryPort:
-    """One end of a pair. `cut()` breaks the pipe for both, `mend()` lets them open again."""
+    """One end of a pipe in memory. See `drivers.ports.port.Port` for the face."""
 
-    def __init__(self, name: str, line: LineSettings | None = None) -> None:
-        self.name = name
-        self.line = line
-        self.opens = 0
-        self.peer: MemoryPort | None = None
-        self.listener: PortListener | None = None
-        self.is_cut = False
+    def __init__(self, name: str = "memory", line: LineSettings | None = None) -> None:
+        self._name = name
+        self._line = line
+        self._listener: PortListener | None = None
+        self.on_write: Callable[[bytes], None] | None = None
+        """Takes what is written; the other end's `deliver`, or an emulated device."""
+        self.alter: Callable[[bytes], Iterable[bytes]] | None = None
+        """A fault: maps one write to the pieces that go on."""
+        self.refusal: PortError | None = None
+        """Raised by `open()` as long as it stands."""
+        self.opened = 0
+        """How often it was opened."""
+
+    @property
+    def name(self) -> str:
+        """The port's name."""
+        return self._name
+
+    @property
+    def line(self) -> LineSettings | None:
+        """The serial line that it plays, or None."""
+        return self._line
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody listens."""
+        return self._listener is not None
 
     async def open(self, listener: PortListener) -> None:
-        """Open this end. Raises `PortError` while the pipe is cut."""
-        if self.is_cut:
-            raise PortError(_("{port}: is not there").format(port=self.name))
-        if self.listener is not None:
-            raise PortError(_("{port}: is open already").format(port=self.name))
-        self.listener = listener
-        self.opens += 1
+        """Start to listen. Raises `refusal`."""
+        assert self._listener is None, f"{self._name} is open already"
+        if self.refusal is not None:
+            raise self.refusal
+        self._listener = listener
+        self.opened += 1
 
     def write(self, data: bytes) -> None:
-        """Hand bytes to the other end; they vanish when nobody listens there, as on a real line."""
-        if self.listener is None:
-            raise PortError(_("{port}: is closed").format(port=self.name))
-        assert self.peer is not None
-        asyncio.get_running_loop().call_soon(self.peer.deliver, bytes(data))
+        """Hand bytes to whoever is at the other end. Raises `PortError` when closed."""
+        if self._listener is None:
+            raise PortError(f"{self._name} is closed")
+        if self.on_write is None:
+            return
+        loop = asyncio.get_running_loop()
+        for piece in (data,) if self.alter is None else self.alter(data):
+            loop.call_soon(self.on_write, piece)
 
     async def aclose(self) -> None:
-        """Close this end."""
-        self.listener = None
-
-    def cut(self) -> None:
-        """Pull the cable: both ends lose the pipe and cannot open it again until it is mended."""
-        assert self.peer is not None
-        for end in (self, self.peer):
-            end.is_cut = True
-            listener, end.listener = end.listener, None
-            if listener is not None:
-                listener.port_lost(PortError(_("{port}: was cut").format(port=end.name)))
-
-    def mend(self) -> None:
-        """Plug the cable in again."""
-        assert self.peer is not None
-        self.is_cut = self.peer.is_cut = False
+        """Stop listening."""
+        self._listener = None
 
     def deliver(self, data: bytes) -> None:
-        """Take bytes that the other end wrote."""
-        if self.listener is not None:
-            self.listener.data_received(data)
+        """Bytes arrive; nobody hears them while the port is closed."""
+        if self._listener is not None and data:
+            self._listener.data_received(data)
+
+    def lose(self, error: PortError | None = None) -> None:
+        """Break the pipe."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.port_lost(error or PortError(f"{self._name} is lost"))
 
 
-def memory_pair(name: str = "memory", line: LineSettings | None = None) -> tuple[MemoryPort, MemoryPort]:
-    """Two joined ends."""
-    near, far = MemoryPort(f"{name}:near", line), MemoryPort(f"{name}:far", line)
-    near.peer, far.peer = far, near
+def memory_pair(line: LineSettings | None = None) -> tuple[MemoryPort, MemoryPort]:
+    """Two ports that are each other's peer."""
+    near, far = MemoryPort("near", line), MemoryPort("far", line)
+    near.on_write, far.on_write = far.deliver, near.deliver
     return near, far

@@ -1,95 +1,107 @@
 """From a port's URL in the configuration to a port.
 
-| URL | port |
-|---|---|
-| `serial:/dev/serial/by-id/usb-A10K3F?baud=9600&parity=N` | a serial line by a stable path; also `bits`, `stop` |
-| `serial:usb=A10K3F?baud=9600` | a serial line by its adapter's USB serial number |
-| `pty:/path/to/slave?baud=9600` | the slave end of a pty; `baud` sets the character times |
-| `tcp:HOST:PORT`, `tcp:[v6]:PORT` | a TCP connection |
+```
+serial:/dev/serial/by-id/usb-A10K3F?baud=9600&parity=E    a path that survives replugging
+serial:usb=A10K3F?baud=19200&bits=8&stop=2                the adapter with this USB serial number
+pty:/dev/pts/4?baud=9600                                  a pseudo-terminal: as serial, in software
+tcp:10.0.0.7:502    tcp:[fd00::7]:502    tcp:meter.example:502
+```
+
+`baud`, `bits`, `parity` and `stop` are 9600, 8, N and 1 when absent. Opening nothing, `check_port_url` says what would
+be right.
 """
 
-import re
 from urllib.parse import parse_qsl
-
-import msgspec
 
 from drivers.errors import DeviceConfigError
 from drivers.ports.port import LineSettings, Port
+from drivers.ports.serial_port import SerialPort
+from drivers.ports.tcp_port import TcpPort
 from drivers.text import _
 
-BAUDS = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
-_TCP = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})")
+MAX_BAUD = 4_000_000
+MIN_BAUD = 50
 
 
-class _SerialUrl(msgspec.Struct, frozen=True):
-    path: str
-    usb_serial: str | None
-    line: LineSettings
-
-
-class _TcpUrl(msgspec.Struct, frozen=True):
-    host: str
-    port: int
+class _PortUrlError(ValueError):
+    """What is wrong with a URL, for a person."""
 
 
 def open_port(url: str) -> Port:
-    """Make the port of a URL, not opened yet. Raises `DeviceConfigError` with what would be right."""
-    parsed = _parse(url)
-    if isinstance(parsed, str):
-        raise DeviceConfigError(parsed)
-    # Imported when wanted: a gateway without a serial line loads no pyserial.
-    if isinstance(parsed, _TcpUrl):
-        from drivers.ports.tcp_port import TcpPort
-
-        return TcpPort(parsed.host, parsed.port)
-    from drivers.ports.serial_port import SerialPort
-
-    return SerialPort(parsed.path, parsed.line, usb_serial=parsed.usb_serial)
+    """The port that a URL names, not opened yet. Raises `DeviceConfigError` for what `check_port_url` refuses."""
+    try:
+        return _port_of(url)
+    except _PortUrlError as e:
+        raise DeviceConfigError(f"{url}: {e}") from e
 
 
 def check_port_url(url: str) -> str | None:
-    """What is wrong with a URL and what would be right, in one line; None when it is good. Opens nothing."""
-    parsed = _parse(url)
-    return parsed if isinstance(parsed, str) else None
+    """None when the URL is right, else what is wrong and what would be right. Looks at no device."""
+    try:
+        _port_of(url)
+    except _PortUrlError as e:
+        return str(e)
+    return None
 
 
-def _parse(url: str) -> _SerialUrl | _TcpUrl | str:  # noqa: PLR0911  # one return a kind of mistake reads best
+def _port_of(url: str) -> Port:
     scheme, colon, rest = url.partition(":")
     if not colon or scheme not in ("serial", "pty", "tcp"):
-        return _("{url}: begins with none of serial:, pty:, tcp:; right would be tcp:10.0.0.7:502").format(url=url)
+        raise _PortUrlError(_("a port starts with serial:, pty: or tcp:, such as serial:/dev/ttyS1?baud=9600"))
     if scheme == "tcp":
-        found = _TCP.fullmatch(rest)
-        if found is None or not 1 <= int(found[3]) <= 65535:
-            return _("{url}: is not tcp:HOST:PORT with a port from 1 to 65535").format(url=url)
-        return _TcpUrl(found[1] or found[2], int(found[3]))
-    path, _mark, query = rest.partition("?")
-    line = _line_of(url, query)
-    if isinstance(line, str):
-        return line
-    if path.startswith("usb=") and scheme == "serial":
-        number = path[4:]
-        return _SerialUrl("", number, line) if number else _("{url}: names no USB serial number").format(url=url)
-    if not path.startswith("/"):
-        return _("{url}: names no path; right would be serial:/dev/serial/by-id/...?baud=9600").format(url=url)
-    return _SerialUrl(path, None, line)
+        host, port = _tcp_address(rest)
+        return TcpPort(url, host, port)
+    target, _mark, query = rest.partition("?")
+    line = _line_of(query)
+    if scheme == "serial" and target.startswith("usb="):
+        number = target.removeprefix("usb=")
+        if not number or "/" in number:
+            raise _PortUrlError(_("usb= takes the serial number of a USB adapter, such as serial:usb=A10K3F"))
+    elif not target.startswith("/") or "\0" in target:
+        raise _PortUrlError(_("a serial port is a whole path, such as serial:/dev/ttyS1, or serial:usb=SERIALNUMBER"))
+    return SerialPort(url, target, line)
 
 
-def _line_of(url: str, query: str) -> LineSettings | str:
-    pairs = parse_qsl(query, keep_blank_values=True)
-    given = dict(pairs)
-    if len(given) != len(pairs):
-        return _("{url}: says something twice").format(url=url)
-    numbers = {}
-    for key, allowed, default in (("baud", BAUDS, 9600), ("bits", (7, 8), 8), ("stop", (1, 2), 1)):
-        text = given.pop(key, str(default))
-        if text not in map(str, allowed):
-            return _("{url}: {key}={text} is none of {allowed}").format(
-                url=url, key=key, text=text, allowed=", ".join(map(str, allowed))
-            )
-        numbers[key] = int(text)
-    parity = given.pop("parity", "N")
-    if parity not in ("N", "E", "O"):
-        return _("{url}: parity={parity} is none of N, E, O").format(url=url, parity=parity)
-    if given:
-        return _("{url}: {key} is unknown; known are baud, parity, bits, stop").format(url=url, key=next(iter(given)))
-    return LineSettings(numbers["baud"], numbers["bits"], parity, numbers["stop"])
+def _tcp_address(rest: str) -> tuple[str, int]:
+    host, _colon, port = rest.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise _PortUrlError(_("an IPv6 address stands in brackets, such as tcp:[fd00::7]:502"))
+    if not host or any(c.isspace() or c in "/?#[]" for c in host):
+        raise _PortUrlError(_("a TCP port is tcp:HOST:PORT, such as tcp:10.0.0.7:502"))
+    if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65_535):
+        raise _PortUrlError(_("the port number is 1 to 65535, such as tcp:10.0.0.7:502"))
+    return host, int(port)
+
+
+def _line_of(query: str) -> LineSettings:
+    baud, bits, parity, stop = 9600, 8, "N", 1
+    try:
+        pairs = parse_qsl(query, strict_parsing=True, keep_blank_values=True) if query else []
+    except ValueError as e:
+        raise _PortUrlError(_("line settings are written ?baud=9600&parity=N&bits=8&stop=1")) from e
+    seen: set[str] = set()
+    for key, text in pairs:
+        if key in seen:
+            raise _PortUrlError(_("%s stands twice") % key)
+        seen.add(key)
+        if key == "baud":
+            baud = _number(key, text, range(MIN_BAUD, MAX_BAUD + 1))
+        elif key == "bits":
+            bits = _number(key, text, range(7, 9))
+        elif key == "stop":
+            stop = _number(key, text, range(1, 3))
+        elif key == "parity":
+            parity = text.upper()
+            if parity not in ("N", "E", "O"):
+                raise _PortUrlError(_("parity is N, E or O, not %s") % text)
+        else:
+            raise _PortUrlError(_("line settings are baud, bits, parity and stop, not %s") % key)
+    return LineSettings(baud=baud, data_bits=bits, parity=parity, stop_bits=stop)
+
+
+def _number(key: str, text: str, allowed: range) -> int:
+    if text.isascii() and text.isdigit() and len(text) <= 8 and int(text) in allowed:
+        return int(text)
+    raise _PortUrlError(_("%s is a number from %d to %d, not %s") % (key, allowed.start, allowed.stop - 1, text))

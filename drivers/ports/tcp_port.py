@@ -1,98 +1,124 @@
-"""A TCP connection as a port: Modbus TCP, serial servers (RTU over TCP), AIS and NMEA multiplexers."""
+"""A TCP connection as a byte pipe: a device with its own socket, or a serial server (RTU over TCP).
+
+Bytes go out at once (`TCP_NODELAY`). A peer that vanished without a word is noticed by keep-alive when idle and by
+`TCP_USER_TIMEOUT` when bytes stay unacknowledged, both well below the kernel's quarter of an hour.
+"""
 
 import asyncio
 import socket
+from contextlib import suppress
+from typing import cast
 
 from drivers.errors import PortError
 from drivers.ports.port import LineSettings, PortListener
 from drivers.text import _
 
-CONNECT_TIMEOUT_S = 5.0
-MAX_UNSENT_BYTES = 262_144
-"""A peer that takes nothing for this long a queue is as good as gone."""
-KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 15, 5, 3
-"""A peer that vanished without a word (power cut) is noticed after half a minute even when nobody writes to it."""
+CONNECT_S = 3.0
+CLOSE_S = 2.0
+"""How long a close may take until the descriptor is free; an aborted connection needs no more than a loop's turn."""
+MAX_UNSENT_BYTES = 65_536
+KEEPALIVE_IDLE_S = 20
+KEEPALIVE_INTERVAL_S = 5
+KEEPALIVE_PROBES = 3
+USER_TIMEOUT_MS = 20_000
 
 
-class TcpPort:
-    """One connection at a time to HOST:PORT."""
+class TcpPort(asyncio.Protocol):
+    """Bytes over one TCP connection. See `drivers.ports.port.Port` for the face."""
 
-    line: LineSettings | None = None
-
-    def __init__(self, host: str, port: int) -> None:
-        self.name = f"tcp:[{host}]:{port}" if ":" in host else f"tcp:{host}:{port}"
+    def __init__(self, name: str, host: str, port: int, *, connect_s: float = CONNECT_S) -> None:
+        self._name = name
         self._host = host
         self._port = port
-        self._connection: _Connection | None = None
+        self._connect_s = connect_s
+        self._transport: asyncio.Transport | None = None
+        self._listener: PortListener | None = None
+        self._gone: asyncio.Event | None = None
+
+    @property
+    def name(self) -> str:
+        """The port as the configuration names it."""
+        return self._name
+
+    @property
+    def line(self) -> LineSettings | None:
+        """None: a stream has no character times."""
+        return None
 
     async def open(self, listener: PortListener) -> None:
-        """Connect. Raises `PortError` saying why not."""
-        if self._connection is not None:
-            raise PortError(_("{port}: is open already").format(port=self.name))
+        """Connect. Raises `PortError`."""
+        assert self._transport is None, f"{self._name} is open already"
         loop = asyncio.get_running_loop()
-        connection = _Connection(self, listener)
+        self._gone = asyncio.Event()
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await loop.create_connection(lambda: connection, self._host, self._port)
-        except TimeoutError as error:
-            raise PortError(_("{port}: no answer to the connection").format(port=self.name)) from error
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise PortError(_("{port}: {reason}").format(port=self.name, reason=reason)) from error
-        self._connection = connection
+            async with asyncio.timeout(self._connect_s):
+                await loop.create_connection(lambda: self, self._host, self._port)
+        except TimeoutError as e:
+            await self.aclose()
+            raise PortError(_("%s does not answer within %g s") % (self._name, self._connect_s)) from e
+        except ConnectionRefusedError as e:
+            raise PortError(_("%s refuses the connection: nothing listens there") % self._name) from e
+        except socket.gaierror as e:
+            raise PortError(_("%s: the name %s is not known") % (self._name, self._host)) from e
+        except OSError as e:
+            raise PortError(_("%s cannot be reached: %s") % (self._name, e.strerror or e)) from e
+        except asyncio.CancelledError:
+            await self.aclose()
+            raise
+        self._listener = listener
+        if not self._is_up():
+            self._listener = None
+            raise PortError(_("%s hung up at once") % self._name)
 
     def write(self, data: bytes) -> None:
-        """Queue bytes. Raises `PortError` when closed, or when the peer takes none."""
-        connection = self._connection
-        if connection is None:
-            raise PortError(_("{port}: is closed").format(port=self.name))
-        transport = connection.transport
-        assert transport is not None
-        if transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
-            raise PortError(_("{port}: the other side takes no more data").format(port=self.name))
-        transport.write(data)
+        """Hand bytes to the connection."""
+        if self._transport is None:
+            raise PortError(_("%s is closed") % self._name)
+        waiting = self._transport.get_write_buffer_size()
+        if waiting + len(data) > MAX_UNSENT_BYTES:
+            raise PortError(_("%s takes no bytes: %d are waiting") % (self._name, waiting))
+        self._transport.write(data)
 
     async def aclose(self) -> None:
-        """Hang up and wait until the socket is gone: a device that takes one connection can take the next."""
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        connection.listener = None
-        assert connection.transport is not None
-        connection.transport.abort()
-        await connection.closed.wait()
+        """Hang up and wait until the socket is gone, so that a device with one connection is free for the next."""
+        self._listener = None
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
+        if self._gone is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_S):
+                    await self._gone.wait()
+            self._gone = None
 
-    def lost(self, connection: "_Connection", error: Exception | None) -> None:
-        """The transport is gone: tell the listener unless the port was closed on purpose."""
-        if self._connection is connection:
-            self._connection = None
-        listener, connection.listener = connection.listener, None
-        if listener is not None:
-            reason = getattr(error, "strerror", None) or _("the other side hung up")
-            listener.port_lost(PortError(_("{port}: {reason}").format(port=self.name, reason=reason)))
+    def _is_up(self) -> bool:
+        return self._transport is not None
 
-
-class _Connection(asyncio.Protocol):
-    def __init__(self, port: TcpPort, listener: PortListener) -> None:
-        self._port = port
-        self.listener: PortListener | None = listener
-        self.transport: asyncio.Transport | None = None
-        self.closed = asyncio.Event()
+    # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        s: socket.socket = transport.get_extra_info("socket")
-        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
-        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
-        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_COUNT)
+        """The connection stands."""
+        self._transport = cast("asyncio.Transport", transport)
+        sock: socket.socket = transport.get_extra_info("socket")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
 
     def data_received(self, data: bytes) -> None:
-        if self.listener is not None:
-            self.listener.data_received(data)
+        """Bytes came."""
+        if self._listener is not None:
+            self._listener.data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.closed.set()
-        self._port.lost(self, exc)
+        """The connection is gone, by us or by the peer."""
+        listener, self._listener = self._listener, None
+        self._transport = None
+        if self._gone is not None:
+            self._gone.set()
+        if listener is None:
+            return
+        why = _("the peer hung up") if exc is None else str(exc)
+        listener.port_lost(PortError(_("%s is lost: %s") % (self._name, why)))
