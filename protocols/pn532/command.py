@@ -1,0 +1,95 @@
+"""What every command and response of the PN532 has (NXP UM0701-02, clause 7).
+
+A response's code is its command's code plus one. Types that many commands share stand here; the commands stand by
+family in `chip_commands.py`, `initiator_commands.py` and `target_commands.py`, all together in `commands.py`.
+"""
+
+from typing import ClassVar, Self
+
+import msgspec
+
+from protocols.core.errors import FrameError, LocalProtocolError
+from protocols.pn532.errors import Status, decode_status, encode_status
+
+
+class Response(msgspec.Struct, frozen=True):
+    """What follows the response code. The plain type is that of commands whose response is empty."""
+
+    def payload(self) -> bytes:
+        """The bytes after the response code."""
+        return b""
+
+    @classmethod
+    def from_payload(cls, data: bytes) -> Self:
+        """Read them. Raises `RemoteProtocolError`."""
+        check_size(data, 0, 0)
+        return cls()
+
+
+class Done(Response, frozen=True):
+    """An empty response."""
+
+
+class StatusResponse(Response, frozen=True):
+    """A status byte alone."""
+
+    status: Status = Status()
+
+    def payload(self) -> bytes:
+        """The status byte."""
+        return encode_status(self.status)
+
+    @classmethod
+    def from_payload(cls, data: bytes) -> Self:
+        """Read a status byte."""
+        return cls(decode_status(data))
+
+
+class StatusAndData(Response, frozen=True):
+    """A status byte and what the card, target or initiator said."""
+
+    status: Status = Status()
+    data: bytes = b""
+
+    def payload(self) -> bytes:
+        """The status byte and the data."""
+        return encode_status(self.status) + self.data
+
+    @classmethod
+    def from_payload(cls, data: bytes) -> Self:
+        """Read a status byte and the data."""
+        return cls(decode_status(data[:1]), bytes(data[1:]))
+
+
+class Command(msgspec.Struct, frozen=True):
+    """What follows the command code. The plain type is that of commands without parameters."""
+
+    CODE: ClassVar[int]
+    RESPONSE: ClassVar[type[Response]] = Done
+    TIMEOUT_S: ClassVar[float] = 0.35
+    """How long a host waits for the response, where it does not know better."""
+    IS_REPEATABLE: ClassVar[bool] = True
+    """Whether sending it twice does what sending it once does. Not so where a card hears it."""
+
+    def parameters(self) -> bytes:
+        """The bytes after the command code. Raises `LocalProtocolError`."""
+        return b""
+
+    @classmethod
+    def from_parameters(cls, data: bytes) -> Self:
+        """Read them. Raises `RemoteProtocolError`."""
+        check_size(data, 0, 0)
+        return cls()
+
+
+def check_size(data: bytes, minimum: int, maximum: int | None = None) -> None:
+    """Raise `FrameError` unless there are `minimum` to `maximum` bytes."""
+    if len(data) < minimum or (maximum is not None and len(data) > maximum):
+        raise FrameError(f"{len(data)} bytes where {minimum} or another number are due", field="parameters", raw=data)
+
+
+def octet(value: int, field: str, maximum: int = 0xFF) -> int:
+    """A value that fits a byte, or `LocalProtocolError`."""
+    if not 0 <= value <= maximum:
+        raise LocalProtocolError(f"{value} is not 0 to {maximum}", field=field)
+    return value
