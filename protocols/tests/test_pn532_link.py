@@ -416,7 +416,7 @@ class Line:
 @EXAMPLES
 @given(seed=st.integers(0, 2**32 - 1), rate=st.floats(0, 0.05))
 def test_on_a_bad_line_no_answer_belongs_to_another_command(seed, rate):
-    """A sum of eight bits lets one of 256 garbled frames pass; what must never pass is a true answer to something else."""
+    """A sum of eight bits lets one of 256 garbled frames pass; never a true answer to something else."""
     line = Line(seed, rate)
     line.run(SamConfiguration())
     older = []
