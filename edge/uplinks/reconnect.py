@@ -52,6 +52,8 @@ class Failure(Enum):
     """Somebody else connected under this node's id: a person must act."""
     NO_INGEST = "no-ingest"
     """The broker works but nobody behind it takes records."""
+    PREFERRED_IS_BACK = "preferred-is-back"
+    """We left, because the first broker of the list answers again."""
 
 
 class Attempt(NamedTuple):
@@ -174,22 +176,19 @@ class Reconnect:
         """When to see whether the preferred broker is back; None while it serves or nobody does."""
         return self._probe_at
 
-    def probed(self, now: float, *, is_back: bool) -> None:
-        """The preferred broker was looked at. When it `is_back`, the caller leaves and the next attempt goes there."""
-        self._probe_wait_s = min(2 * self._probe_wait_s, PROBE_MOST_S)  # a switch that fails must not be repeated often
-        if is_back:
-            self._connected_at = None
-            self._probe_at = None
-            self._broker = 0
-            self._failures = 0
-            self._at = self._outage_since = self._patience_since = now
-        else:
-            self._probe_at = self._next_probe(now)
+    def probed(self, now: float) -> None:
+        """The preferred broker was looked at. Seldomer from here on: also a switch that fails must not come often."""
+        self._probe_wait_s = min(2 * self._probe_wait_s, PROBE_MOST_S)
+        self._probe_at = self._next_probe(now)
 
     def _next_probe(self, now: float) -> float:
         return now + self._uniform(self._probe_wait_s / 2, self._probe_wait_s)
 
     def _after(self, now: float, failure: Failure) -> None:
+        if failure is Failure.PREFERRED_IS_BACK:
+            self._broker = self._failures = 0
+            self._at = self._patience_since = now
+            return
         self._failures += 1
         if failure in (Failure.CREDENTIAL, Failure.TAKEN_OVER):
             self._needs_person.add(self._broker)

@@ -1,0 +1,371 @@
+"""The MQTT uplink: owns the connection's whole life, over brokers that come and go.
+
+`run()` lives until it is cancelled, then says goodbye in good order. When and where to connect is decided by
+`edge.uplinks.reconnect`, what happens on a connection by `edge.uplinks.mqtt_session`; this file joins them to the
+network, keeps what outlives a connection (messages that are no records, counters, the day's budget) and tells people:
+lost once, back once with how long it took.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from drivers.clock import Clock
+from drivers.text import _
+from edge.uplinks.budget import Budget
+from edge.uplinks.config import CONNECT_TIMEOUT_S, Broker, MqttConfig
+from edge.uplinks.mqtt import MqttConnection
+from edge.uplinks.mqtt_session import Heard, MqttSession, Outbox, Tally
+from edge.uplinks.reconnect import STEADY_S, Attempt, Failure, Reconnect
+from edge.uplinks.side_queue import Note, SideQueue
+from edge.uplinks.tls import tls_context
+from edge.uplinks.uplink_errors import UplinkError, error_of
+from protocols.wayside import topics
+
+log = logging.getLogger(__name__)
+
+MAX_SAID = 64
+HAPPY_EYEBALLS_S = 0.25
+"""RFC 8305, 5: how long one address family may keep the other waiting."""
+INGEST_SILENT_S = 90.0
+"""An ingest repeats its state every 30 s: after three of these it is not there."""
+MEGABYTE = 1_000_000
+
+
+class StatePayload(Protocol):
+    """Makes the payload of `state`: birth, orderly close and will."""
+
+    def __call__(self, *, session: int, online: bool, why: str | None) -> bytes:
+        """`why` is None at birth."""
+
+
+class MqttUplink:
+    """Drinks from an outbox and talks to one broker at a time. Everything that touches the world is handed in."""
+
+    name = "uplink mqtt"
+
+    def __init__(
+        self,
+        *,
+        node: str,
+        config: MqttConfig,
+        folder: Path,
+        outbox: Outbox,
+        clock: Clock,
+        state_payload: StatePayload,
+        next_session: Callable[[], int],
+        on_connected: Callable[[], None],
+        on_command: Callable[[bytes], None],
+        on_desired: Callable[[bytes], None],
+        on_notice: Callable[[bytes], None],
+        on_alarm: Callable[[str, str], None],
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        now = clock.monotonic()
+        self._node = node
+        self._config = config
+        self._brokers = config.parsed_brokers
+        self._folder = folder
+        self._outbox = outbox
+        self._clock = clock
+        self._state_payload = state_payload
+        self._next_session = next_session
+        self._on_connected = on_connected
+        self._heard = Heard(on_command, on_desired, on_notice, on_alarm)
+        self._reconnect = Reconnect(brokers=len(self._brokers), metered=config.is_metered, now=now, uniform=uniform)
+        bytes_per_day = None if config.megabytes_per_day is None else config.megabytes_per_day * MEGABYTE
+        self._budget = Budget(bytes_per_day, now=now)
+        self._notes = SideQueue()
+        self._tally = Tally()
+        self._session: MqttSession | None = None
+        self._session_number = 0
+        self._connected_at: float | None = None
+        self._mqtt5 = True
+        self._sessions = 0
+        self._error: UplinkError | None = None
+        self._said: set[tuple[str, Failure]] = set()
+        self._has_said_lost = False
+        self._due = asyncio.Event()
+        self._is_woken = False
+        self._why_leaving = "stopped"
+
+    # What the gateway calls.
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a broker serves us at this moment."""
+        return self._connected_at is not None
+
+    def wake(self) -> None:
+        """Something new is durable. From the event loop's thread; many calls before the next turn are one."""
+        if self._session is not None and not self._is_woken:
+            self._is_woken = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def publish(
+        self, suffix: str, payload: bytes, *, qos: int = 1, retain: bool = False, life_s: float | None = None
+    ) -> bool:
+        """Queue what is not a record, ahead of records: `reported`, `health`, `result/...`, `request/...`.
+
+        False: the queue is full, or nobody is connected and the message is QoS 0, which nobody will miss.
+        """
+        if qos == 0 and self._session is None:
+            return False
+        dies_at = None if life_s is None else self._clock.monotonic() + life_s
+        if not self._notes.put(Note(suffix, payload, qos, retain, dies_at)):
+            return False
+        self.wake()
+        return True
+
+    def publish_state(self) -> None:
+        """Say again how things are: something that stands in `state` has changed."""
+        if self._connected_at is not None:
+            payload = self._state_payload(session=self._session_number, online=True, why=None)
+            self.publish("state", payload, retain=True)
+
+    def link_up(self) -> None:
+        """A network interface came up, the clock was set, or a person says now: try at once."""
+        self._reconnect.link_up(self._clock.monotonic())
+        self._due.set()
+
+    def leaving(self, why: str) -> None:
+        """The reason that the farewell gives when `run()` is cancelled."""
+        self._why_leaving = why
+
+    def status(self) -> dict[str, Any]:
+        """Plain data for people and machines."""
+        now = self._clock.monotonic()
+        attempt = self._reconnect.next_attempt(now)
+        connection = self._session.connection if self._session else None
+        since = self._reconnect.outage_since if self._connected_at is None else self._connected_at
+        return {
+            "connected": self.is_connected,
+            "broker": self._brokers[self._reconnect.broker].url,
+            "mqtt": ("5" if self._mqtt5 else "3.1.1") if self.is_connected else None,
+            "since_s": round(now - since, 1),
+            "next_attempt_in_s": None if self.is_connected else round(max(0.0, attempt.at - now), 1),
+            "error": None if self._error is None or self.is_connected else str(self._error),
+            "failure": None if self._error is None or self.is_connected else self._error.failure.value,
+            "ingest": self._session.has_ingest if self._session else None,
+            "acknowledged_by": self._config.acknowledged_by,
+            "sessions": self._sessions,
+            "in_flight": self._session.in_flight if self._session else 0,
+            "in_flight_limit": self._config.in_flight,
+            "queued": len(self._notes),
+            "dropped": self._notes.dropped,
+            "records": self._tally.records,
+            "notes": self._tally.notes,
+            "acknowledged": self._tally.acknowledged,
+            "refused": self._tally.refused,
+            "refused_routes": sorted(self._tally.refused_routes),
+            "ingest_acks": self._tally.ingest_acks,
+            "bad_messages": self._tally.bad_messages,
+            "bytes_in": self._tally.bytes_in + (connection.bytes_in if connection else 0),
+            "bytes_out": self._tally.bytes_out + (connection.bytes_out if connection else 0),
+            "budget_left_bytes": self._budget.left_bytes(now),
+        }
+
+    async def run(self) -> None:
+        """Connect, serve, connect again, until cancelled."""
+        try:
+            while True:
+                attempt = await self._next_due()
+                if await self._connect(attempt):
+                    await self._serve()
+        finally:
+            await self._leave()
+
+    # Inside.
+
+    async def _next_due(self) -> Attempt:
+        """Wait until an attempt is due; `link_up` cuts the wait short."""
+        while True:
+            self._due.clear()
+            now = self._clock.monotonic()
+            attempt = self._reconnect.next_attempt(now)
+            if attempt.at <= now:
+                return attempt
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._due.wait(), attempt.at - now)
+
+    async def _connect(self, attempt: Attempt) -> bool:
+        """One attempt, from name lookup to CONNACK."""
+        broker = self._brokers[attempt.broker]
+        self._mqtt5 = attempt.mqtt5
+        session = self._session = self._new_session()
+        connection = session.connection = MqttConnection(
+            client_id=self._node, mqtt5=attempt.mqtt5, keepalive_s=self._config.keepalive, listener=session
+        )
+        error: UplinkError | None
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S[self._config.bearer]):
+                await self._dial(broker, connection)
+                self._session_number = self._next_session()
+                will = self._state_payload(session=self._session_number, online=False, why="lost")
+                connection.start(will_topic=topics.up_topic(self._node, "state"), will_payload=will)
+                error = await session.opened
+        except (OSError, UnicodeError, UplinkError) as caught:
+            error = error_of(caught)
+        if error is None:
+            return True
+        self._session = None
+        await session.drop()
+        self._reconnect.failed(self._clock.monotonic(), error.failure, mqtt5=attempt.mqtt5)
+        if error.failure is Failure.VERSION and attempt.mqtt5:
+            log.info(_("uplink: %s refuses MQTT 5, so MQTT 3.1.1 is tried"), broker.url)
+        else:
+            self._tell_lost(broker, error)
+        return False
+
+    def _new_session(self) -> MqttSession:
+        config = self._config
+        return MqttSession(
+            node=self._node,
+            groups=config.groups,
+            keepalive_s=config.keepalive,
+            window=config.in_flight,
+            window_bytes=config.in_flight_kb * 1024,
+            compress=config.is_metered,
+            outbox=self._outbox,
+            notes=self._notes,
+            budget=self._budget,
+            tally=self._tally,
+            heard=self._heard,
+            clock=self._clock,
+        )
+
+    async def _dial(self, broker: Broker, protocol: asyncio.Protocol) -> None:
+        """Open the line, TLS included. Raises `OSError`, `UnicodeError` or `UplinkError`."""
+        context = None
+        if broker.tls:
+            assert self._config.tls is not None, "the configuration has seen to it"
+            context = tls_context(self._config.tls, self._folder)
+        await asyncio.get_running_loop().create_connection(
+            lambda: protocol,
+            broker.host,
+            broker.port,
+            ssl=context,
+            server_hostname=broker.host if context else None,
+            ssl_handshake_timeout=CONNECT_TIMEOUT_S[self._config.bearer] if context else None,
+            ssl_shutdown_timeout=1.0 if context else None,
+            happy_eyeballs_delay=HAPPY_EYEBALLS_S,
+        )
+
+    async def _serve(self) -> None:
+        """From birth to the end of a connection."""
+        session = self._session
+        assert session is not None, "it has been connected"
+        broker = self._brokers[self._reconnect.broker]
+        self._connected_at = self._clock.monotonic()
+        self._reconnect.connected(self._connected_at)
+        self._sessions += 1
+        self._tell_back(broker)
+        session.begin(self._state_payload(session=self._session_number, online=True, why=None))
+        self._on_connected()
+        session.pump()
+        while not session.ended.done():
+            better = await self._better_elsewhere(session)
+            if better is not None:
+                await session.leave(self._farewell(better.failure.value), better)
+        self._lost(session.ended.result())
+        self._tell_lost(broker, session.ended.result())
+
+    async def _better_elsewhere(self, session: MqttSession) -> UplinkError | None:
+        """Wait until the connection ends (None), or until there is a reason to leave it for another broker."""
+        assert self._connected_at is not None, "it serves"
+        now = self._clock.monotonic()
+        deadlines = []
+        if len(self._brokers) > 1 and self._config.acknowledged_by == "ingest":
+            limit_s = self._reconnect.dwell_s
+            if session.has_ingest:
+                self._reconnect.ingest_heard()
+                limit_s = INGEST_SILENT_S
+            at = max(self._connected_at, session.ingest_at) + limit_s
+            if now >= at:
+                return UplinkError(Failure.NO_INGEST, _("nobody behind this broker takes records"))
+            deadlines.append(at)
+        probe_at = self._reconnect.probe_due()
+        if probe_at is not None:
+            if now >= probe_at:
+                is_back = await self._answers(self._brokers[0])
+                self._reconnect.probed(self._clock.monotonic())
+                if is_back and not session.ended.done():
+                    return UplinkError(Failure.PREFERRED_IS_BACK, _("the preferred broker answers again"))
+            deadlines.append(probe_at)
+        await asyncio.wait({session.ended}, timeout=max(0.0, min(deadlines) - now) if deadlines else None)
+        return None
+
+    async def _answers(self, broker: Broker) -> bool:
+        """Whether a broker can be reached and is who it should be. Says no word of MQTT: one client a node."""
+        line = _Line()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S[self._config.bearer]):
+                await self._dial(broker, line)
+        except (OSError, UnicodeError, UplinkError) as error:
+            log.debug("uplink: %s is not back: %s", broker.url, error_of(error))
+            return False
+        line.transport.abort()
+        return True
+
+    async def _leave(self) -> None:
+        """Cancelled, or failed by a defect of ours: let go of everything, in good order where there is time."""
+        session = self._session
+        if session is not None:
+            if self._connected_at is not None:
+                await session.leave(self._farewell(self._why_leaving), UplinkError(Failure.LINK, self._why_leaving))
+                self._lost(session.ended.result())
+            else:
+                await session.drop()
+            self._session = None
+
+    def _farewell(self, why: str) -> bytes:
+        return self._state_payload(session=self._session_number, online=False, why=why)
+
+    def _lost(self, error: UplinkError) -> None:
+        assert self._connected_at is not None, "it was connected"
+        now = self._clock.monotonic()
+        if now - self._connected_at >= STEADY_S:
+            self._said.clear()
+        self._session = self._connected_at = None
+        self._reconnect.lost(now, error.failure)
+
+    def _tell_lost(self, broker: Broker, error: UplinkError) -> None:
+        """One line for each way in which each broker fails, until a connection has stood for some time."""
+        self._error = error
+        said = (broker.url, error.failure)
+        if said in self._said or len(self._said) >= MAX_SAID:
+            return
+        self._said.add(said)
+        self._has_said_lost = True
+        if error.failure in (Failure.CREDENTIAL, Failure.TAKEN_OVER):
+            log.error(_("uplink: %s: %s; somebody must look at this"), broker.url, error)
+            self._heard.alarm(error.failure.value, f"{broker.url}: {error}")
+        else:
+            log.warning(_("uplink: %s: %s; it is tried again by itself"), broker.url, error)
+
+    def _tell_back(self, broker: Broker) -> None:
+        version = "5" if self._mqtt5 else "3.1.1"
+        if self._has_said_lost:
+            lasted_s = self._clock.monotonic() - self._reconnect.outage_since
+            log.info(_("uplink: connected to %s again after %.1f s, MQTT %s"), broker.url, lasted_s, version)
+        elif self._sessions == 1:
+            log.info(_("uplink: connected to %s, MQTT %s"), broker.url, version)
+        self._has_said_lost = False
+
+    def _pump(self) -> None:
+        self._is_woken = False
+        if self._session is not None:
+            self._session.pump()
+
+
+class _Line(asyncio.Protocol):
+    """Only sees whether a line stands."""
+
+    transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
