@@ -85,9 +85,9 @@ def _shipped(name: str) -> RegisterMap:
     if name not in names:
         near = difflib.get_close_matches(name, names, 1, 0)
         raise MapFileError(
-            _(
-                'no map "{name}" comes with the drivers; the nearest is "{near}"; your own is named by a path to its .toml'
-            ).format(name=name, near=near[0] if near else "")
+            _('no map "{name}" comes with the drivers; the nearest is "{near}"; your own is named by its path').format(
+                name=name, near=near[0] if near else ""
+            )
         )
     document = (files("drivers") / "maps" / (name + _SUFFIX)).read_text("utf-8")
     return _parse(document, name, f"drivers/maps/{name}{_SUFFIX}")

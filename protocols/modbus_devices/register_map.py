@@ -66,6 +66,8 @@ class RegisterPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Of a `string` or `bits`: how many registers."""
     writable: bool = False
     """Whether a signed command may write it. Nothing is written that a map does not allow."""
+    write_only: bool = False
+    """Never read: a register that takes commands and holds no value."""
     scale_factor: ReferenceName | None = None
     """The scale factor by whose power of ten the raw value is multiplied as well (SunSpec)."""
     scale_option: ReferenceName | None = None
@@ -96,6 +98,8 @@ class RegisterPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         self._check_numbers()
         if self.writable and self.table in ("discrete", "input"):
             raise ValueError(f"{self.name}: no function writes a {self.table} register")
+        if self.write_only and not self.writable:
+            raise ValueError(f"{self.name}: write_only makes sense with writable = true alone")
 
     def _check_type(self) -> None:
         if self.is_bit and self.type != "bool":
