@@ -8,9 +8,13 @@ its own seconds from 1970 or from 2000: `time.gmtime(0)[0]` tells which, and `in
 20781
 >>> civil_of(20781)
 (2026, 11, 24)
+>>> date_text(BUILD_DAY)
+'2026-01-01'
 """
 
 MS_PER_DAY = 86_400_000
+BUILD_DAY = 20_454
+"""2026-01-01: no later than the day of the build. A clock that shows an earlier day is wrong. Raised with releases."""
 
 _DAYS_BEFORE_MONTH = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)
 _DAYS_PER_400_YEARS = 146_097

@@ -4,8 +4,9 @@ NMEA 0183 / IEC 61162-1, sentences of the same names. MicroPython-clean.
 """
 
 from protocols.core.errors import FieldError
+from protocols.nmea0183.characters import escape, unescape
 from protocols.nmea0183.fields import read_number, write_letters, write_number
-from protocols.nmea0183.sentence import Sentence, address_of, escape, unescape
+from protocols.nmea0183.sentence import Sentence, address_of
 
 
 class Transducer:

@@ -12,6 +12,7 @@ never as zero. Reading raises `FieldError`, writing `LocalProtocolError`.
 
 from protocols.core.errors import FieldError, LocalProtocolError
 from protocols.core.instant import civil_of, days_of, is_civil
+from protocols.nmea0183.characters import is_field
 
 _LONGEST_NUMBER = 24
 """More digits than a float holds are no measurement; and 400 of them would read as infinity."""
@@ -171,7 +172,7 @@ def write_letters(text: str | None, name: str) -> str:
     """A status, mode or unit; empty for None."""
     if text is None:
         return ""
-    if not all(" " <= character <= "~" and character not in "$!*,\\^~" for character in text):
+    if not is_field(text):
         raise LocalProtocolError("a reserved or unprintable character", field=name)
     return text
 

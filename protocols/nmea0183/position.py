@@ -13,6 +13,7 @@ Left out: the sixth and later letters of GNS's mode are kept as text, not interp
 """
 
 from protocols.core.errors import FieldError
+from protocols.nmea0183.characters import escape, unescape
 from protocols.nmea0183.fields import (
     read_day,
     read_integer,
@@ -26,7 +27,7 @@ from protocols.nmea0183.fields import (
     write_position,
     write_time,
 )
-from protocols.nmea0183.sentence import Sentence, address_of, escape, unescape
+from protocols.nmea0183.sentence import Sentence, address_of
 
 VALID = "A"
 """Status: the data may be used. `V` is a warning."""

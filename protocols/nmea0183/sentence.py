@@ -17,6 +17,7 @@ b'$GPHDT,274.07,T*03'
 """
 
 from protocols.core.errors import ChecksumError, FieldError, FrameError, LocalProtocolError
+from protocols.nmea0183.characters import RESERVED, is_plain
 from protocols.nmea0183.checksum import HEX_PAIRS, check_of
 from protocols.nmea0183.tag_block import TagBlock, decode_tag, encode_tag
 
@@ -29,7 +30,6 @@ _SHORTEST_LINE = 6
 """`$PX*hh`"""
 _ADDRESS_LENGTH = 5
 _STARTS = ("$", "!")
-_RESERVED = "$!*\\"
 _CHARACTERS_OF_ADDRESS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
@@ -90,7 +90,7 @@ def decode_sentence(line: bytes, kinds: dict[str, type[Sentence]] = _NO_KINDS) -
     tag = None
     if line[:1] == b"\\":
         tag, line = _split_tag(line)
-    if not _SHORTEST_LINE <= len(line) <= LONGEST_LINE or not _is_plain(line):
+    if not _SHORTEST_LINE <= len(line) <= LONGEST_LINE or not is_plain(line):
         raise _why_no_text(line)
     text = line.decode()
     start = text[0]
@@ -111,21 +111,10 @@ def decode_sentence(line: bytes, kinds: dict[str, type[Sentence]] = _NO_KINDS) -
     return kind(fields, start, tag, check)
 
 
-if hasattr(str, "isprintable"):
-
-    def _is_plain(line: bytes) -> bool:
-        return line.isascii() and line.decode().isprintable()
-
-else:  # MicroPython has neither
-
-    def _is_plain(line: bytes) -> bool:
-        return not line or (min(line) >= 0x20 and max(line) <= 0x7E)
-
-
 def _split_tag(line: bytes) -> tuple[TagBlock, bytes]:
     end = line.find(b"\\", 1)
     block = line[1:end]
-    if end < 0 or len(line) > LONGEST_LINE or not _is_plain(block) or b"$" in block or b"!" in block:
+    if end < 0 or len(line) > LONGEST_LINE or b"$" in block or b"!" in block:
         raise FrameError("an unterminated or malformed tag block", offset=0, field="tag", raw=line)
     return decode_tag(block), line[end + 1 :]
 
@@ -142,7 +131,7 @@ def _why_no_text(line: bytes) -> FrameError:
 def _why_misplaced(text: str, line: bytes) -> FrameError:
     if text[0] not in _STARTS:
         return FrameError("does not start with $ or !", offset=0, field="start", raw=line)
-    offset = min([at for at, character in enumerate(text) if at and character in _RESERVED])
+    offset = min([at for at, character in enumerate(text) if at and character in RESERVED])
     return FrameError("a reserved character inside, as when two lines run into each other", offset=offset, raw=line)
 
 
@@ -189,27 +178,3 @@ def address_of(talker: str, formatter: str) -> str:
     if len(talker) != 2 or not all(character in _CHARACTERS_OF_ADDRESS for character in talker):
         raise LocalProtocolError("a talker is two upper-case letters or digits", field="talker")
     return talker + formatter
-
-
-def unescape(text: str) -> str:
-    """Undo `^hh` (one Latin-1 character). A `^` without two hex digits stands for itself."""
-    parts = text.split("^")
-    out = [parts[0]]
-    for part in parts[1:]:
-        digits = part[:2].upper()
-        is_escape = len(digits) == 2 and all(digit in "0123456789ABCDEF" for digit in digits)
-        out.append(chr(int(digits, 16)) + part[2:] if is_escape else "^" + part)
-    return "".join(out)
-
-
-def escape(text: str, name: str) -> str:
-    """Write what a field cannot hold as `^hh`; raises `LocalProtocolError` beyond Latin-1."""
-    out = []
-    for character in text:
-        if " " <= character <= "~" and character not in "$!*,\\^~":
-            out.append(character)
-        elif ord(character) <= 0xFF:
-            out.append("^%02X" % ord(character))
-        else:
-            raise LocalProtocolError("a character beyond Latin-1", field=name)
-    return "".join(out)

@@ -13,6 +13,7 @@ backslash and the star. Keys that are not listed here are kept as text; nothing 
 """
 
 from protocols.core.errors import ChecksumError, FrameError, LocalProtocolError
+from protocols.nmea0183.characters import is_field, is_plain
 from protocols.nmea0183.checksum import HEX_PAIRS, check_of
 
 _LONGEST_SECONDS = 10
@@ -65,7 +66,9 @@ def _pairs_of(text: str) -> list[tuple[str, str]]:
 
 
 def decode_tag(block: bytes) -> TagBlock:
-    """Decode what stands between the two backslashes: printable ASCII without a start character in it."""
+    """Decode what stands between the two backslashes. Raises `FrameError` and `ChecksumError`."""
+    if not is_plain(block):
+        raise FrameError("a character that is not printable ASCII", field="tag", raw=block)
     text = block.decode()
     body = text[:-3]
     if text[-3:-2] != "*" or "*" in body:
@@ -89,7 +92,6 @@ def encode_tag(tag: TagBlock) -> bytes:
 def tag_of(pairs: list[tuple[str, str]]) -> TagBlock:
     """A block of our own with these keys, in order."""
     for key, value in pairs:
-        text = key + value
-        if not key or ":" in key or any(c in "$!*,\\" or not " " <= c <= "~" for c in text):
+        if not key or ":" in key or not is_field(key + value):
             raise LocalProtocolError("a tag's key or value holds a reserved character", field="tag")
     return TagBlock(",".join([key + ":" + value for key, value in pairs]))

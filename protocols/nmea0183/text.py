@@ -4,8 +4,9 @@ NMEA 0183 / IEC 61162-1, TXT. MicroPython-clean. Reserved characters travel as `
 not escaped belongs to it.
 """
 
+from protocols.nmea0183.characters import escape, unescape
 from protocols.nmea0183.fields import read_integer, write_integer
-from protocols.nmea0183.sentence import Sentence, address_of, escape, unescape
+from protocols.nmea0183.sentence import Sentence, address_of
 
 
 class Txt(Sentence):

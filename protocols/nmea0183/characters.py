@@ -1,0 +1,56 @@
+"""Which characters a line may hold, and how fields write those that they may not.
+
+NMEA 0183 / IEC 61162-1, valid and reserved characters. MicroPython-clean.
+
+>>> escape("caf\u00e9, ok", "text"), unescape("caf^E9^2C ok")
+('caf^E9^2C ok', 'caf\u00e9, ok')
+"""
+
+from protocols.core.errors import LocalProtocolError
+
+RESERVED = "$!*\\"
+"""Never inside a line, wherever they come from."""
+_RESERVED_IN_FIELDS = "$!*,\\^~"
+_HEX_DIGITS = "0123456789ABCDEF"
+
+
+if hasattr(str, "isprintable"):
+
+    def is_plain(line: bytes) -> bool:
+        """Whether all is printable ASCII."""
+        return line.isascii() and line.decode().isprintable()
+
+else:  # MicroPython has neither
+
+    def is_plain(line: bytes) -> bool:
+        """Whether all is printable ASCII."""
+        return not line or (min(line) >= 0x20 and max(line) <= 0x7E)
+
+
+def unescape(text: str) -> str:
+    """Undo `^hh` (one Latin-1 character). A `^` without two hex digits stands for itself."""
+    parts = text.split("^")
+    out = [parts[0]]
+    for part in parts[1:]:
+        digits = part[:2].upper()
+        is_escape = len(digits) == 2 and all(digit in _HEX_DIGITS for digit in digits)
+        out.append(chr(int(digits, 16)) + part[2:] if is_escape else "^" + part)
+    return "".join(out)
+
+
+def is_field(text: str) -> bool:
+    """Whether a field may hold this text as it stands."""
+    return all(" " <= character <= "~" and character not in _RESERVED_IN_FIELDS for character in text)
+
+
+def escape(text: str, name: str) -> str:
+    """Write what a field cannot hold as `^hh`; raises `LocalProtocolError` beyond Latin-1."""
+    out = []
+    for character in text:
+        if is_field(character):
+            out.append(character)
+        elif ord(character) <= 0xFF:
+            out.append("^%02X" % ord(character))
+        else:
+            raise LocalProtocolError("a character beyond Latin-1", field=name)
+    return "".join(out)

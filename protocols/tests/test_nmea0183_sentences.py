@@ -1,0 +1,508 @@
+"""NMEA 0183: what a line, a field and a tag block may be, and what we write ourselves."""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocols.core.errors import (
+    FieldError,
+    FrameError,
+    LocalProtocolError,
+    OptionError,
+    RemoteProtocolError,
+    UnsupportedError,
+)
+from protocols.core.instant import days_of
+from protocols.nmea0183.catalogue import KINDS, decode
+from protocols.nmea0183.characters import escape, unescape
+from protocols.nmea0183.checksum import HEX_PAIRS, check_of
+from protocols.nmea0183.fields import (
+    read_day,
+    read_integer,
+    read_number,
+    read_time_ms,
+    write_day,
+    write_integer,
+    write_number,
+    write_position,
+    write_time,
+)
+from protocols.nmea0183.message import decode_message, encode_message
+from protocols.nmea0183.position import Gga, Rmc
+from protocols.nmea0183.satellites import Gsa, Gsv, Satellite
+from protocols.nmea0183.sentence import (
+    LONGEST_LINE,
+    Sentence,
+    decode_sentence,
+    encode_for_sending,
+    encode_sentence,
+)
+from protocols.nmea0183.tag_block import decode_tag, encode_tag, tag_of
+from protocols.nmea0183.text import Txt
+
+modest = settings(derandomize=True, deadline=None, max_examples=100)
+
+
+def line_of(body: str, start: str = "$") -> bytes:
+    at = 2 * check_of(body.encode())
+    return f"{start}{body}*{HEX_PAIRS[at : at + 2]}".encode()
+
+
+def message_of(body: str) -> dict[str, object]:
+    return decode_message({"text": line_of(body).decode()})
+
+
+# The checksum
+
+
+@given(st.binary(max_size=1100))
+@modest
+def test_checksum_is_the_exclusive_or_of_all_bytes(data: bytes) -> None:
+    want = 0
+    for byte in data:
+        want ^= byte
+    assert check_of(data) == want
+
+
+@pytest.mark.parametrize("case", ["upper", "lower"])
+def test_checksum_in_either_case_is_taken_and_kept(case: str) -> None:
+    line = b"$HEHDT,4.1,T*2A" if case == "upper" else b"$HEHDT,4.1,T*2a"
+    sentence = decode(line)
+    assert sentence.heading_true_deg == 4.1
+    assert encode_sentence(sentence) == line
+
+
+@pytest.mark.parametrize(
+    "line", [b"$HEHDT,4.1,T", b"$HEHDT,4.1,T*", b"$HEHDT,4.1,T*2", b"$HEHDT,4.1,T*2B", b"$HEHDT,4.1,T*+A"]
+)
+def test_checksum_is_mandatory(line: bytes) -> None:
+    with pytest.raises(FrameError):
+        decode(line)
+
+
+# The line
+
+
+@pytest.mark.parametrize("inside", ["$", "!", "*", "\\", "\x07", "\x7f", "\r"])
+def test_reserved_and_unprintable_characters_inside_are_refused_even_with_a_good_checksum(inside: str) -> None:
+    with pytest.raises(FrameError):
+        decode(line_of(f"GPTXT,01,01,02,a{inside}b"))
+
+
+def test_length_is_bounded() -> None:
+    longest = line_of("GPTXT,01,01,02," + "x" * (LONGEST_LINE - 19))
+    assert len(longest) == LONGEST_LINE
+    assert decode(longest).msg_num == 1
+    with pytest.raises(FrameError):
+        decode(line_of("GPTXT,01,01,02," + "x" * (LONGEST_LINE - 18)))
+
+
+def test_encapsulated_data_is_framed_but_not_understood_here() -> None:
+    line = b"!AIVDM,1,1,,B,177KQJ5000G?tO`K>RA1wUbN0TKH,0*5C"
+    sentence = decode_sentence(line)
+    assert (sentence.start, sentence.talker, sentence.formatter) == ("!", "AI", "VDM")
+    assert encode_sentence(sentence) == line
+    with pytest.raises(UnsupportedError):
+        decode(line)
+
+
+@pytest.mark.parametrize("body", ["PUBX,00,1", "PMTK001,604,3", "GPXYZ,1,2", "PSRF150,1", "CCGPQ,GGA"])
+def test_unknown_sentences_survive_the_layer_below_and_are_unsupported_above(body: str) -> None:
+    assert encode_sentence(decode_sentence(line_of(body))) == line_of(body)
+    with pytest.raises(UnsupportedError):
+        decode(line_of(body))
+
+
+@pytest.mark.parametrize("body", ["gpgga,1", "GP,1", "GPGGAX,1", "G-GGA,1", ",1,2,3", "P,1"])
+def test_addresses_that_are_none(body: str) -> None:
+    with pytest.raises(RemoteProtocolError) as caught:
+        decode_sentence(line_of(body))
+    assert not isinstance(caught.value, UnsupportedError)
+
+
+def test_talker_with_a_digit_is_a_talker() -> None:
+    assert message_of("U0HDT,1.0,T")["talker"] == "U0"
+
+
+@pytest.mark.parametrize("talker", ["GP", "GN", "BD", "GB", "GA", "GL", "PQ", "QZ", "IN"])
+def test_every_talker_says_the_same(talker: str) -> None:
+    gga = decode(line_of(f"{talker}GGA,063000.00,3204.12345,N,11846.54321,E,1,09,0.8,9.7,M,3.1,M,,"))
+    assert isinstance(gga, Gga)
+    assert gga.talker == talker
+    assert gga.position_e9 == (32068724167, 118775720167)
+
+
+# Fields
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("GPGGA,1,2,3,4,5,6,7,8,9,10,11", "fields"),
+        ("GPRMC,000702.00,A,4404.1,N,12118.8,W,0.4,", "fields"),
+        ("GPVTG,1.0,T,2.0,M,3.0", "fields"),
+        ("GPVTG,1.0,T,2.0,M,3.0,N,4.0", "fields"),
+        ("YXXDR,C,21.5,C,AIR,P,1.0,B", "fields"),
+        ("GPGSV,1,1,01,06,45,120", "fields"),
+        ("GPGSV,1,1,01,06,45,120,41,09,60", "fields"),
+        ("GPGSV,1,1,01,06,45,120,41,G", "fields"),
+        ("GPHDT,1e2,T", "heading_true_deg"),
+        ("GPHDT,nan,T", "heading_true_deg"),
+        ("GPHDT,inf,T", "heading_true_deg"),
+        ("GPHDT,1_0,T", "heading_true_deg"),
+        ("GPHDT, 10,T", "heading_true_deg"),
+        ("GPHDT,.5,T", "heading_true_deg"),
+        ("GPHDT,5.,T", "heading_true_deg"),
+        ("GPHDT,--5,T", "heading_true_deg"),
+        ("GPHDT,0x1F,T", "heading_true_deg"),
+        ("GPHDT," + "9" * 400 + ",T", "heading_true_deg"),
+        ("GPGGA,240000.00,,,,,0,,,,,,", "utc"),
+        ("GPGGA,236000.00,,,,,0,,,,,,", "utc"),
+        ("GPGGA,235961.00,,,,,0,,,,,,", "utc"),
+        ("GPGGA,2359.00,,,,,0,,,,,,", "utc"),
+        ("GPGGA,235959.,,,,,0,,,,,,", "utc"),
+        ("GPGGA,,,,,,1.0,,,,,,", "fix_quality"),
+        ("GPRMC,000000,V,,,,,,,300226", "date"),
+        ("GPRMC,000000,V,,,,,,,000000", "date"),
+        ("GPRMC,000000,V,,,,,,,1", "date"),
+        ("GPRMC,000000,,,,,,,,", "status"),
+        ("GPRMC,000000,A,3204.1,N,,,,,201126", "position"),
+        ("GPRMC,000000,A,3204.1,NS,11846.5,E,,,201126", "position"),
+        ("GPRMC,000000,A,9000.1,N,11846.5,E,,,201126", "position"),
+        ("GPRMC,000000,A,3204.1,N,18000.1,E,,,201126", "position"),
+        ("GPRMC,000000,A,32-4.1,N,11846.5,E,,,201126", "position"),
+        ("GPGNS,000000,3204.1,N,11846.5,X,NNA,1,1.0,,,,", "position"),
+        ("GPGLL,3204.1,N,11860.5,E,000000,A", "position"),
+        ("GPGNS,000000,,,,,A1,1,1.0,,,,", "mode"),
+        ("GPZDA,000000,31,04,2026,00,00", "date"),
+        ("GPZDA,000000,31,01,26,00,00", "date"),
+        ("GPZDA,000000,31,01,2026,14,00", "zone_hours"),
+        ("GPZDA,000000,31,01,2026,00,60", "zone_hours"),
+        ("GPRMC,000000,V,,,,,,,,1.0,N", "mag_var_deg"),
+    ],
+)
+def test_fields_that_are_refused(body: str, reason: str) -> None:
+    with pytest.raises(FieldError) as caught:
+        message_of(body)
+    assert caught.value.field == reason
+
+
+def test_a_bad_field_is_told_when_a_value_is_looked_at_and_again_each_time() -> None:
+    hdt = decode(line_of("GPHDT,1e2,T"))
+    for _ in range(2):
+        with pytest.raises(FieldError):
+            _ = hdt.heading_true_deg
+    with pytest.raises(AttributeError):
+        _ = hdt.no_such_value
+
+
+def test_void_positions_are_none_and_zeros_are_kept_for_the_rules_of_use() -> None:
+    for position in ["8960.0000,N,00000.0000,E", "3204.1,N,,", "3204.1,,11846.5,E", "36000.0000,N,72000.0000,E"]:
+        read = message_of(f"GPRMC,000000,V,{position},,,201126")
+        assert (read["lat_deg"], read["lon_deg"]) == (None, None)
+    assert message_of("GPRMC,000000,V,0000.0,N,00000.0,E,,,201126")["lat_deg"] == 0.0
+
+
+def test_empty_is_none_and_never_zero() -> None:
+    assert read_number("", "x") is None
+    assert read_integer("", "x") is None
+    assert read_time_ms("") is None
+    assert read_day("") is None
+    assert set(list(message_of("GPGGA,,,,,,,,,,,,").values())[2:]) == {None}
+
+
+def test_older_and_newer_editions_are_shorter_and_longer() -> None:
+    assert message_of("GPRMC,000000,V,,,,,,,201126")["mode"] is None
+    assert message_of("GNRMC,000000,V,,,,,,,201126,,,N,V,future,9")["nav_status"] == "V"
+
+
+def test_time_keeps_three_decimals_and_the_leap_second() -> None:
+    assert read_time_ms("235960.5") == 86_400_500
+    assert read_time_ms("000000.0004") == 0
+    assert read_time_ms("000000.0006") == 1
+    assert write_time(86_400_500) == "235960.50"
+    assert write_time(86_399_007) == "235959.007"
+
+
+@pytest.mark.parametrize(("text", "year"), [("010100", 2000), ("010179", 2079), ("010180", 1980), ("010199", 1999)])
+def test_two_digits_of_a_year(text: str, year: int) -> None:
+    assert read_day(text) == days_of(year, 1, 1)
+    assert write_day(days_of(year, 1, 1)) == text
+
+
+@given(
+    st.integers(-90_000_000_000, 90_000_000_000),
+    st.integers(-180_000_000_000, 180_000_000_000),
+    st.integers(0, 86_400_999),
+    st.integers(days_of(1980, 1, 1), days_of(2079, 12, 31)),
+)
+@modest
+def test_what_we_write_reads_back_within_a_hundred_thousandth_of_a_minute(
+    lat: int, lon: int, utc_ms: int, day: int
+) -> None:
+    rmc = decode(encode_for_sending(Rmc.of("BD", utc_ms, "A", (lat, lon), 1.5, 359.9, day, mode="A"))[:-2])
+    assert isinstance(rmc, Rmc)
+    assert rmc.position_e9 is not None
+    assert abs(rmc.position_e9[0] - lat) <= 84
+    assert abs(rmc.position_e9[1] - lon) <= 84
+    assert (rmc.utc_ms, rmc.day) == (utc_ms, day)
+
+
+def test_rounding_of_minutes_carries_into_degrees() -> None:
+    assert write_position((31_999_999_999, -119_999_999_999)) == ["3200.00000", "N", "12000.00000", "W"]
+
+
+@given(st.floats(-1e6, 1e6), st.integers(0, 2), st.integers(0, 3))
+@modest
+def test_numbers_keep_their_decimals_up_to_the_most_that_we_send(value: float, fewest: int, more: int) -> None:
+    most = fewest + more
+    text = write_number(value, fewest, most, "x")
+    assert abs(read_number(text, "x") - value) <= 0.5 * 10**-most + 1e-9  # type: ignore[operator]
+    assert fewest <= len(text.partition(".")[2]) <= most
+    assert not text.startswith("-0") or float(text) < 0
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e9, -1e9])
+def test_numbers_that_no_field_carries(value: float) -> None:
+    with pytest.raises(LocalProtocolError):
+        write_number(value, 1, 3, "x")
+
+
+def test_integers_that_no_field_carries() -> None:
+    with pytest.raises(LocalProtocolError):
+        write_integer(10**9, 1, "x")
+    with pytest.raises(FieldError):
+        read_integer("1" * 10, "x")
+
+
+def test_escapes_go_both_ways_and_half_ones_stand_for_themselves() -> None:
+    assert unescape("caf^E9^2C^2a ok^2") == "café,* ok^2"
+    assert unescape("^^zz^") == "^^zz^"
+    assert escape("café,*$!\\^~\n", "text") == "caf^E9^2C^2A^24^21^5C^5E^7E^0A"
+    with pytest.raises(LocalProtocolError):
+        escape("水位", "text")
+
+
+@given(st.text(st.characters(max_codepoint=255), min_size=1, max_size=12))
+@modest
+def test_any_latin_text_travels(text: str) -> None:
+    assert decode(encode_sentence(Txt.of("GN", 1, 1, 2, text))).text == text
+
+
+def test_commas_in_a_text_that_nobody_escaped_belong_to_it() -> None:
+    assert message_of("GNTXT,01,01,02,a,b,c")["text"] == "a,b,c"
+
+
+# Satellites
+
+
+def test_gsa_of_another_edition_and_with_a_float_for_a_system() -> None:
+    fields = "A,3,214,,,,,,,,,,,,2.1,1.2,1.8"
+    assert message_of(f"GNGSA,{fields},B")["system_id"] == 11
+    assert message_of(f"BDGSA,{fields},1.8")["system_id"] is None
+
+
+def test_gsv_trailing_fields() -> None:
+    one = "1,1,01,06,45,120,41"
+    assert message_of(f"GPGSV,{one}")["signal_id"] is None
+    assert message_of(f"GPGSV,{one},")["signal_id"] is None
+    assert message_of(f"GPGSV,{one},b")["signal_id"] == 11
+    assert message_of(f"GPGSV,{one},1,4")["signal_id"] == 1
+    assert message_of("GPGSV,1,1,00")["sats"] == []
+    assert message_of("GPGSV,1,1,01,,,,,07,1,2,")["sats"] == [
+        {"id": 7, "elevation_deg": 1.0, "azimuth_deg": 2.0, "snr_db": None}
+    ]
+
+
+def test_more_satellites_than_a_sentence_holds_are_refused() -> None:
+    with pytest.raises(LocalProtocolError):
+        Gsa.of("GP", "A", 3, list(range(1, 14)), 1.0, 1.0, 1.0)
+    with pytest.raises(LocalProtocolError):
+        Gsv.of("GP", 1, 1, 5, [Satellite(n, 1, 2, 3) for n in range(5)])
+
+
+# Tag blocks
+
+
+def test_tag_block_keeps_unknown_keys_and_its_bytes() -> None:
+    block = tag_of([("g", "1-2-73874"), ("n", "157036"), ("s", "r003669945"), ("q", "u"), ("c", "1241544035")])
+    line = encode_tag(block) + b"$HEHDT,4.1,T*2A"
+    sentence = decode(line)
+    assert sentence.tag is not None
+    assert sentence.tag.group == (1, 2, "73874")
+    assert sentence.tag.received_ms == 1241544035000
+    assert sentence.tag.get("q") == "u"
+    assert encode_sentence(sentence) == line
+    assert decode_message({"text": line.decode()})["tag"]["q"] == "u"  # type: ignore[index]
+
+
+def test_tag_block_with_ms_and_lower_case_checksum() -> None:
+    text = "c:1700000001500,t:a:b"
+    at = 2 * check_of(text.encode())
+    tag = decode_tag(f"{text}*{HEX_PAIRS[at : at + 2].lower()}".encode())
+    assert tag.received_ms == 1700000001500
+    assert tag.get("t") == "a:b"
+    assert encode_tag(tag) == f"\\{text}*{HEX_PAIRS[at : at + 2].lower()}\\".encode()
+
+
+@pytest.mark.parametrize("value", ["", "x", "1" * 16])
+def test_a_time_of_reception_that_is_none(value: str) -> None:
+    assert tag_of([("c", value)]).received_ms is None
+
+
+@pytest.mark.parametrize("value", ["", "1-2", "a-b-c", "1-2-3-4"])
+def test_a_group_that_is_none(value: str) -> None:
+    assert tag_of([("g", value)]).group is None
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        b"\\s:GN01*32",
+        b"\\\\",
+        b"\\s\\",
+        b"\\s:GN01,c:1700000000*33\\",
+        b"\\s:G$*32\\",
+        b"\\sGN01*08\\",
+        b"\\",
+        b"\\\xff*00\\",
+    ],
+)
+def test_bad_and_unterminated_tag_blocks_spoil_the_line(prefix: bytes) -> None:
+    with pytest.raises(FrameError):
+        decode(prefix + b"$HEHDT,4.1,T*2A")
+
+
+@pytest.mark.parametrize("pair", [("", "x"), ("a:b", "x"), ("s", "a,b"), ("s", "a\\b"), ("s", "é"), ("s", "a*b")])
+def test_tags_that_no_block_carries(pair: tuple[str, str]) -> None:
+    with pytest.raises(LocalProtocolError):
+        tag_of([pair])
+
+
+# Messages
+
+
+@pytest.mark.parametrize(
+    "case",
+    [{}, {"text": 7}, {"text": None}, {"text": "$HEHDT,4.1,T*2A", "strict": True}, {"hex": "24"}, {"text": ["a"]}],
+)
+def test_options_that_are_none(case: dict[str, Any]) -> None:
+    with pytest.raises(OptionError):
+        decode_message(case)
+
+
+def test_two_lines_are_not_one() -> None:
+    with pytest.raises(FrameError):
+        decode_message({"text": "$HEHDT,4.1,T*2A\r\n$HEHDT,4.1,T*2A"})
+    with pytest.raises(FrameError):
+        decode_message({"text": "$HEHDT,4.1,T*2A$HEHDT,4.1,T*2A"})
+
+
+FIX = {"talker": "GN", "formatter": "GLL", "lat_deg": 32.5, "lon_deg": 118.5, "utc_s": 1.0, "status": "A", "mode": "A"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"formatter": "XYZ"},
+        {"formatter": None},
+        {"talker": None},
+        {"talker": "gn"},
+        {"talker": "GNX"},
+        {"lat_deg": None},
+        {"lon_deg": None},
+        {"lat_deg": 91.0},
+        {"lon_deg": float("nan")},
+        {"lat_deg": "32.5"},
+        {"lat_deg": True},
+        {"utc_s": -1.0},
+        {"utc_s": 86_401.0},
+        {"status": "A,B"},
+        {"status": 1},
+        {"mode": "*"},
+        {"colour": "red"},
+        {"tag": "s:1"},
+        {"tag": {"s": 1}},
+        {"tag": {"s": "a,b"}},
+    ],
+)
+def test_messages_without_a_canonical_line(change: dict[str, Any]) -> None:
+    assert encode_message(FIX)
+    with pytest.raises(LocalProtocolError):
+        encode_message(FIX | change)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"formatter": "RMC", "status": "Q"},
+        {"formatter": "RMC", "status": "A", "date": "2026-02-30"},
+        {"formatter": "RMC", "status": "A", "date": "1979-12-31"},
+        {"formatter": "RMC", "status": "A", "date": 20261124},
+        {"formatter": "GSA", "sat_ids": [1.5]},
+        {"formatter": "GSA", "sat_ids": None},
+        {"formatter": "GSV", "sats": [{"id": None}]},
+        {"formatter": "GSV", "sats": [{"id": 1, "snr": 40}]},
+        {"formatter": "GSV", "sats": [7], "num_msgs": 1},
+        {"formatter": "GSV", "sats": [], "signal_id": 16},
+        {"formatter": "XDR", "transducers": [{"type": 1}]},
+        {"formatter": "XDR", "transducers": []},
+        {"formatter": "GGA", "fix_quality": 1.0},
+        {"formatter": "TXT", "text": "x" * 80},
+        {"formatter": "TXT", "text": "水"},
+        {"formatter": "ZDA", "zone_hours": 20},
+    ],
+)
+def test_messages_that_break_their_table(message: dict[str, Any]) -> None:
+    with pytest.raises(LocalProtocolError):
+        encode_message({"talker": "GN"} | message)
+
+
+def test_message_with_a_tag_block_keeps_it() -> None:
+    written = encode_message(FIX | {"tag": {"s": "GN01", "c": "1700000000"}})
+    assert str(written["text"]).startswith("\\s:GN01,c:1700000000*32\\$GNGLL,")
+    assert decode_message(written) == FIX | {"tag": {"s": "GN01", "c": "1700000000"}}
+
+
+def test_what_is_too_long_to_send_is_refused() -> None:
+    with pytest.raises(LocalProtocolError):
+        encode_for_sending(Sentence(["GPTXT", "x" * 80]))
+
+
+# Any bytes
+
+
+@given(st.binary(max_size=120))
+@modest
+def test_any_bytes_raise_the_permitted_error_only(data: bytes) -> None:
+    for decoder in (decode, decode_sentence, decode_tag):
+        try:
+            decoder(data)
+        except RemoteProtocolError:
+            continue
+
+
+FIELD = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E, exclude_characters="$!*\\"), max_size=9)
+
+
+@given(st.sampled_from(sorted(KINDS)), st.lists(FIELD, max_size=22))
+@modest
+def test_any_fields_with_a_good_checksum_raise_the_permitted_error_only(formatter: str, fields: list[str]) -> None:
+    line = line_of(",".join(["GN" + formatter, *fields]))
+    try:
+        message = decode_message({"text": line.decode()})
+    except RemoteProtocolError:
+        return
+    assert encode_sentence(decode(line)) == line
+    with suppress(LocalProtocolError):
+        assert decode_message(encode_message(message))["formatter"] == formatter
+
+
+@given(st.text(max_size=80))
+@modest
+def test_any_text_raises_the_permitted_error_only(text: str) -> None:
+    with suppress(RemoteProtocolError):
+        decode_message({"text": text})
