@@ -81,6 +81,9 @@ def test_pairs_can_be_limited_and_cut() -> None:
     assert ranges.pairs(5, 1) == [[6, 8]]
     assert ranges.end_of_run(7) == 8
     assert ranges.end_of_run(9) == 8
+    assert ranges.range_of(7) == [6, 8]
+    assert ranges.range_of(9) is None
+    assert ranges.range_of(11) is None
     assert ranges == RangeSet([(1, 4), (10, 10), (6, 8)])
     assert ranges != RangeSet([(1, 4)])
     assert "[6, 8]" in repr(ranges)

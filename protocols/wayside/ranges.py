@@ -136,6 +136,13 @@ class RangeSet:
             return self._lasts[at]
         return first - 1
 
+    def range_of(self, number: int) -> list[int] | None:
+        """The whole range that holds `number`, as [first, last]; None where it is missing."""
+        at = self._index(number)
+        if at < len(self._firsts) and self._firsts[at] <= number:
+            return [self._firsts[at], self._lasts[at]]
+        return None
+
     def pairs(self, first: int | None = None, limit: int | None = None) -> list[list[int]]:
         """The ranges as [first, last], rising, from number `first` on; at most `limit` of them."""
         start = 0 if first is None else self._index(first)
