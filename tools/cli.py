@@ -1,43 +1,59 @@
 """The one `wayside` command: a table of verbs, each in a file of its own that is loaded only when it is used.
 
-Data goes to stdout, talk to stderr; `--json` everywhere; exit 0 done, 1 refused or failed, 2 usage or bad configuration,
-3 unreachable.
+Data goes to stdout, talk to stderr; `--json` everywhere; exit 0 done, 1 refused or failed, 2 usage or bad
+configuration, 3 unreachable (`tools/output.py`).
+
+A verb's module has `app`, a `typer.Typer` with one command (`decode`) or a group of them (`keys new`).
 """
 
 import importlib
 from typing import Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
 from drivers.text import _
+from tools.output import nearest
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    # verb: (module that has `app`, a `typer.Typer` of one command or a group of them; what it does)
+    # verb: (module that has `app`, what it does)
+    "init": ("tools.init", _("write a starter configuration, with a development CA and keys")),
+    "check": ("tools.check", _("check a configuration without opening anything")),
+    "keys": ("tools.keys", _("make operators' keys")),
     "decode": ("tools.decode", _("decode captured frames of a protocol")),
     "encode": ("tools.encode", _("encode messages into canonical frames")),
 }
 """Written out by hand: nothing registers itself by being imported."""
 
+_COMPLETION = ("install_completion", "show_completion")  # belong to `wayside` as a whole, not to each verb
+
 
 class _Verbs(TyperGroup):
     """Loads a verb's module when the verb is named; lists all verbs without loading any."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: typer.Context) -> list[str]:
         return [*super().list_commands(ctx), *COMMANDS]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
         module, help_text = COMMANDS[cmd_name]
         command = typer.main.get_command(importlib.import_module(module).app)
         command.name = cmd_name
-        command.help = command.help or help_text
+        command.help = help_text  # in the reader's language, which a docstring is not
+        command.params = [option for option in command.params if option.name not in _COMPLETION]
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: Any) -> None:
-        formatter.write_dl([(name, help_text) for name, (_module, help_text) in COMMANDS.items()])
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:
+        if not args[0].startswith("-") and args[0] not in COMMANDS:
+            text = _('there is no command "{name}"; the nearest is "{nearest}"')
+            ctx.fail(text.format(name=args[0], nearest=nearest(args[0], COMMANDS)))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:
+        del ctx
+        with formatter.section(_("Commands")):
+            formatter.write_dl([(name, help_text) for name, (_module, help_text) in COMMANDS.items()])
 
 
 app = typer.Typer(cls=_Verbs, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)

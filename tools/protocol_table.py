@@ -1,0 +1,65 @@
+"""The protocols that the command line decodes and encodes: a written-out table of where each one's readable layer is.
+
+Every module in it has `decode_message(case)` and `encode_message(message)`; none is loaded before it is asked for.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from drivers.text import _
+from tools.output import Exit, fail, nearest
+
+Case = Mapping[str, Any]
+Message = dict[str, Any]
+
+
+class Codec(msgspec.Struct, frozen=True, kw_only=True):
+    """One protocol's readable layer."""
+
+    module: str
+    takes_text: bool = False
+    """Its frames are lines of text, not bytes."""
+    text_kinds: frozenset[str] = frozenset()
+    """Values of the option `protocol` with which its input is text nevertheless."""
+    needs_maps: bool = False
+    """It decodes by register maps, which are the drivers' data."""
+
+    def input_key(self, options: Case) -> str:
+        """`text` or `hex`: what one frame of it is called in a case."""
+        return "text" if self.takes_text or options.get("protocol") in self.text_kinds else "hex"
+
+    def decoder(self) -> Callable[[Case], Message]:
+        """Load and return its `decode_message`."""
+        decode: Callable[..., Message] = importlib.import_module(self.module).decode_message
+        if not self.needs_maps:
+            return decode
+        return partial(decode, maps=importlib.import_module("drivers.modbus.map_file").ShippedMaps())
+
+    def encoder(self) -> Callable[[Message], Message]:
+        """Load and return its `encode_message`."""
+        encode: Callable[[Message], Message] = importlib.import_module(self.module).encode_message
+        return encode
+
+
+PROTOCOLS: dict[str, Codec] = {
+    "iso14443": Codec(module="protocols.iso14443.message"),
+    "modbus_devices": Codec(
+        module="protocols.modbus_devices.message", text_kinds=frozenset({"timing", "planner"}), needs_maps=True
+    ),
+    "nmea0183": Codec(module="protocols.nmea0183.message", takes_text=True),
+    "pn532": Codec(module="protocols.pn532.message"),
+}
+
+
+def codec_of(protocol: str) -> Codec:
+    """The codec of a protocol; ends the command with the known ones when there is none."""
+    codec = PROTOCOLS.get(protocol)
+    if codec is None:
+        text = _('there is no protocol "{name}"; the nearest is "{nearest}" (there are: {known})')
+        known = ", ".join(PROTOCOLS)
+        fail(text.format(name=protocol, nearest=nearest(protocol, PROTOCOLS), known=known), Exit.USAGE)
+    return codec
