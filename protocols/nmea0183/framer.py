@@ -15,7 +15,9 @@ from protocols.core.errors import NEED_DATA, NeedData
 from protocols.nmea0183.sentence import LONGEST_LINE
 
 MAX_BUFFERED = 4096
-"""Bytes that wait for `next_frame()` at most; older ones give way. Drain after each piece of at most this size."""
+"""Bytes that wait for `next_frame()` at most; older ones give way."""
+MAX_PIECE = 2048
+"""Whoever asks for all frames after each piece of at most this size loses nothing."""
 _NEVER = 1 << 29
 """A position behind every buffer, and a small integer on every port."""
 

@@ -17,7 +17,7 @@ from protocols.core.errors import (
 )
 from protocols.nmea0183.catalogue import decode
 from protocols.nmea0183.fix import Fix
-from protocols.nmea0183.framer import MAX_BUFFERED, Framer
+from protocols.nmea0183.framer import MAX_PIECE, Framer
 from protocols.nmea0183.motion import Zda
 from protocols.nmea0183.position import Gga, Gll, Gns, Rmc
 from protocols.nmea0183.sentence import Sentence
@@ -84,9 +84,9 @@ class GnssListener:
         if self._fix is not None and now - self._heard_at >= self._gap:
             self._close(self._heard_at + self._gap)
         self._heard_at = now
-        for at in range(0, len(data), MAX_BUFFERED):
-            self._framer.feed(data[at : at + MAX_BUFFERED])
-            end = self._framer.fed + len(data) - min(len(data), at + MAX_BUFFERED)
+        for at in range(0, len(data), MAX_PIECE):
+            self._framer.feed(data[at : at + MAX_PIECE])
+            end = self._framer.fed + len(data) - min(len(data), at + MAX_PIECE)
             if not self._marks or self._marks[-1][0] < end:
                 self._marks.append((end, now))
                 del self._marks[:-_MOST_MARKS]
