@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("tools.init", _("write a starter configuration, with a development CA and keys")),
     "check": ("tools.check", _("check a configuration without opening anything")),
     "keys": ("tools.keys", _("make operators' keys")),
+    "sink": ("tools.sink.app", _("take what nodes publish, store it once, acknowledge it")),
     "decode": ("tools.decode", _("decode captured frames of a protocol")),
     "encode": ("tools.encode", _("encode messages into canonical frames")),
 }

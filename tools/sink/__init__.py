@@ -1,0 +1,1 @@
+"""The reference ingest: takes what nodes publish, stores it exactly once, acknowledges what it has stored."""
