@@ -214,20 +214,20 @@ class ReadWriteRegisters(Request):
 
 
 class ReadDeviceId(Request):
-    """Function 2B/0E. `code`: 1 basic, 2 regular, 3 extended, 4 one object (clause 6.21)."""
+    """Function 2B/0E. `read_device_id_code`: 1 basic, 2 regular, 3 extended, 4 one object (clause 6.21)."""
 
-    __slots__ = ("code", "object_id")
+    __slots__ = ("object_id", "read_device_id_code")
     function = ENCAPSULATED
 
-    def __init__(self, code: int, object_id: int = 0) -> None:
-        self.code = code
+    def __init__(self, read_device_id_code: int, object_id: int = 0) -> None:
+        self.read_device_id_code = read_device_id_code
         self.object_id = object_id
 
     def encode(self) -> bytes:
         """See `Pdu.encode`."""
-        check_range(self.code, 0, 0xFF, "read_device_id_code")
+        check_range(self.read_device_id_code, 0, 0xFF, "read_device_id_code")
         check_range(self.object_id, 0, 0xFF, "object_id")
-        return bytes((ENCAPSULATED, MEI_DEVICE_ID, self.code, self.object_id))
+        return bytes((ENCAPSULATED, MEI_DEVICE_ID, self.read_device_id_code, self.object_id))
 
 
 class RawPdu(Request):

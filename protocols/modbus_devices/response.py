@@ -98,18 +98,18 @@ class WrittenRange(Pdu):
 class DeviceId(Pdu):
     """The answer to function 2B/0E. `objects`: (object id, bytes) in the order of the wire; texts are ASCII."""
 
-    __slots__ = ("code", "conformity_level", "more_follows", "next_object_id", "objects")
+    __slots__ = ("conformity_level", "more_follows", "next_object_id", "objects", "read_device_id_code")
     function = ENCAPSULATED
 
     def __init__(
         self,
-        code: int,
+        read_device_id_code: int,
         conformity_level: int,
         more_follows: int,
         next_object_id: int,
         objects: list[tuple[int, bytes]],
     ) -> None:
-        self.code = code
+        self.read_device_id_code = read_device_id_code
         self.conformity_level = conformity_level
         self.more_follows = more_follows
         self.next_object_id = next_object_id
@@ -117,7 +117,13 @@ class DeviceId(Pdu):
 
     def encode(self) -> bytes:
         """See `Pdu.encode`."""
-        numbers = (self.code, self.conformity_level, self.more_follows, self.next_object_id, len(self.objects))
+        numbers = (
+            self.read_device_id_code,
+            self.conformity_level,
+            self.more_follows,
+            self.next_object_id,
+            len(self.objects),
+        )
         for number in numbers:
             check_range(number, 0, 0xFF, "device identification")
         out = bytes((ENCAPSULATED, MEI_DEVICE_ID)) + bytes(numbers)
