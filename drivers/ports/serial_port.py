@@ -12,6 +12,7 @@ open it would outlive a killed process and lock its successor out.
 import asyncio
 import errno
 import os
+import termios
 from contextlib import suppress
 from pathlib import Path
 
@@ -191,10 +192,10 @@ class SerialPort:
         if self._loop is not None:
             self._loop.remove_reader(self._fd)
             self._loop.remove_writer(self._fd)
-        with suppress(OSError, serial.SerialException):
+        with suppress(OSError, serial.SerialException, termios.error):
             # Unsent bytes would make the kernel wait for a line that may be gone, with the event loop in it.
             self._serial.reset_output_buffer()
-        with suppress(OSError, serial.SerialException):
+        with suppress(OSError, serial.SerialException, termios.error):
             self._serial.close()
         self._serial = None
         self._listener = None
