@@ -23,6 +23,9 @@ _DOUBTFUL_MODES = "NEMS"
 """None, estimated (dead reckoning), manual, simulator: never a position to use."""
 _DOUBTFUL_QUALITIES = (0, 6, 7, 8)
 """GGA's words for the same."""
+_MODES = "RFPDAEMSN"
+"""From best to worst."""
+_QUALITY_OF_MODE = {"R": 4, "F": 5, "P": 3, "D": 2, "A": 1, "E": 6, "M": 7, "S": 8, "N": 0}
 _FIX_2D = 2
 _FIX_3D = 3
 
@@ -144,6 +147,18 @@ class Fix:
         if self.gns_mode is not None and self.gns_mode.strip(_DOUBTFUL_MODES) == "":
             return False
         return says_valid and self.mode not in tuple(_DOUBTFUL_MODES) and self.fix_quality not in _DOUBTFUL_QUALITIES
+
+    @property
+    def quality(self) -> int | None:
+        """GGA's fix quality; from the mode letters or the status where there is no GGA."""
+        if self.fix_quality is not None:
+            return self.fix_quality
+        letters = self.mode or self.gns_mode or ""
+        for mode in _MODES:
+            if mode in letters:
+                return _QUALITY_OF_MODE[mode]
+        status = self.status or self.gll_status
+        return None if status is None else int(status == VALID)
 
     @property
     def has_height(self) -> bool:

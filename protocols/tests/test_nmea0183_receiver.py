@@ -224,6 +224,22 @@ def test_height_needs_three_dimensions() -> None:
     assert not fix_of(gga(), gsa(2)).has_height
 
 
+@pytest.mark.parametrize(
+    ("sentences", "quality"),
+    [
+        ([gga(fix_quality=4), rmc()], 4),
+        ([rmc(mode="D")], 2),
+        ([rmc(mode=None)], 1),
+        ([rmc(mode=None, status="V")], 0),
+        ([Gns.of("GN", NOON, HERE, "NAD", 9, 0.7, 9.7, 3.1)], 2),
+        ([Gll.of("GN", HERE, NOON, "A")], 1),
+        ([Zda.of("GN", NOON, TODAY)], None),
+    ],
+)
+def test_quality_of_a_fix_with_and_without_gga(sentences: list[Sentence], quality: int | None) -> None:
+    assert fix_of(*sentences).quality == quality
+
+
 # Time
 
 
