@@ -31,6 +31,10 @@ log = logging.getLogger(__name__)
 MAX_SAID = 64
 HAPPY_EYEBALLS_S = 0.25
 """RFC 8305, 5: how long one address family may keep the other waiting."""
+VERDICT_S = 0.01
+"""In TLS 1.3 a broker judges our certificate when we think that the handshake is over. One that is near refuses within
+this; if CONNECT were written into the closed socket, its error would hide the alert that says why. Far away the alert
+is read before the reset comes."""
 INGEST_SILENT_S = 90.0
 """An ingest repeats its state every 30 s: after three of these it is not there."""
 MEGABYTE = 1_000_000
@@ -204,9 +208,12 @@ class MqttUplink:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S[self._config.bearer]):
                 await self._dial(broker, connection)
-                self._session_number = self._next_session()
-                will = self._state_payload(session=self._session_number, online=False, why="lost")
-                connection.start(will_topic=topics.up_topic(self._node, "state"), will_payload=will)
+                if broker.tls:
+                    await asyncio.wait({session.ended}, timeout=VERDICT_S)
+                if not session.ended.done():
+                    self._session_number = self._next_session()
+                    will = self._state_payload(session=self._session_number, online=False, why="lost")
+                    connection.start(will_topic=topics.up_topic(self._node, "state"), will_payload=will)
                 error = await session.opened
         except (OSError, UnicodeError, UplinkError) as caught:
             error = error_of(caught)
