@@ -355,7 +355,7 @@ def _raw_of(point: RegisterPoint, value: Value, exponents: Mapping[str, int]) ->
     """The number that goes to the wire. Whether it fits, `struct` says."""
     if point.type == "bool" and isinstance(value, bool):
         return int(value)
-    if point.type == "bool" or isinstance(value, (bool, str)) or value is None or not isfinite(value):
+    if point.type == "bool" or isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
         raise LocalProtocolError(f"{value!r} is no value of {point.type}", field=point.name)
     if not (point.min is None or value >= point.min) or not (point.max is None or value <= point.max):
         raise LocalProtocolError(f"{value!r} is outside {point.min} to {point.max}", field=point.name)
