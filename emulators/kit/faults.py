@@ -18,7 +18,7 @@ A plan is TOML, one table a fault; a fault that has no table never happens.
 | silence | it is lost, and so is every frame to the device |
 | reboot | its first half goes out, then the device is dead for `s` |
 | duplicate | it comes twice |
-| delay, late | it comes after `s`; what is said meanwhile overtakes it. `late` is meant to be beyond the peer's time-out |
+| delay, late | it comes after `s`, and what is said meanwhile overtakes it; `late` is for beyond the peer's time-out |
 | split | it comes in two pieces, `s` apart |
 | merge | it waits and comes in one piece with the next one |
 | truncate | its end is missing |
@@ -63,7 +63,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class FaultPlan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What may go wrong. `struck` counts what did."""
+    """What may go wrong. `FaultyDevice.struck` counts what did."""
 
     seed: int = 1
     drop: Fault | None = None
@@ -93,7 +93,7 @@ class FaultyDevice:
         self.plan = plan
         self.struck: dict[str, int] = {}
         """How often each fault struck."""
-        self._random = random.Random(plan.seed)
+        self._random = random.Random(plan.seed)  # noqa: S311  # repeatable, not secret
         self._began: float | None = None
         self._dead_until = 0.0
         self._queue: list[tuple[float, int, bytes]] = []  # when, order, what
