@@ -8,6 +8,7 @@ import pytest
 
 from edge.tests.outbox_double import EPOCH, NODE, OutboxDouble, Running, Told, make_uplink, mqtt_config, until
 from edge.tests.scripted_broker import Publish, ScriptedBroker
+from edge.uplinks import mqtt_uplink
 from edge.uplinks.link_watch import LinkWatch, Sign
 from edge.uplinks.mqtt import MqttConnection
 
@@ -267,6 +268,19 @@ async def test_link_up_cuts_the_wait_short() -> None:
             await until(lambda: uplink.status()["failure"] == "link")
             assert uplink.status()["next_attempt_in_s"] > 25
             await broker.start()
+            uplink.link_up()
+            await until(lambda: uplink.is_connected)
+
+
+async def test_link_up_ends_an_attempt_that_was_made_without_a_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt_uplink, "STUCK_S", 0.1)
+    async with ScriptedBroker(mute=True) as broker:
+        uplink = make_uplink(mqtt_config(broker.url, bearer="satellite"), OutboxDouble(), Told(), hasty=False)
+        async with Running(uplink):
+            await until(lambda: broker.connects)
+            began = asyncio.get_running_loop().time()
+            await until(lambda: asyncio.get_running_loop().time() > began + 0.15)
+            broker.mute = False
             uplink.link_up()
             await until(lambda: uplink.is_connected)
 

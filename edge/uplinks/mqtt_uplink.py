@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 MAX_SAID = 64
 HAPPY_EYEBALLS_S = 0.25
 """RFC 8305, 5: how long one address family may keep the other waiting."""
+STUCK_S = 1.0
+"""An attempt that has lasted this long when a link comes up was made without it."""
 VERDICT_S = 0.01
 """In TLS 1.3 a broker judges our certificate when we think that the handshake is over. One that is near refuses within
 this; if CONNECT were written into the closed socket, its error would hide the alert that says why. Far away the alert
@@ -94,6 +96,8 @@ class MqttUplink:
         self._said: set[tuple[str, Failure]] = set()
         self._has_said_lost = False
         self._due = asyncio.Event()
+        self._dialling: asyncio.Timeout | None = None
+        self._dialled_at = 0.0
         self._is_woken = False
         self._why_leaving = "stopped"
 
@@ -133,8 +137,11 @@ class MqttUplink:
 
     def link_up(self) -> None:
         """A network interface came up, the clock was set, or a person says now: try at once."""
-        self._reconnect.link_up(self._clock.monotonic())
+        now = self._clock.monotonic()
+        self._reconnect.link_up(now)
         self._due.set()
+        if self._dialling is not None and now - self._dialled_at >= STUCK_S:
+            self._dialling.reschedule(now)  # its packets went nowhere, and the next may be long in coming
 
     def leaving(self, why: str) -> None:
         """The reason that the farewell gives when `run()` is cancelled."""
@@ -206,7 +213,8 @@ class MqttUplink:
         )
         error: UplinkError | None
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S[self._config.bearer]):
+            async with asyncio.timeout(CONNECT_TIMEOUT_S[self._config.bearer]) as self._dialling:
+                self._dialled_at = self._clock.monotonic()
                 await self._dial(broker, connection)
                 if broker.tls:
                     await asyncio.wait({session.ended}, timeout=VERDICT_S)
@@ -217,11 +225,16 @@ class MqttUplink:
                 error = await session.opened
         except (OSError, UnicodeError, UplinkError) as caught:
             error = error_of(caught)
+        finally:
+            self._dialling = None
         if error is None:
             return True
         self._session = None
         await session.drop()
-        self._reconnect.failed(self._clock.monotonic(), error.failure, mqtt5=attempt.mqtt5)
+        now = self._clock.monotonic()
+        self._reconnect.failed(now, error.failure, mqtt5=attempt.mqtt5)
+        if self._due.is_set():
+            self._reconnect.link_up(now)
         if error.failure is Failure.VERSION and attempt.mqtt5:
             log.info(_("uplink: %s refuses MQTT 5, so MQTT 3.1.1 is tried"), broker.url)
         else:
