@@ -1,18 +1,24 @@
 """A GNSS receiver in software: a seeded track, any talker, and what real receivers do to those who trust them.
 
-It is driven like every emulated device: `tick(now)` returns what is due, `receive()` hears nothing. Time of day comes
-from the `wall_ms` function that is handed in, so that a test has it under its thumb. It encodes with our own codec and
-so proves nothing about it; the recordings in the protocol's vectors do.
+It is driven like every emulated device (`emulators.kit.device`): `tick(now)` returns the sentences that are due. Time
+of day comes from the `wall_ms` function that is handed in: a test has it under its thumb. It encodes with our own
+codec and so proves nothing about it; the recordings in the protocol's vectors do.
 
 What it can play: any rate from 1 to 10 Hz, any set of sentences, a cold start with default dates, a fix that is lost
-and regained, a GPS week that rolled over, one system (`BD`, `GB`, `GP`) or several (`GN`).
+and regained, a GPS week that rolled over, one system (`BD`, `GB`, `GP`) or several (`GN`). As TOML:
+
+    rate_hz = 10.0
+    outages_s = [[20.0, 30.0]]
+    track = { kind = "circle", lat_deg = 32.0687, lon_deg = 118.7757, radius_m = 200.0, speed_mps = 5.0 }
 """
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Annotated
+
+import msgspec
 
 from protocols.core.instant import day_and_ms_of, days_of, instant_of
 from protocols.nmea0183.fix import ROLLOVER_DAYS
@@ -26,6 +32,13 @@ SENTENCES = ("RMC", "VTG", "GGA", "GSA", "GSV", "GLL", "ZDA")
 """In the order in which a u-blox receiver sends them; GNS and HDT can be asked for too."""
 COLD_DATE = days_of(1980, 1, 6)
 """What a receiver without an almanac shows: the first day of GPS time."""
+Latitude = Annotated[float, msgspec.Meta(ge=-85, le=85)]
+Longitude = Annotated[float, msgspec.Meta(ge=-180, le=180)]
+Speed = Annotated[float, msgspec.Meta(ge=0, le=300)]
+Course = Annotated[float, msgspec.Meta(ge=0, lt=360)]
+Height = Annotated[float, msgspec.Meta(ge=-1000, le=20_000)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+Talker = Annotated[str, msgspec.Meta(pattern="^[A-Z0-9]{2}$")]
 _EARTH_RADIUS_M = 6_371_008.8
 _KNOT_MPS = 1852 / 3600
 _KMH_PER_MPS = 3.6
@@ -52,19 +65,11 @@ class Place:
         return lat, (lon + 180.0) % 360.0 - 180.0
 
 
-class Track(Protocol):
-    """Where the receiver is, `seconds` after it was switched on."""
-
-    def place(self, seconds: float) -> Place:
-        """The true place at that moment."""
-
-
-@dataclass(frozen=True)
-class Stationary:
+class Stationary(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="stationary"):
     """A cabinet, a buoy on its anchor: it stays."""
 
-    lat_deg: float = 32.0687
-    lon_deg: float = 118.7757
+    lat_deg: Latitude = 32.0687
+    lon_deg: Longitude = 118.7757
 
     def place(self, seconds: float) -> Place:
         """The same place always. The course of something at rest is not known."""
@@ -72,14 +77,13 @@ class Stationary:
         return Place(self.lat_deg, self.lon_deg)
 
 
-@dataclass(frozen=True)
-class StraightLine:
+class StraightLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="line"):
     """A bus on a straight road."""
 
-    lat_deg: float = 32.0687
-    lon_deg: float = 118.7757
-    speed_mps: float = 15.0
-    course_deg: float = 45.0
+    lat_deg: Latitude = 32.0687
+    lon_deg: Longitude = 118.7757
+    speed_mps: Speed = 15.0
+    course_deg: Course = 45.0
 
     def place(self, seconds: float) -> Place:
         """So many metres along the course."""
@@ -90,14 +94,13 @@ class StraightLine:
         return Place(lat, lon, self.speed_mps, self.course_deg)
 
 
-@dataclass(frozen=True)
-class Circle:
+class Circle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="circle"):
     """A ship on a turning circle, clockwise from its northernmost point."""
 
-    lat_deg: float = 32.0687
-    lon_deg: float = 118.7757
-    radius_m: float = 200.0
-    speed_mps: float = 5.0
+    lat_deg: Latitude = 32.0687
+    lon_deg: Longitude = 118.7757
+    radius_m: Annotated[float, msgspec.Meta(gt=0, le=100_000)] = 200.0
+    speed_mps: Speed = 5.0
 
     def place(self, seconds: float) -> Place:
         """A point of the circle."""
@@ -108,38 +111,39 @@ class Circle:
         return Place(lat, lon, self.speed_mps, (math.degrees(angle) + 90.0) % 360.0)
 
 
-@dataclass(kw_only=True)
-class GnssSettings:
+class GnssSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What kind of receiver it is and what will happen to it. Seconds count from the moment it is switched on."""
 
-    talker: str = "GN"
+    track: Stationary | StraightLine | Circle = Stationary()
+    """Where it truly is."""
+    talker: Talker = "GN"
     """`GN`: GPS and BeiDou together; another: one system."""
-    beidou_talker: str = "GB"
+    beidou_talker: Talker = "GB"
     """How it calls BeiDou in GSV beside `GN`: `GB` since edition 4.11, `BD` by the Chinese rule."""
-    sentences: Sequence[str] = SENTENCES
-    rate_hz: float = 1.0
-    cold_start_s: float = 0.0
+    sentences: tuple[str, ...] = SENTENCES
+    rate_hz: Annotated[float, msgspec.Meta(ge=0.01, le=20)] = 1.0
+    cold_start_s: Seconds = 0.0
     """How long it shows default dates and no position."""
-    outages_s: Sequence[tuple[float, float]] = ()
+    outages_s: tuple[tuple[Seconds, Seconds], ...] = ()
     """(from, to): no sky; it keeps its time and says so with status V."""
-    rollovers: int = 0
+    rollovers: Annotated[int, msgspec.Meta(ge=0, le=2)] = 0
     """How many GPS week rollovers its firmware has not heard of: each puts its date 7168 days back."""
-    noise_m: float = 1.0
+    noise_m: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 1.0
     """How far a position strays from the truth (standard deviation)."""
-    latency_s: float = 0.0
+    latency_s: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     """How long after an epoch its sentences begin."""
-    altitude_m: float = 9.7
-    geoid_sep_m: float = 3.1
-    mode: str = "A"
+    altitude_m: Height = 9.7
+    geoid_sep_m: Height = 3.1
+    mode: Annotated[str, msgspec.Meta(pattern="^[ADEFMPRS]$")] = "A"
     """RMC's mode while it has a fix: `A`, `D`, `R`; `E`, `M`, `S` for what must not be used."""
+    wrong_checksums: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    """Which part of its sentences bears a wrong checksum, as on a noisy line."""
 
     def __post_init__(self) -> None:
         """Refuse what no receiver is: raises `ValueError`."""
         known = (*SENTENCES, "GNS", "HDT", "TXT")
         if unknown := [name for name in self.sentences if name not in known]:
             raise ValueError(f"sentences are {', '.join(known)}, not {unknown[0]}")
-        if not 0.01 <= self.rate_hz <= 20:
-            raise ValueError("a receiver sends 0.01 to 20 epochs a second")
 
 
 @dataclass
@@ -159,19 +163,18 @@ class GnssReceiver:
         *,
         seed: int,
         wall_ms: Callable[[], int],
-        track: Track | None = None,
         settings: GnssSettings | None = None,
         on_truth: Callable[[dict[str, object]], None] | None = None,
     ) -> None:
         self._rng = random.Random(seed)  # noqa: S311  # a seeded world, no secret
         self._wall_ms = wall_ms
-        self._track = Stationary() if track is None else track
         self.settings = GnssSettings() if settings is None else settings
         self._on_truth = on_truth
         self._period_ms = max(1, round(1000 / self.settings.rate_hz))
         self._skies = self._make_skies()
         self._started: float | None = None
-        self._epoch: int | None = None
+        self._epoch = 0
+        self._deadline = 0.0
         self.has_sky = True
         """False: as if somebody parked under a bridge."""
         self.has_fix = False
@@ -185,36 +188,43 @@ class GnssReceiver:
         return []
 
     def tick(self, now: float) -> list[bytes]:
-        """The sentences of an epoch, once its moment has come."""
-        wire = self.sentences(now)
-        return [wire] if wire else []
-
-    def next_deadline(self, now: float) -> float:
-        """When the next epoch's sentences begin."""
-        past_ms = (self._wall_ms() - round(self.settings.latency_s * 1000)) % self._period_ms
-        return now + (self._period_ms - past_ms) / 1000
-
-    def power_cycle(self) -> None:
-        """Switch it off and on again: it starts cold where it is set to."""
-        self._started = None
-        self._epoch = None
-
-    def sentences(self, now: float) -> bytes:
-        """All sentences of the epoch that has begun since the last call; empty when none has.
+        """The sentences of the epoch that has begun since the last call, each one write; none when none has.
 
         The first call switches it on: its first epoch is the next one.
         """
         shown_ms = self._wall_ms() - round(self.settings.latency_s * 1000)
-        epoch = shown_ms // self._period_ms
+        epoch, past_ms = divmod(shown_ms, self._period_ms)
+        self._deadline = now + (self._period_ms - past_ms) / 1000
         if self._started is None:
             self._started = now
-            self._epoch = epoch - 1 if shown_ms % self._period_ms == 0 else epoch
+            self._epoch = epoch if past_ms else epoch - 1
         if epoch == self._epoch:
-            return b""
+            return []
         self._epoch = epoch
         self.epochs += 1
         lines = self._epoch_lines(epoch * self._period_ms, now - self._started)
-        return b"".join(encode_for_sending(line) for line in lines)
+        return [self._wire_of(line) for line in lines]
+
+    def next_deadline(self) -> float:
+        """When the next epoch's sentences begin; at once before the first `tick()`."""
+        return self._deadline
+
+    def sentences(self, now: float) -> bytes:
+        """What `tick()` returns, in one piece: for whoever uses it without a host."""
+        return b"".join(self.tick(now))
+
+    def power_cycle(self) -> None:
+        """Switch it off and on again: it starts cold where it is set to."""
+        self._started = None
+        self._deadline = 0.0
+
+    def _wire_of(self, line: Sentence) -> bytes:
+        wire = encode_for_sending(line)
+        if self.settings.wrong_checksums and self._rng.random() < self.settings.wrong_checksums:
+            star = wire.index(b"*")
+            digits = b"%02X" % (int(wire[star + 1 : star + 3], 16) ^ self._rng.randrange(1, 256))
+            wire = wire[: star + 1] + digits + wire[star + 3 :]
+        return wire
 
     def _epoch_lines(self, utc_ms: int, seconds: float) -> list[Sentence]:
         settings = self.settings
@@ -234,7 +244,7 @@ class GnssReceiver:
         self.has_fix = has_fix
 
     def _strayed(self, seconds: float) -> Place:
-        place = self._track.place(seconds)
+        place = self.settings.track.place(seconds)
         noise = self.settings.noise_m
         lat, lon = place.at_offset(self._rng.gauss(0, noise), self._rng.gauss(0, noise))
         return Place(lat, lon, place.speed_mps, place.course_deg)

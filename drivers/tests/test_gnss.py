@@ -18,7 +18,7 @@ from drivers.ports.memory_port import MemoryPort
 from drivers.ports.port import LineSettings, Port
 from drivers.ports.serial_port import SerialPort
 from drivers.readings import DeviceEvent, Quality, Sample, TimeOffer, Transaction
-from emulators.gnss import Circle, GnssReceiver, GnssSettings, Stationary, StraightLine
+from emulators.gnss import Circle, GnssReceiver, GnssSettings, StraightLine
 from protocols.core.instant import BUILD_DAY, MS_PER_DAY, days_of, instant_of
 
 NOW_MS = instant_of(days_of(2026, 11, 24), 43_200_000)
@@ -75,17 +75,16 @@ class World:
     """A receiver whose clock goes as fast as the test likes."""
 
     def __init__(self, **settings: Any) -> None:
-        track = settings.pop("track", Stationary())
         self.seconds = 0.0
         self.receiver = GnssReceiver(
-            seed=7, wall_ms=lambda: NOW_MS + round(self.seconds * 1000), track=track, settings=GnssSettings(**settings)
+            seed=7, wall_ms=lambda: NOW_MS + round(self.seconds * 1000), settings=GnssSettings(**settings)
         )
 
     def epoch(self) -> bytes:
         """Go on to the next epoch."""
         while True:
             wire = self.receiver.sentences(self.seconds)
-            self.seconds = round(self.receiver.next_deadline(self.seconds), 6)
+            self.seconds = round(self.receiver.next_deadline(), 6)
             if wire:
                 return wire
 
@@ -407,7 +406,7 @@ async def test_over_a_pseudo_terminal_in_real_time(line) -> None:
     async def talk() -> None:
         while True:
             os.write(master, receiver.sentences(loop.time()))
-            await asyncio.sleep(receiver.next_deadline(loop.time()) - loop.time())
+            await asyncio.sleep(receiver.next_deadline() - loop.time())
 
     port = SerialPort(path, path, LineSettings(baud=115_200))
     async with running(port, period_s=0.1) as (driver, book):
