@@ -85,7 +85,7 @@ class UmbFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     channel: Word | None = None
     status: Byte | None = None
     data_type: Byte | None = None
-    channel_value: float | None = None
+    channel_value: int | float | None = None
     data: str = ""
 
 
@@ -209,10 +209,10 @@ def _umb_of(fields: UmbFields) -> UmbFrame:
         except ValueError:
             raise LocalProtocolError("hex digits", field="data") from None
     else:
-        value: float | None = fields.channel_value
-        data = encode_online_data(
-            OnlineData(channel=fields.channel, status=fields.status, data_type=fields.data_type, value=value)
+        online = OnlineData(
+            channel=fields.channel, status=fields.status, data_type=fields.data_type, value=fields.channel_value
         )
+        data = encode_online_data(online)
     return UmbFrame(
         to_address=fields.to_address,
         from_address=fields.from_address,

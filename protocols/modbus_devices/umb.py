@@ -69,7 +69,7 @@ class OnlineData(msgspec.Struct, frozen=True, kw_only=True):
     channel: int
     status: int | None = None
     data_type: int | None = None
-    value: float | None = None
+    value: int | float | None = None
     """The channel's value; None in a request, when the device gave none, or when it is no number."""
 
 
@@ -130,7 +130,7 @@ def decode_online_data(frame: UmbFrame) -> OnlineData:
         return OnlineData(channel=channel, status=status, data_type=data[3])
     if len(data) != 4 + layout.size:
         raise FieldError(f"{len(data) - 4} bytes where {layout.size} are due", 14, "channel_value", data)
-    value: float = layout.unpack_from(data, 4)[0]
+    value: int | float = layout.unpack_from(data, 4)[0]
     return OnlineData(channel=channel, status=status, data_type=data[3], value=value if isfinite(value) else None)
 
 

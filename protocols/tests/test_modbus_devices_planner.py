@@ -42,7 +42,7 @@ def test_the_planner_counts_as_the_line_does():
 
 @pytest.mark.parametrize(("hole", "blocks"), [(9, 1), (10, 1), (11, 2)])
 def test_at_9600_8n1_a_hole_of_ten_registers_costs_as_much_as_an_exchange(hole, blocks):
-    """Nine save time. Ten are exactly a tie, which the longer first block wins: counted in floats it would be chance."""
+    """Nine save time. Ten are a tie, which the longer first block wins: counted in floats it would be chance."""
     assert len(plan_reads([(0, 1), (1 + hole, 1)], COST)) == blocks
 
 
