@@ -15,10 +15,13 @@ from drivers.driver import Driver
 from drivers.errors import DeviceRefusedError, DriverError, PortError
 from drivers.gnss import POINTS, GnssConfig, GnssDriver
 from drivers.ports.memory_port import MemoryPort
+from drivers.ports.open_port import open_port
 from drivers.ports.port import LineSettings, Port
 from drivers.ports.serial_port import SerialPort
 from drivers.readings import DeviceEvent, Quality, Sample, TimeOffer, Transaction
 from emulators.gnss import Circle, GnssReceiver, GnssSettings, StraightLine
+from emulators.kit.faults import Fault, FaultPlan, FaultyDevice
+from emulators.kit.hosts import PtyHost, TcpHost
 from protocols.core.instant import BUILD_DAY, MS_PER_DAY, days_of, instant_of
 
 NOW_MS = instant_of(days_of(2026, 11, 24), 43_200_000)
@@ -435,3 +438,56 @@ async def test_the_far_end_of_a_line_hangs_up(line) -> None:
     os.close(master)
     with pytest.raises(PortError):
         await asyncio.wait_for(task, 5)
+
+
+async def test_over_a_noisy_paced_line_no_place_is_ever_wrong() -> None:
+    """Row 14: 5 % of the sentences damaged, foreign bytes between them; what arrives is right, the port stays open."""
+    loop = asyncio.get_running_loop()
+    receiver = GnssReceiver(
+        seed=11,
+        wall_ms=lambda: NOW_MS + round(loop.time() * 1000),
+        settings=GnssSettings(rate_hz=10.0, sentences=("RMC", "GGA", "GSA"), noise_m=0.0, wrong_checksums=0.05),
+    )
+    often, now_and_then = Fault(p=0.1), Fault(p=0.05, s=(0.0, 0.02))
+    plan = FaultPlan(seed=3, flip=often, truncate=often, foreign=often, split=now_and_then, merge=now_and_then)
+    faulty = FaultyDevice(receiver, plan)
+    host = PtyHost([faulty], baud=38_400)
+    await host.start()
+    try:
+        path = host.endpoint.removeprefix("pty:").partition("?")[0]
+        port = SerialPort(path, path, LineSettings(baud=38_400))
+        async with running(port, period_s=0.1, silence_s=1.0) as (driver, book):
+            await book.until(lambda: len(book.samples) >= 30, within_s=20)
+            status = driver.status()
+            assert status["broken"] > 0
+            assert sum(faulty.struck.values()) > 10
+            assert not book.losses
+            places = [sample.values[:2] for sample in book.samples if sample.values[0] is not None]
+            assert len(places) >= 20
+            for lat, lon in places:
+                assert (lat, lon) == (pytest.approx(32.0687, abs=1e-6), pytest.approx(118.7757, abs=1e-6))
+            assert [sample.at for sample in book.samples] == sorted(sample.at for sample in book.samples)
+    finally:
+        await host.aclose()
+
+
+async def test_over_tcp_and_back_after_the_server_was_gone() -> None:
+    """Row 12: the server goes and returns; the driver says so, and goes on when it is run again."""
+    loop = asyncio.get_running_loop()
+    settings = GnssSettings(rate_hz=10.0)
+    host = TcpHost(lambda: GnssReceiver(seed=1, wall_ms=lambda: NOW_MS + round(loop.time() * 1000), settings=settings))
+    await host.start()
+    port = open_port(host.endpoint)
+    book = Book()
+    driver = GnssDriver(GnssConfig(name="gnss", period_s=0.1), port, book, LoopClock())
+    for _ in range(2):
+        task = asyncio.create_task(driver.run())
+        before = len(book.samples)
+        await book.until(lambda: len(book.samples) >= before + 3)  # noqa: B023  # awaited within the turn
+        assert book.samples[-1].values[0] is not None
+        await host.aclose()
+        with pytest.raises(PortError):
+            await asyncio.wait_for(task, 5)
+        assert book.samples[-1].values[0] is None
+        await host.start()
+    await host.aclose()
