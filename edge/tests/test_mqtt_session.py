@@ -119,10 +119,10 @@ async def test_a_refused_publish_is_kept_and_alarmed_once() -> None:
     ):
         await until(lambda: len(outbox.refused_seqs) >= 9)
         assert outbox.acked == {4}
-        assert uplink.status()["refused_routes"] == ["telemetry/flow-1"]
+        assert uplink.status()["refused_names"] == ["telemetry/flow-1"]
         denied = False
         await until(lambda: not outbox.queued)
-        assert uplink.status()["refused_routes"] == []
+        assert uplink.status()["refused_names"] == []
     assert told.alarms == [("publish-refused", "telemetry/flow-1: the broker refuses it with reason code 0x87")]
     assert len(broker.connects) == 1
 

@@ -11,17 +11,17 @@ import asyncio
 import logging
 import zlib
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
-
-import msgspec
+from typing import Any, NamedTuple
 
 from drivers.clock import Clock
 from drivers.text import _
+from edge.store.outbox import Entry, Outbox
 from edge.uplinks.budget import Budget
 from edge.uplinks.link_watch import LinkWatch, Sign
 from edge.uplinks.mqtt import PUBLISH_OVERHEAD_BYTES, Accepted, Ended, MqttConnection
 from edge.uplinks.reconnect import Failure
 from edge.uplinks.side_queue import Note, SideQueue
+from edge.uplinks.tally import Tally
 from edge.uplinks.uplink_errors import UplinkError, error_of, error_of_code
 from protocols.core.errors import RemoteProtocolError
 from protocols.wayside import state, topics
@@ -30,85 +30,27 @@ log = logging.getLogger(__name__)
 
 LEAVE_WITHIN_S = 2.0
 COMPRESS_ABOVE_BYTES = 1024
+HELD_BACK_S = 1.0
 REFUSAL_CODE = 0x80
 """PUBACK and SUBACK reason codes from here on refuse."""
-MAX_REFUSED_ROUTES = 100
 _ZLIB_FIRST_BYTE = 0x78
 LARGEST_RECORD_BYTES = 1 << 20
 """With nothing in flight the next record goes whatever its size: no window may be too small for it for ever."""
 
 
-class Record(Protocol):
-    """One entry of the outbox."""
-
-    @property
-    def route(self) -> str:
-        """The tail of its topic."""
-
-    @property
-    def payload(self) -> bytes:
-        """As it was journaled."""
-
-
-class Outbox(Protocol):
-    """What the uplink drinks from."""
-
-    def connected(self, now: float) -> None:
-        """Nothing is in flight."""
-
-    def disconnected(self, now: float) -> None:
-        """What was in flight is owed again."""
-
-    def take(self, now: float, max_bytes: int) -> Any | None:
-        """The next entry that is due and fits."""
-
-    def published(self, entry: Any, now: float) -> None:
-        """The broker has taken it."""
-
-    def refused(self, entry: Any, now: float) -> None:
-        """The broker will not have it: kept, and tried again later."""
-
-    def acknowledged(self, lane: str, epoch: str, upto: int, also: Any, now: float) -> None:
-        """The ingest has stored these."""
-
-    def ingest_seen(self, online: bool, now: float) -> None:
-        """The ingest is there, or says that it is not."""
-
-    def next_deadline(self) -> float | None:
-        """When `take` may have something although nothing new was made."""
-
-
 class Heard(NamedTuple):
-    """Who is told what comes down, and what went wrong. Each is called from the event loop on its own."""
+    """Who is told what comes down. Each is called from the event loop, on its own."""
 
     command: Callable[[bytes], None]
     desired: Callable[[bytes], None]
     notice: Callable[[bytes], None]
-    alarm: Callable[[str, str], None]
-    """Kind (`publish-refused`, `subscription-refused`, `taken-over`, `credential`) and one line for a person."""
-
-
-class Tally(msgspec.Struct):
-    """Counters over all sessions, and the routes that a broker refuses."""
-
-    records: int = 0
-    notes: int = 0
-    acknowledged: int = 0
-    """Records and notes that the broker has taken."""
-    refused: int = 0
-    ingest_acks: int = 0
-    bad_messages: int = 0
-    """What came down and could not be read."""
-    bytes_in: int = 0
-    bytes_out: int = 0
-    refused_routes: set[str] = msgspec.field(default_factory=set)
 
 
 class _Flight(NamedTuple):
     """One QoS 1 message that waits for its PUBACK."""
 
-    what: Any
-    """A `Note`, the outbox's entry, or None for birth and farewell."""
+    what: Entry | Note | None
+    """None: birth and farewell."""
     route: str
     bytes: int
 
@@ -262,17 +204,15 @@ class MqttSession:
         self._flight_bytes -= flight.bytes
         if is_head:
             self._watch.head_changed(now if self._flights else None)
-        is_record = flight.what is not None and type(flight.what) is not Note
+        entry = None if flight.what is None or isinstance(flight.what, Note) else flight.what
         if code < REFUSAL_CODE:
-            self._tally.acknowledged += 1
-            if self._tally.refused_routes:
-                self._tally.refused_routes.discard(flight.route)
-            if is_record:
-                self._outbox.published(flight.what, now)
+            self._tally.accept(flight.route)
+            if entry is not None:
+                self._outbox.published(entry, now)
         else:
-            self._refused(flight.route, _("the broker refuses it with reason code 0x{code:02x}").format(code=code))
-            if is_record:
-                self._outbox.refused(flight.what, now)
+            self._tally.refuse(flight.route, _("the broker refuses it with reason code 0x{code:02x}").format(code=code))
+            if entry is not None:
+                self._outbox.refused(entry, now)
         if packet_id == self._farewell_id and not self._said_farewell.done():
             self._said_farewell.set_result(None)
 
@@ -282,7 +222,7 @@ class MqttSession:
         for name, code in zip(filters, codes, strict=False):
             if code >= REFUSAL_CODE:
                 text = _("the broker refuses it with reason code 0x{code:02x}").format(code=code)
-                self._alarm_once("subscription-refused", name, text)
+                self._tally.alarm_once("subscription-refused", name, text)
 
     def on_message(self, topic: str, payload: bytes) -> None:
         """Something for us. Others are told from the event loop, so that their mistakes are not the connection's."""
@@ -314,7 +254,7 @@ class MqttSession:
         if self._timer is not None:
             self._timer.cancel()
         for flight in reversed(self._flights.values()):
-            if type(flight.what) is Note:
+            if isinstance(flight.what, Note):
                 self._notes.put_back(flight.what)
         self._flights.clear()
         if self._begun:
@@ -338,7 +278,7 @@ class MqttSession:
         if self._fits(note.route, note.payload):
             self._send(connection, note, note.route, note.payload, now, note.qos, retain=note.retain, life_s=life_s)
 
-    def _send_record(self, connection: MqttConnection, entry: Record, now: float) -> None:
+    def _send_record(self, connection: MqttConnection, entry: Entry, now: float) -> None:
         payload = entry.payload
         if self._compress and len(payload) > COMPRESS_ABOVE_BYTES and payload[0] != _ZLIB_FIRST_BYTE:
             payload = min(payload, zlib.compress(payload), key=len)
@@ -352,7 +292,7 @@ class MqttSession:
     def _send(
         self,
         connection: MqttConnection,
-        what: Any,
+        what: Entry | Note | None,
         route: str,
         payload: bytes,
         now: float,
@@ -378,18 +318,8 @@ class MqttSession:
         if size <= self._max_packet_bytes:
             return True
         text = _("it is {size} bytes long and the broker takes {most} at most")
-        self._refused(route, text.format(size=size, most=self._max_packet_bytes))
+        self._tally.refuse(route, text.format(size=size, most=self._max_packet_bytes))
         return False
-
-    def _refused(self, route: str, reason: str) -> None:
-        self._tally.refused += 1
-        self._alarm_once("publish-refused", route, reason)
-
-    def _alarm_once(self, kind: str, where: str, reason: str) -> None:
-        refused = self._tally.refused_routes
-        if where not in refused and len(refused) < MAX_REFUSED_ROUTES:
-            refused.add(where)
-            self._heard.alarm(kind, f"{where}: {reason}")
 
     def _ack(self, payload: bytes) -> None:
         ack = state.decode(payload, state.Ack)
@@ -407,8 +337,10 @@ class MqttSession:
     def _arm(self, now: float, due_at: float | None) -> None:
         """Set the one timer. One that comes too early is left: it looks again, so a busy line seldom sets any."""
         at = self._watch.next_deadline()
-        if due_at is not None and due_at < at:
-            at = due_at
+        if due_at is not None:
+            if due_at <= now:  # due, and yet nothing was given: what holds it back will say so itself
+                due_at = now + HELD_BACK_S
+            at = min(at, due_at)
         if self._timer is not None:
             if self._timer.when() <= at:
                 return

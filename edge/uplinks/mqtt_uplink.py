@@ -16,12 +16,14 @@ from typing import Any, Protocol, cast
 
 from drivers.clock import Clock
 from drivers.text import _
+from edge.store.outbox import Outbox
 from edge.uplinks.budget import Budget
 from edge.uplinks.config import CONNECT_TIMEOUT_S, Broker, MqttConfig
 from edge.uplinks.mqtt import MqttConnection
-from edge.uplinks.mqtt_session import Heard, MqttSession, Outbox, Tally
+from edge.uplinks.mqtt_session import Heard, MqttSession
 from edge.uplinks.reconnect import STEADY_S, Attempt, Failure, Reconnect
 from edge.uplinks.side_queue import Note, SideQueue
+from edge.uplinks.tally import Tally
 from edge.uplinks.tls import tls_context
 from edge.uplinks.uplink_errors import UplinkError, error_of
 from protocols.wayside import topics
@@ -81,12 +83,12 @@ class MqttUplink:
         self._state_payload = state_payload
         self._next_session = next_session
         self._on_connected = on_connected
-        self._heard = Heard(on_command, on_desired, on_notice, on_alarm)
+        self._heard = Heard(on_command, on_desired, on_notice)
         self._reconnect = Reconnect(brokers=len(self._brokers), metered=config.is_metered, now=now, uniform=uniform)
         bytes_per_day = None if config.megabytes_per_day is None else config.megabytes_per_day * MEGABYTE
         self._budget = Budget(bytes_per_day, now=now)
         self._notes = SideQueue()
-        self._tally = Tally()
+        self._tally = Tally(on_alarm)
         self._session: MqttSession | None = None
         self._session_number = 0
         self._connected_at: float | None = None
@@ -172,7 +174,7 @@ class MqttUplink:
             "notes": self._tally.notes,
             "acknowledged": self._tally.acknowledged,
             "refused": self._tally.refused,
-            "refused_routes": sorted(self._tally.refused_routes),
+            "refused_names": sorted(self._tally.refused_names),
             "ingest_acks": self._tally.ingest_acks,
             "bad_messages": self._tally.bad_messages,
             "bytes_in": self._tally.bytes_in + (connection.bytes_in if connection else 0),
@@ -363,7 +365,7 @@ class MqttUplink:
         self._has_said_lost = True
         if error.failure in (Failure.CREDENTIAL, Failure.TAKEN_OVER):
             log.error(_("uplink: %s: %s; somebody must look at this"), broker.url, error)
-            self._heard.alarm(error.failure.value, f"{broker.url}: {error}")
+            self._tally.alarm(error.failure.value, f"{broker.url}: {error}")
         else:
             log.warning(_("uplink: %s: %s; it is tried again by itself"), broker.url, error)
 
