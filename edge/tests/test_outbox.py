@@ -1,0 +1,290 @@
+"""What is owed goes in order, once, and again when it must; nothing grows with the backlog."""
+
+import random
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.store.outbox import ANSWER_WITHIN_S, INGEST_SILENT_S, RESEND_CAP_S, RESEND_FIRST_S, Entry, Outbox
+from edge.tests.test_store import balance, disks, store_on
+
+
+class Bench:
+    def __init__(self, *, has_ingest: bool = True, quota_bytes: int = 1 << 24, segment_bytes: int = 1 << 16) -> None:
+        self.store = store_on(disks(), quota_bytes=quota_bytes, segment_bytes=segment_bytes)
+        self.ahead: list[str] = []
+        self.outbox = Outbox(list(self.store.lanes.values()), has_ingest=has_ingest, on_ahead=self.ahead.append)
+
+    def make(self, lane: str = "telemetry", count: int = 1, size: int = 100) -> None:
+        for _ in range(count):
+            self.store.lanes[lane].append(f"{lane}/a", b"x" * size)
+        self.store.commit_now()
+
+    def drain(self, now: float, most: int = 10_000, *, publish: bool = True) -> list[Entry]:
+        taken = []
+        while len(taken) < most and (entry := self.outbox.take(now, 1 << 20)) is not None:
+            taken.append(entry)
+            if publish:
+                self.outbox.published(entry, now)
+        return taken
+
+    def ack(self, lane: str, upto: int, now: float, also=()) -> None:
+        self.outbox.acknowledged(lane, self.store.lanes[lane].epoch, upto, also, now)
+
+
+def seqs(entries, lane="telemetry") -> list[int]:
+    return [entry.seq for entry in entries if entry.lane == lane]
+
+
+def test_nothing_leaves_before_a_broker_serves_us():
+    bench = Bench()
+    bench.make()
+    assert bench.drain(0) == []
+    bench.outbox.connected(1)
+    assert len(bench.drain(1 + ANSWER_WITHIN_S)) == 1
+
+
+def test_live_data_goes_at_once_and_backlog_waits_for_the_ingests_answer():
+    bench = Bench()
+    bench.make(count=5)
+    bench.outbox.connected(10)
+    bench.make(count=2)
+    assert seqs(bench.drain(10)) == [6, 7]
+    assert bench.outbox.next_deadline() == 10 + ANSWER_WITHIN_S
+    bench.ack("telemetry", 3, 10.5)
+    late = bench.drain(10.5)
+    assert seqs(late) == [4, 5]
+    assert {entry.route for entry in late} == {"backfill/a"}
+
+
+def test_ranks_are_kept_and_backfill_gets_a_fifth_of_the_bytes():
+    bench = Bench()
+    bench.make(count=400)
+    bench.outbox.connected(0)
+    bench.ack("telemetry", 0, 0)
+    bench.make("event", 100)
+    bench.make("transaction", 100)
+    bench.make("telemetry", 200)
+    taken = bench.drain(1, 500)
+    kinds = [(entry.lane, entry.live) for entry in taken]
+    backfill = kinds.count(("telemetry", False))
+    assert 0.18 < backfill / len(taken) < 0.22
+    others = [kind for kind in kinds if kind != ("telemetry", False)]
+    assert others == [("transaction", True)] * 100 + [("event", True)] * 100 + [("telemetry", True)] * 200
+    assert len(bench.drain(1)) == 300
+
+
+def test_live_age_stays_low_while_a_backlog_of_100_000_drains():
+    """Row 21 of docs/field_failures.md: the newest goes first; p95 of its age stays under 3 s."""
+    bench = Bench(segment_bytes=1 << 20, quota_bytes=1 << 28)
+    bench.make(count=100_000, size=10)
+    bench.outbox.connected(0)
+    bench.ack("telemetry", 0, 0)
+    ages, made_at = [], {}
+    now, drained = 0.0, 0
+    first_backlog = None
+    while drained < 100_000:
+        now += 0.1
+        bench.make(size=10)
+        made_at[bench.store.lanes["telemetry"].made] = now
+        for entry in bench.drain(now, 500):
+            if entry.seq in made_at:
+                ages.append(now - made_at[entry.seq])
+            else:
+                drained += 1
+                first_backlog = first_backlog or now
+        bench.ack("telemetry", 0, now, also=[(1, drained)] if drained else ())
+    assert sorted(ages)[int(0.95 * len(ages))] < 3
+    assert first_backlog < 5
+
+
+def test_what_the_ingest_does_not_acknowledge_is_sent_again_later_and_later():
+    """Row 8 of docs/field_failures.md: the broker took it, nobody stored it."""
+    bench = Bench()
+    bench.outbox.connected(0)
+    bench.make("transaction", 3)
+    assert len(bench.drain(0)) == 3
+    times, now = [], 0.0
+    while now < 4_000:
+        due = bench.outbox.next_deadline()
+        assert due is not None
+        now = due
+        if seqs(bench.drain(now), "transaction"):
+            times.append(now)
+    gaps = [round(b - a) for a, b in zip([0.0, *times], times, strict=False)]
+    assert gaps[:6] == [30, 60, 120, 240, 480, 600]
+    assert max(gaps) <= RESEND_CAP_S + 1
+    assert bench.store.lanes["transaction"].queued == 3
+    bench.ack("transaction", 3, now)
+    assert bench.store.lanes["transaction"].queued == 0
+    assert bench.outbox.next_deadline() is None
+
+
+def test_with_a_broker_only_the_puback_lets_go():
+    bench = Bench(has_ingest=False)
+    bench.make(count=3)
+    bench.outbox.connected(0)
+    assert len(bench.drain(0, publish=False)) == 3
+    assert bench.store.lanes["telemetry"].queued == 3
+    bench.outbox.disconnected(1)
+    bench.outbox.connected(2)
+    assert len(bench.drain(2)) == 3
+    assert bench.store.lanes["telemetry"].queued == 0
+
+
+def test_what_was_in_flight_when_the_line_broke_is_sent_again_and_nothing_else():
+    """Row 18 of docs/field_failures.md."""
+    bench = Bench()
+    bench.outbox.connected(0)
+    bench.make(count=20)
+    sent = [bench.outbox.take(0, 1 << 20) for _ in range(20)]
+    for entry in sent[:16]:
+        bench.outbox.published(entry, 0)
+    bench.outbox.disconnected(1)
+    bench.outbox.connected(2)
+    bench.ack("telemetry", 10, 2)
+    assert seqs(bench.drain(2)) == [17, 18, 19, 20]
+    assert seqs(bench.drain(1 + RESEND_FIRST_S)) == [11, 12, 13, 14, 15, 16]
+
+
+@pytest.mark.parametrize("how", ["offline", "silent"])
+def test_an_ingest_that_is_away_keeps_us_journaling_until_it_is_back(how):
+    bench = Bench()
+    bench.outbox.connected(0)
+    bench.outbox.ingest_seen(online=True, now=0)
+    if how == "offline":
+        bench.outbox.ingest_seen(online=False, now=1)
+    now = 1 if how == "offline" else INGEST_SILENT_S + 1
+    bench.make(count=3)
+    assert bench.drain(now) == []
+    bench.outbox.ingest_seen(online=True, now=now + 5)
+    assert len(bench.drain(now + 5)) == 3
+
+
+def test_an_ingest_nobody_has_heard_of_is_no_reason_to_wait():
+    bench = Bench()
+    bench.outbox.connected(0)
+    bench.make()
+    assert len(bench.drain(1_000)) == 1
+
+
+def test_an_ingest_that_knows_numbers_we_have_not_made_asks_for_a_new_epoch():
+    bench = Bench()
+    bench.make(count=3)
+    bench.outbox.connected(0)
+    bench.ack("telemetry", 500, 0)
+    assert bench.ahead == ["telemetry"]
+    assert bench.store.lanes["telemetry"].acked == 0
+
+
+def test_an_acknowledgement_of_another_epoch_is_passed_over():
+    bench = Bench()
+    bench.make(count=3)
+    bench.outbox.connected(0)
+    bench.outbox.acknowledged("telemetry", "f" * 16, 3, (), 0)
+    assert bench.store.lanes["telemetry"].queued == 3
+
+
+def test_a_refused_record_is_kept_and_tried_again():
+    bench = Bench(has_ingest=False)
+    bench.make()
+    bench.outbox.connected(0)
+    entry = bench.outbox.take(0, 1 << 20)
+    bench.outbox.refused(entry, 0)
+    assert bench.outbox.take(1, 1 << 20) is None
+    again = bench.outbox.take(bench.outbox.next_deadline(), 1 << 20)
+    assert again.seq == entry.seq
+
+
+def test_a_record_larger_than_the_room_waits():
+    bench = Bench()
+    bench.outbox.connected(0)
+    bench.make(size=1_000)
+    assert bench.outbox.take(0, 999) is None
+    assert bench.outbox.take(0, 1_000) is not None
+
+
+def test_what_was_evicted_meanwhile_is_passed_over():
+    bench = Bench(quota_bytes=8_000, segment_bytes=600)
+    bench.make(count=500)
+    bench.outbox.connected(0)
+    bench.ack("telemetry", 0, 0)
+    taken = seqs(bench.drain(1))
+    lane = bench.store.lanes["telemetry"]
+    assert taken == list(range(lane.lost + 1, 501))
+    balance(bench.store)
+
+
+def test_memory_does_not_grow_with_the_backlog():
+    """Row 7 of docs/field_failures.md: ranges, not numbers."""
+    bench = Bench(segment_bytes=1 << 18)
+    bench.make(count=20_000, size=10)
+    bench.outbox.connected(0)
+    bench.ack("telemetry", 0, 0)
+    bench.drain(1)
+    view = bench.outbox._views["telemetry"]
+    assert view.busy.range_count == 1
+    assert len(view.waiting) < 5
+    assert len(view.ahead) < 5_000
+    assert sys.getsizeof(view.waiting) < 10_000
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(st.data())
+def test_whatever_the_network_does_every_record_arrives_and_the_ledger_holds(data):  # noqa: C901, PLR0912  # a world
+    """Row 19 of docs/field_failures.md: random acknowledgements, refusals, breaks and silences; then it drains."""
+    bench = Bench(segment_bytes=400)
+    rng = random.Random(data.draw(st.integers(0, 1 << 30)))
+    received: dict[str, set[int]] = {name: set() for name in bench.store.lanes}
+    flying: list[Entry] = []
+    now, is_connected = 0.0, False
+
+    def acknowledge() -> None:
+        for name, numbers in received.items():
+            upto = next(n for n in range(len(numbers) + 2) if n + 1 not in numbers)
+            bench.ack(name, upto, now, also=[(n, n) for n in sorted(numbers) if n > upto])
+
+    for _ in range(data.draw(st.integers(20, 120))):
+        now += rng.random() * 20
+        match rng.choice(["make", "take", "take", "puback", "refuse", "break", "connect", "ack", "ingest", "away"]):
+            case "make":
+                bench.make(rng.choice(["transaction", "event", "telemetry"]), rng.randint(1, 5), 20)
+            case "take":
+                while len(flying) < 16 and (entry := bench.outbox.take(now, 1 << 20)) is not None:
+                    flying.append(entry)
+            case "puback" if flying:
+                entry = flying.pop(rng.randrange(len(flying)))
+                received[entry.lane].add(entry.seq)
+                bench.outbox.published(entry, now)
+            case "refuse" if flying:
+                bench.outbox.refused(flying.pop(), now)
+            case "break" if is_connected:
+                flying.clear()
+                is_connected = False
+                bench.outbox.disconnected(now)
+            case "connect" if not is_connected:
+                is_connected = True
+                bench.outbox.connected(now)
+            case "ack" if is_connected:
+                acknowledge()
+            case "ingest":
+                bench.outbox.ingest_seen(online=True, now=now)
+            case "away":
+                bench.outbox.ingest_seen(online=False, now=now)
+        assert bench.outbox.in_flight() == len(flying)
+        balance(bench.store)
+    if is_connected:
+        bench.outbox.disconnected(now)
+    bench.outbox.connected(now)
+    for _ in range(60):
+        now += 30
+        bench.outbox.ingest_seen(online=True, now=now)
+        for entry in bench.drain(now):
+            received[entry.lane].add(entry.seq)
+        acknowledge()
+    for name, lane in bench.store.lanes.items():
+        assert received[name] == set(range(1, lane.made + 1))
+        assert lane.queued == 0
+    assert bench.outbox.next_deadline() is None
