@@ -44,6 +44,9 @@ from protocols.modbus_devices.values import compile_block, decode_scale_factor
 MAX_HEX_CHARS = 4096
 """No frame is longer; blanks between the digits included."""
 
+_HALF_STEP_OF_FLOAT32 = 2.0**-25
+"""Half the distance between neighbours, relative to the larger; a scale's rounding stays far below."""
+
 T = TypeVar("T")
 Exponent = Annotated[int, msgspec.Meta(ge=-10, le=10)]
 
@@ -180,7 +183,19 @@ def _values(register_map: RegisterMap, options: FrameCase, answer: RegistersResp
         if start <= factor.address < end
     } | options.scale_factors
     values = compile_block(points, start, len(registers), exponents)(answer.data) if points else []
-    return {point.name: value for point, value in zip(points, values, strict=True)}
+    return {
+        point.name: _short(value) if point.type == "float32" and isinstance(value, float) else value
+        for point, value in zip(points, values, strict=True)
+    }
+
+
+def _short(value: float) -> float:
+    """The number with the fewest digits that a 32-bit float cannot tell from `value`: 230.2, not 230.2000122."""
+    for digits in (7, 8):
+        short = float(f"{value:.{digits}g}")
+        if abs(short - value) <= _HALF_STEP_OF_FLOAT32 * abs(value):
+            return short
+    return value
 
 
 def _decode_umb(wire: bytes) -> dict[str, object]:

@@ -2,14 +2,16 @@
 
 import doctest
 import json
+import struct
 from functools import partial
+from pathlib import Path
 
 import fastcrc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.modbus.map_file import ShippedMaps
+from drivers.modbus.map_file import ShippedMaps, load_map
 from protocols.core.errors import (
     ChecksumError,
     FieldError,
@@ -120,6 +122,18 @@ def test_values_only_of_points_that_lie_in_the_answer():
     assert "values" not in decode(rtu("01 0400000002", profile="eastron_sdm630"))
     assert "values" not in decode(rtu("01 8402", profile="eastron_sdm630"))
     assert "values" not in decode(rtu("01 010101", profile="eastron_sdm630"))
+
+
+def test_float32_has_no_more_digits_than_it_can_tell_apart():
+    """Tested against `struct`: what is shown packs into the very bytes that came."""
+    for value in (230.2, 12345.678, 0.982, -10.5, 0.0, 1e-30, 3.4e38, 16777217.0, 0.1 + 0.2, 1 / 3):
+        wire = struct.pack(">f", value)
+        readable = decode(rtu("01 0404" + wire.hex(), profile="eastron_sdm630", start_address=0))
+        shown = readable["values"]["voltage_l1_v"]
+        assert struct.pack(">f", shown) == wire
+        assert len(repr(shown)) <= len(repr(struct.unpack(">f", wire)[0]))
+    readable = decode(rtu("01 0404 43663333", profile="eastron_sdm630", start_address=0))
+    assert readable["values"] == {"voltage_l1_v": 230.2}
 
 
 def test_status_bits_of_the_ups():
@@ -348,3 +362,16 @@ def test_any_frame_decodes_or_raises_a_remote_error(body, direction, name, start
 def test_examples_in_the_docstrings():
     assert doctest.testmod(message).failed == 0
     assert doctest.testmod(line_message).failed == 0
+
+
+def test_examples_of_the_page():
+    page = Path(__file__).parents[2] / "docs" / "protocols" / "modbus_devices.md"
+    assert doctest.testfile(str(page), module_relative=False).failed == 0
+    text = page.read_text("utf-8")
+    assert [name for name in MAPS if f"`{name}`" not in text] == []
+
+
+def test_the_map_of_the_page_is_one(tmp_path):
+    page = Path(__file__).parents[2] / "docs" / "protocols" / "modbus_devices.md"
+    (tmp_path / "gauge.toml").write_text(page.read_text("utf-8").split("```toml\n")[1].split("```")[0], "utf-8")
+    assert [point.name for point in load_map("gauge.toml", tmp_path).points] == ["level_m", "pump_on", "limit_m"]
