@@ -171,6 +171,14 @@ class Running:
         assert isinstance(results[0], asyncio.CancelledError), results
 
 
+async def stays(condition: Callable[[], object], for_s: float) -> None:
+    """Something holds, all the while."""
+    ends_at = asyncio.get_running_loop().time() + for_s
+    while asyncio.get_running_loop().time() < ends_at:
+        assert condition()
+        await asyncio.sleep(0.005)
+
+
 async def until(condition: Callable[[], object], within_s: float = 10.0) -> None:
     """Wait for a condition, not for a time."""
     async with asyncio.timeout(within_s):

@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from edge.tests.outbox_double import EPOCH, NODE, OutboxDouble, Running, Told, make_uplink, mqtt_config, until
+from edge.tests.outbox_double import EPOCH, NODE, OutboxDouble, Running, Told, make_uplink, mqtt_config, stays, until
 from edge.tests.scripted_broker import Publish, ScriptedBroker
 from edge.uplinks import mqtt_uplink
 from edge.uplinks.link_watch import LinkWatch, Sign
@@ -238,8 +238,7 @@ async def test_brokers_are_left_while_their_ingest_is_away_but_not_once_it_is_he
             await until(lambda: second.clients)
             second.send("wayside/1/ingest", json.dumps(online).encode())
             await until(lambda: uplink.status()["ingest"])
-            await asyncio.sleep(0.5)  # longer than it stayed with the first
-            assert uplink.status()["broker"] == second.url
+            await stays(lambda: uplink.status()["broker"] == second.url, 0.5)  # longer than it stayed with the first
             assert len(first.connects) == 1
 
 
@@ -320,8 +319,7 @@ async def test_the_window_of_bytes_holds_too() -> None:
         Running(make_uplink(mqtt_config(broker.url, in_flight_kb=64), outbox, told)) as uplink,
     ):
         await until(lambda: uplink.status()["in_flight"] == 2)
-        await asyncio.sleep(0.05)
-        assert sum(len(publish.payload) for publish in held if "flow" in publish.topic) < 64 * 1024
+        await stays(lambda: sum(len(each.payload) for each in held if "flow" in each.topic) < 64 * 1024, 0.05)
         broker.reset_all()
         broker.answer = lambda _publish: 0
         await until(lambda: not outbox.queued)
