@@ -97,7 +97,9 @@ Verify = Callable[[Form, str, bytes, bytes], bool]
 """(form, key_id, signed bytes, signature) -> whether it holds. Answers False for a key that it does not know."""
 
 
-class _Wire(msgspec.Struct, frozen=True, omit_defaults=True):
+class WireEnvelope(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An envelope as it stands on the wire; `parse_envelope` reads it."""
+
     payload: str
     key_id: Annotated[str, msgspec.Meta(pattern=whole("[0-9A-Za-z_.-]{1,64}"))] | None = None
     sig: str | None = None
@@ -113,7 +115,7 @@ def signed_bytes(purpose: Purpose, payload: bytes) -> bytes:
 
 def parse_envelope(data: bytes) -> Envelope:
     """Take an envelope apart without looking into its payload. Raises `RemoteProtocolError`, nothing else."""
-    wire = decode_json(data, _Wire, MAX_ENVELOPE_BYTES)
+    wire = decode_json(data, WireEnvelope, MAX_ENVELOPE_BYTES)
     payload = _from_base64(wire.payload, "payload")
     if wire.sig is None and wire.mac is None:
         return Envelope(key_id=wire.key_id, payload=payload, form=None, signature=b"")

@@ -205,7 +205,7 @@ def check_epoch(epoch: object) -> str:
 
 
 def _read_points(pack: Pack, points: object, block: object) -> int | None:
-    """Take the names or the block. Returns how many values a row has, or None where only the catalogue knows."""
+    """Take the names or the block. Return how many values a row has, or None where only the catalogue knows."""
     pack.points = pack.block = None
     if (points is None) == (block is None):
         raise FieldError("needs exactly one of points and block", field="points")
