@@ -47,17 +47,27 @@ class RegisterPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """One value of a device: physical value = raw x `scale` + `offset`."""
 
     name: PointName
+    """What it is called in samples and commands."""
     table: Table
+    """`coil`, `discrete`, `input` or `holding`."""
     address: Address
+    """The protocol address of its first register, from 0: the manual's 40001 is 0 of `holding`."""
     type: ValueType = "uint16"
+    """How its registers are read; `bool` in a table of bits."""
     order: Order = "ABCD"
+    """How a number's bytes stand in its registers."""
     scale: Factor = 1.0
+    """What one step of the raw value is in `unit`."""
     offset: Factor = 0.0
+    """What is added to it."""
     unit: Annotated[str, msgspec.Meta(max_length=32)] = "1"
+    """The unit of the physical value; 1 for none."""
     min: float | None = None
     """The smallest physical value that can be true; below it the value is out of range."""
     max: float | None = None
+    """The largest one."""
     deadband: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """With `report = "change"`: a change of at most this much is no change."""
     invalid: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = ()
     """Raw values (unsigned, as on the wire) with which the device says that it has none."""
     bit: Annotated[int, msgspec.Meta(ge=0, le=15)] | None = None
