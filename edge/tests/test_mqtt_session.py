@@ -341,6 +341,25 @@ async def test_results_that_were_not_acknowledged_are_sent_again() -> None:
     assert [publish.topic[-1] for publish in broker.published if "result" in publish.topic] == ["a", "b", "c"]
 
 
+async def test_a_defect_of_the_gateway_leaves_no_connection_behind() -> None:
+    """The supervisor runs the same uplink again, and it works."""
+    outbox, told = OutboxDouble(), Told()
+
+    def fail_once() -> None:
+        told.connections += 1
+        if told.connections == 1:
+            raise ZeroDivisionError
+
+    async with ScriptedBroker() as broker:
+        uplink = make_uplink(mqtt_config(broker.url), outbox, told, on_connected=fail_once)
+        with pytest.raises(ZeroDivisionError):
+            await uplink.run()
+        await until(lambda: not broker.clients)
+        outbox.make(3)
+        async with Running(uplink):
+            await until(lambda: not outbox.queued)
+
+
 async def test_a_mute_broker_does_not_hold_a_cancelled_uplink() -> None:
     async with ScriptedBroker(mute=True) as broker:
         async with asyncio.timeout(5), Running(make_uplink(mqtt_config(broker.url), OutboxDouble(), Told())):

@@ -45,14 +45,20 @@ MEGABYTE = 1_000_000
 
 
 class StatePayload(Protocol):
-    """Makes the payload of `state`: birth, orderly close and will."""
+    """Makes the payload of `state`: birth, orderly close and will. Must not fail."""
 
     def __call__(self, *, session: int, online: bool, why: str | None) -> bytes:
         """`why` is None at birth."""
 
 
 class MqttUplink:
-    """Drinks from an outbox and talks to one broker at a time. Everything that touches the world is handed in."""
+    """Drinks from an outbox and talks to one broker at a time. Everything that touches the world is handed in.
+
+    folder: what the names of certificate files are relative to. next_session: the number of this connection, over all
+    starts; it must not fail, for a disk that refuses is no reason to be offline. on_connected: called at each connect,
+    before the first record goes; what it publishes goes before them. on_command, on_desired, on_notice: payloads as
+    they came, unverified. on_alarm: see `Tally`.
+    """
 
     name = "uplink mqtt"
 
@@ -336,13 +342,17 @@ class MqttUplink:
     async def _leave(self) -> None:
         """Cancelled, or failed by a defect of ours: let go of everything, in good order where there is time."""
         session = self._session
-        if session is not None:
+        if session is None:
+            return
+        why = UplinkError(Failure.LINK, self._why_leaving)
+        try:
             if self._connected_at is not None:
-                await session.leave(self._farewell(self._why_leaving), UplinkError(Failure.LINK, self._why_leaving))
-                self._lost(session.ended.result())
-            else:
-                await session.drop()
+                await session.leave(self._farewell(self._why_leaving), why)
+        finally:
+            await session.drop()
             self._session = None
+            if self._connected_at is not None:
+                self._lost(why)
 
     def _farewell(self, why: str) -> bytes:
         return self._state_payload(session=self._session_number, online=False, why=why)
