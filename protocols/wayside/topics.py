@@ -18,6 +18,9 @@ _LEVEL_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 INGEST_TOPIC = "wayside/1/ingest"
 """State of the ingest, retained."""
 
+RESERVED_NODES = ("ingest", "control")
+"""The roles of the broker's access list: no node may bear their names."""
+
 LANES = ("transaction", "event", "telemetry")
 """In order of rank: the last is evicted first."""
 

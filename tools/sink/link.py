@@ -190,6 +190,7 @@ class Link:
         await client.subscribe("wayside/1/up/#", qos=1)
         await self._publish_presence(client)
         self._on_connected()
+        lost: aiomqtt.MqttError | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pump(), name="pump")
@@ -200,9 +201,10 @@ class Link:
         except* _StoppedError:
             pass
         except* aiomqtt.MqttError as errors:
-            self._store_batch(self._inbox.take_now())
-            raise errors.exceptions[0] from None
+            lost = next(error for error in errors.exceptions if isinstance(error, aiomqtt.MqttError))
         self._store_batch(self._inbox.take_now())
+        if lost is not None:
+            raise lost
         try:
             async with asyncio.timeout(FAREWELL_S):
                 await self._publish_acks(client)
