@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from edge.uplinks.config import MqttConfig
+from edge.uplinks.mqtt_session import Heard
 from edge.uplinks.mqtt_uplink import MqttUplink
 
 NODE = "rsu-7f3a"
@@ -147,10 +148,12 @@ def make_uplink(
         state_payload=state_payload,
         next_session=told.next_session,
         on_connected=on_connected or told.connected,
-        on_command=told.commands.append,
-        on_desired=told.desired.append,
-        on_notice=told.notices.append,
-        on_alarm=lambda kind, text: told.alarms.append((kind, text)),
+        heard=Heard(
+            command=told.commands.append,
+            desired=told.desired.append,
+            notice=told.notices.append,
+            alarm=lambda kind, text: told.alarms.append((kind, text)),
+        ),
         uniform=lambda least, most: chance.uniform(least, most) / (50 if hasty else 1),
     )
 

@@ -39,11 +39,13 @@ LARGEST_RECORD_BYTES = 1 << 20
 
 
 class Heard(NamedTuple):
-    """Who is told what comes down. Each is called from the event loop, on its own."""
+    """Who is told what comes down, unverified and as it came. Each is called from the event loop, on its own."""
 
     command: Callable[[bytes], None]
     desired: Callable[[bytes], None]
     notice: Callable[[bytes], None]
+    alarm: Callable[[str, str], None]
+    """What went wrong, by the kinds of `Tally`."""
 
 
 class _Flight(NamedTuple):

@@ -56,8 +56,7 @@ class MqttUplink:
 
     folder: what the names of certificate files are relative to. next_session: the number of this connection, over all
     starts; it must not fail, for a disk that refuses is no reason to be offline. on_connected: called at each connect,
-    before the first record goes; what it publishes goes before them. on_command, on_desired, on_notice: payloads as
-    they came, unverified. on_alarm: see `Tally`.
+    before the first record goes; what it publishes goes before them.
     """
 
     name = "uplink mqtt"
@@ -73,10 +72,7 @@ class MqttUplink:
         state_payload: StatePayload,
         next_session: Callable[[], int],
         on_connected: Callable[[], None],
-        on_command: Callable[[bytes], None],
-        on_desired: Callable[[bytes], None],
-        on_notice: Callable[[bytes], None],
-        on_alarm: Callable[[str, str], None],
+        heard: Heard,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         now = clock.monotonic()
@@ -89,12 +85,12 @@ class MqttUplink:
         self._state_payload = state_payload
         self._next_session = next_session
         self._on_connected = on_connected
-        self._heard = Heard(on_command, on_desired, on_notice)
+        self._heard = heard
         self._reconnect = Reconnect(brokers=len(self._brokers), metered=config.is_metered, now=now, uniform=uniform)
         bytes_per_day = None if config.megabytes_per_day is None else config.megabytes_per_day * MEGABYTE
         self._budget = Budget(bytes_per_day, now=now)
         self._notes = SideQueue()
-        self._tally = Tally(on_alarm)
+        self._tally = Tally(heard.alarm)
         self._session: MqttSession | None = None
         self._session_number = 0
         self._connected_at: float | None = None
