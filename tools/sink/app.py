@@ -35,9 +35,13 @@ def sink(
     key: Annotated[Path | None, typer.Option(help=_("its key"))] = None,
     client_id: Annotated[str, typer.Option("--id", help=_("MQTT client id, and our name to the nodes"))] = "ingest-1",
     patience_s: Annotated[float, typer.Option("--patience", min=0, help=_("seconds to try at the start"))] = 10.0,
-    insecure_plain_mqtt: Annotated[bool, typer.Option(help=_("allow mqtt:// beyond loopback"))] = False,
-    withhold_acks: Annotated[bool, typer.Option(help=_("for tests: store, but acknowledge nothing"))] = False,
-    discard: Annotated[bool, typer.Option(help=_("for tests: take everything, store nothing"))] = False,
+    insecure_plain_mqtt: Annotated[
+        bool, typer.Option("--insecure-plain-mqtt", help=_("allow mqtt:// beyond loopback"))
+    ] = False,
+    withhold_acks: Annotated[
+        bool, typer.Option("--withhold-acks", help=_("for tests: store, but acknowledge nothing"))
+    ] = False,
+    discard: Annotated[bool, typer.Option("--discard", help=_("for tests: take everything, store nothing"))] = False,
     as_json: Annotated[bool, typer.Option("--json", help=_("plain data for programs"))] = False,
 ) -> None:
     """Take what nodes publish, store it exactly once, acknowledge it; until SIGTERM."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from drivers.text import _
 from protocols.core.errors import RemoteProtocolError
 from protocols.wayside.events import CloudEvent, decode_event
 from protocols.wayside.pack import Pack
@@ -208,16 +209,17 @@ class Reading:
 def open_ledger(path: Path) -> sqlite3.Connection:
     """Open a ledger for reading. Raises `LedgerError`."""
     if not path.is_file():
-        raise LedgerError(f"{path} is not there")
+        raise LedgerError(_("{path}: there is no such ledger").format(path=path))
     connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.DatabaseError as error:
         connection.close()
-        raise LedgerError(f"{path} is no ledger: {error}") from error
+        raise LedgerError(_("{path}: is no ledger: {error}").format(path=path, error=error)) from error
     if version != VERSION:
         connection.close()
-        raise LedgerError(f"{path} is version {version} of a ledger, this reads {VERSION}")
+        text = _("{path}: version {version} of a ledger, this reads {ours}")
+        raise LedgerError(text.format(path=path, version=version, ours=VERSION))
     return connection
 
 
@@ -276,12 +278,14 @@ def _readings_of(record: StoredRecord, blocks: dict[tuple[str, str], list[str]])
     try:
         pack = record.pack
     except RemoteProtocolError as error:  # the sink stores nothing that it cannot read
-        raise LedgerError(f"record {record.seq} of {record.node} is damaged: {error}") from error
+        text = _("record {seq} of {node} is damaged: {error}")
+        raise LedgerError(text.format(seq=record.seq, node=record.node, error=error)) from error
     points = pack.points
     if points is None:
         points = blocks.get((record.node, str(pack.block)))
         if points is None or any(len(row) != len(points) for row in pack.values):
-            raise LedgerError(f"record {record.seq} of {record.node} names block {pack.block}, which does not fit")
+            text = _("record {seq} of {node} names block {block}, which does not fit")
+            raise LedgerError(text.format(seq=record.seq, node=record.node, block=pack.block))
     quality = {(sample, point): code for sample, point, code in pack.bad}
     for sample, (offset, row) in enumerate(zip(pack.offsets, pack.values, strict=True)):
         for index, (point, value) in enumerate(zip(points, row, strict=True)):
@@ -299,7 +303,7 @@ def _read_lane(connection: sqlite3.Connection, row: tuple[Any, ...]) -> LaneLedg
     losses = connection.execute(
         "SELECT first, last, why FROM losses WHERE stream = ? ORDER BY 1, 2", (stream,)
     ).fetchall()
-    declared = RangeSet(losses and [[first, last] for first, last, _ in losses])
+    declared = RangeSet(losses and [[first, last] for first, last, _why in losses])
     upto = max(made or 0, there.last or 0, declared.last or 0)
     gaps: list[tuple[int, int]] = []
     lost = 0
@@ -330,18 +334,22 @@ def _check(connection: sqlite3.Connection, lane: LaneLedger) -> Iterator[str]:
     ).fetchone()
     islands = [list(island) for island in connection.execute(_ISLANDS, (stream,))]
     if islands != msgspec.json.decode(ranges):
-        yield f"the watermark says {ranges}, the records {islands}"
+        yield _("the watermark says {ranges}, the records {islands}").format(ranges=ranges, islands=islands)
     (count,) = connection.execute("SELECT count(*) FROM records WHERE stream = ?", (stream,)).fetchone()
     if count != lane.received:
-        yield f"{lane.received} records were counted, {count} are there"
+        yield _("{counted} records were counted, {there} are there").format(counted=lane.received, there=count)
     for first, last in lane.gaps:
-        yield f"records {first} to {last} are neither there nor declared lost"
+        yield _("records {first} to {last} are neither there nor declared lost").format(first=first, last=last)
     if lane.conflicts:
-        yield f"{lane.conflicts} records came again with other bytes"
+        yield _("{number} records came again with other bytes").format(number=lane.conflicts)
     if lane.upto != lane.received + lane.lost + lane.missing:
-        yield f"{lane.upto} made is not {lane.received} received, {lane.lost} lost and {lane.missing} missing"
+        yield _("{made} made is not {received} received, {lost} lost and {missing} missing").format(
+            made=lane.upto, received=lane.received, lost=lane.lost, missing=lane.missing
+        )
     there = RangeSet(islands)
     for first, last, count in connection.execute("SELECT first, last, count FROM losses WHERE stream = ?", (stream,)):
         absent = sum(b - a + 1 for a, b in there.gaps(first, last))
         if absent > count:
-            yield f"of records {first} to {last} {count} were declared lost, {absent} are not there"
+            yield _("of records {first} to {last} {count} were declared lost, {absent} are not there").format(
+                first=first, last=last, count=count, absent=absent
+            )

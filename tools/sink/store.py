@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from drivers.text import _
 from protocols.wayside.fields import Lane
 from protocols.wayside.ranges import RangeSet
 from protocols.wayside.state import Ack, Health, State
@@ -64,6 +65,7 @@ class Store:
         self._is_stale = True
         self._lock = _lock(path)
         try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # what nodes tell is nobody else's business
             self._db = sqlite3.connect(path, isolation_level=None, timeout=2)
             try:
                 self._prepare()
@@ -71,7 +73,7 @@ class Store:
             except BaseException:
                 self._db.close()
                 raise
-        except (sqlite3.Error, StoreError) as error:
+        except (sqlite3.Error, OSError, StoreError) as error:
             os.close(self._lock)
             raise StoreError(f"{path}: {error}") from error
 
@@ -256,10 +258,11 @@ class Store:
     def _prepare(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version not in (0, VERSION):
-            raise StoreError(f"version {version} of a ledger, this writes {VERSION}")
+            text = _("version {version} of a ledger, this writes {ours}")
+            raise StoreError(text.format(version=version, ours=VERSION))
         if version == 0:
             if self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-                raise StoreError("the file is a database, but no ledger")
+                raise StoreError(_("the file is a database, but no ledger"))
             self._db.execute("PRAGMA page_size = 8192")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
@@ -308,7 +311,7 @@ def _lock(path: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(lock)
-        raise StoreError(f"{path}: another sink writes this ledger") from error
+        raise StoreError(_("{path}: another sink writes this ledger").format(path=path)) from error
     return lock
 
 

@@ -428,7 +428,7 @@ def test_what_a_full_disk_did_not_take_is_neither_counted_nor_acknowledged(path:
 
 
 def test_files_that_are_no_ledger_are_refused(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match="not there"):
+    with pytest.raises(LedgerError, match="no such ledger"):
         read_ledger(path)
     path.write_bytes(b"this is no database, and it is long enough to look at" * 20)
     with pytest.raises(LedgerError, match="no ledger"):
@@ -461,6 +461,7 @@ def test_a_ledger_has_one_writer_and_many_readers(path: Path) -> None:
     assert read_ledger(path).totals()["telemetry"]["received"] == 1
     store.close()
     Store(path).close()
+    assert {file.stat().st_mode & 0o077 for file in path.parent.iterdir()} == {0}, "for its owner's eyes only"
 
 
 def test_a_ledger_that_was_tampered_with_is_found_out(path: Path) -> None:
