@@ -350,6 +350,15 @@ def test_out_of_step_is_said_once_and_the_next_good_frame_found():
     assert drip(framer, TCP_WIRE) == [TCP_FRAME]
 
 
+def test_more_than_the_ceiling_on_tcp_puts_the_stream_out_of_step():
+    framer = TcpFramer(max_bytes=300)
+    framer.feed(TCP_WIRE * 40)
+    found = frames_of(framer)
+    assert found
+    assert found == [TCP_FRAME] * len(found)
+    assert framer.discarded_bytes + len(TCP_WIRE) * len(found) == len(TCP_WIRE) * 40
+
+
 def test_tcp_is_found_again_after_noise():
     for seed in range(20):
         assert noisy(TcpFramer(), TCP_WIRE, seed=seed, ceiling=tcp.MAX_TCP_BYTES)[-1] == TCP_FRAME
@@ -394,6 +403,14 @@ def test_umb_frame_both_ways_and_byte_by_byte():
 def test_umb_is_found_again_after_noise():
     for seed in range(20):
         assert noisy(UmbFramer(), UMB_WIRE, seed=seed, ceiling=MAX_UMB_BYTES)[-1] == decode_umb(UMB_WIRE)
+
+
+def test_a_umb_frame_behind_a_damaged_one_is_found():
+    damaged = bytearray(UMB_WIRE)
+    damaged[10] ^= 1
+    framer = UmbFramer()
+    assert drip(framer, bytes(damaged) + UMB_WIRE) == [decode_umb(UMB_WIRE)]
+    assert framer.discarded_bytes == len(UMB_WIRE)
 
 
 @pytest.mark.parametrize("place", range(len(UMB_WIRE)))

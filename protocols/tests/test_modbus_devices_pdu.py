@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymodbus.pdu import DecodePDU
 
-from protocols.core.errors import FieldError, FrameError, LocalProtocolError, RemoteProtocolError
+from protocols.core.errors import NEED_DATA, FieldError, FrameError, LocalProtocolError, RemoteProtocolError
 from protocols.modbus_devices import lengths, pdu
 from protocols.modbus_devices.lengths import request_bytes, response_bytes
 from protocols.modbus_devices.pdu import (
@@ -141,6 +141,27 @@ def test_the_first_bytes_tell_the_length(wire_request, wire_answer):
     assert request_bytes(wire_request + b"tail", 0, len(wire_request) + 4) == len(wire_request)
     assert response_bytes(wire_answer + b"tail", 0, len(wire_answer) + 4) == len(wire_answer)
     assert response_bytes(bytes((wire_answer[0] | 0x80, 2)), 0, 2) == 2
+
+
+@pytest.mark.parametrize(
+    ("head", "of_request", "of_answer"),
+    [
+        ("", NEED_DATA, NEED_DATA),
+        ("41", None, None),
+        ("2b", NEED_DATA, NEED_DATA),
+        ("2b0d", None, None),
+        ("2b0e", 4, NEED_DATA),
+        ("2b0e0101000001", 4, NEED_DATA),
+        ("2b0e0101000002" + "00ff" + 255 * "00" + "00ff", 4, None),  # longer than any PDU
+        ("18", 3, NEED_DATA),
+        ("10", NEED_DATA, 5),
+        ("03", 5, NEED_DATA),
+    ],
+)
+def test_a_head_that_says_too_little(head, of_request, of_answer):
+    wire = bytes.fromhex(head)
+    assert request_bytes(wire, 0, len(wire)) is of_request or request_bytes(wire, 0, len(wire)) == of_request
+    assert response_bytes(wire, 0, len(wire)) is of_answer or response_bytes(wire, 0, len(wire)) == of_answer
 
 
 def test_bits_have_the_lowest_of_the_first_byte_first():
