@@ -301,6 +301,15 @@ class Outbox:
             view.resend_s = RESEND_FIRST_S
             view.forget_busy(_outside(ranges, self._in_flight[lane]))
 
+    def epoch_renewed(self, lane: str) -> None:
+        """A lane has begun again: nothing that was known of its numbers holds."""
+        old = self._views[lane]
+        self._views[lane] = fresh = _LaneView(old.lane, self._uplink)
+        fresh.is_answered = True
+        fresh.begin_live()
+        self._order = list(self._views.values())
+        self._in_flight[lane] = RangeSet()
+
     def next_deadline(self) -> float | None:
         """When `take` may have something although nothing new was made."""
         if not self._is_connected:

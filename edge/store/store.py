@@ -271,6 +271,38 @@ class Store:
                     self.lanes[name].declared(loss)
                     waiting.remove((seq, loss))
 
+    async def renew_epoch(self, name: str) -> int:
+        """Begin a lane again under another epoch, its owed records declared lost; return how many they are.
+
+        For a box whose data folder was restored from a backup: the ingest knows numbers that it has not made, and could
+        not tell the new records that bear them from the old. Raises `StoreError`.
+        """
+        lane, events = self.lanes[name], self.lanes["event"]
+        while True:
+            await self.commit()
+            if not lane.journal.pending_bytes:
+                break
+        owed = lane.settled.gaps(1, lane.made)
+        epoch = lane.epoch
+        if lane is events:
+            lane.renew_epoch()
+        for first, last in owed:
+            payload = self._encode_loss(
+                lane=name,
+                epoch=epoch,
+                first=first,
+                last=last,
+                count=last - first + 1,
+                why="damaged",
+                event_epoch=events.epoch,
+                seq=events.next_seq,
+            )
+            events.append("event/loss", payload)
+        await self.commit()
+        if lane is not events:
+            lane.renew_epoch()
+        return sum(last - first + 1 for first, last in owed)
+
     # State ------------------------------------------------------------------------------------------------------
 
     @property

@@ -1,0 +1,140 @@
+"""The gateway's side of its uplink: which outbox and uplink run, what is said at birth, and the catalogue.
+
+A change of `[uplink]` replaces both; the store, and with it everything owed, stays.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from drivers.text import _
+from edge.gateway import health
+from edge.gateway.config import NodeConfigFile
+from edge.gateway.config_history import HistoryState
+from edge.gateway.durable import replace_file
+from edge.store.outbox import Outbox
+from edge.store.store import Store
+from edge.uplinks.mqtt_session import Heard
+from edge.uplinks.mqtt_uplink import MqttUplink
+from protocols.wayside import state
+from protocols.wayside.topics import catalogue_route
+
+log = logging.getLogger(__name__)
+
+
+class CloudLink:
+    """Owns the outbox and the uplink."""
+
+    def __init__(
+        self,
+        *,
+        config: NodeConfigFile,
+        store: Store,
+        clock: health.HealthClock,
+        history: Callable[[], HistoryState],
+        digest: Callable[[], str],
+        on_connected: Callable[[], None],
+        on_ahead: Callable[[str], None],
+        heard: Heard,
+    ) -> None:
+        self._node = config.node.id
+        self._store = store
+        self._clock = clock
+        self._history = history
+        self._digest = digest
+        self._on_connected = on_connected
+        self._on_ahead = on_ahead
+        self._heard = heard
+        self._session_file = Path(config.node.data) / "session.json"
+        self._catalogue: tuple[str, str, bytes] | None = None
+        self.build(config)
+
+    def build(self, config: NodeConfigFile) -> None:
+        """Make the outbox and the uplink of a configuration; the caller starts the uplink."""
+        self._config = config.uplink.mqtt
+        self.outbox = Outbox(
+            list(self._store.lanes.values()),
+            has_ingest=self._config.acknowledged_by == "ingest",
+            on_ahead=self._on_ahead,
+        )
+        self.uplink = MqttUplink(
+            node=self._node,
+            config=self._config,
+            folder=config.file.parent,
+            outbox=self.outbox,
+            clock=self._clock,
+            state_payload=self._state_payload,
+            next_session=self._next_session,
+            on_connected=self._connected,
+            heard=self._heard,
+        )
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a broker serves us."""
+        return self.uplink.is_connected
+
+    def committed(self) -> None:
+        """The disk has something new."""
+        self.uplink.wake()
+
+    def publish(self, route: str, payload: bytes) -> None:
+        """Queue what is not a record."""
+        self.uplink.publish(route, payload)
+
+    def report(self) -> None:
+        """Say which configuration runs and what became of the newest change."""
+        self.uplink.publish("reported", health.reported_payload(self._history(), self._digest()), retain=True)
+
+    def next_catalogue(
+        self, digest: str, devices: dict[str, state.CatalogueDevice], blocks: dict[str, list[str]]
+    ) -> tuple[str, bytes] | None:
+        """The record to journal ahead of the first pack of these devices; None when it stands in this epoch already."""
+        lane = self._store.lanes["telemetry"]
+        if self._catalogue is not None and self._catalogue[:2] == (digest, lane.epoch):
+            return None
+        catalogue = state.Catalogue(
+            node=self._node, epoch=lane.epoch, seq=lane.next_seq, digest=digest, devices=devices, blocks=blocks
+        )
+        payload = state.encode_catalogue(catalogue)
+        self._catalogue = digest, lane.epoch, payload
+        self._publish_catalogue()
+        return catalogue_route(digest), payload
+
+    def _publish_catalogue(self) -> None:
+        if self._catalogue is not None and self.uplink.is_connected:
+            digest, _epoch, payload = self._catalogue
+            self.uplink.publish(catalogue_route(digest), payload, retain=True)
+
+    def _connected(self) -> None:
+        self._publish_catalogue()
+        self.report()
+        self._on_connected()
+
+    def _state_payload(self, *, session: int, online: bool, why: str | None) -> bytes:
+        return health.state_payload(
+            node=self._node,
+            store=self._store,
+            clock=self._clock,
+            session=session,
+            online=online,
+            why=why,
+            config=state.ConfigReference(version=self._history().version, digest=self._digest()),
+            catalogue=self._catalogue[0] if self._catalogue else None,
+            uplink=self._config.bearer,
+            acknowledged_by=self._config.acknowledged_by,
+        )
+
+    def _next_session(self) -> int:
+        """Connections over all boots, so that a late will is known as such."""
+        try:
+            session = int(msgspec.json.decode(self._session_file.read_bytes(), type=int)) + 1
+        except (OSError, msgspec.DecodeError):
+            session = 1
+        try:
+            replace_file(self._session_file, msgspec.json.encode(session))
+        except OSError as error:
+            log.warning(_("the count of connections could not be kept: %s"), error.strerror)
+        return session

@@ -1,0 +1,242 @@
+"""Another configuration, from whichever hand: a signed push, an edited file or SIGHUP. All take the same path.
+
+read -> the same as what runs? nothing changes -> valid? -> put to work on trial -> the uplink is reached: it is good;
+it is not: back to the last good one. `reported` tells the control side how it went. See `edge.gateway.trial` and
+`edge.gateway.config_history`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Protocol
+
+from drivers.clock import Clock
+from drivers.text import _
+from edge.gateway.config import ConfigError, NodeConfigFile, parse_config
+from edge.gateway.config_history import ConfigHistory, HistoryError, sha256_of
+from edge.gateway.inbox import Inbox
+from edge.gateway.trial import Trial, Verdict
+from protocols.core.errors import ProtocolError
+from protocols.wayside.envelope import desired_of, parse_envelope
+
+log = logging.getLogger(__name__)
+
+LOOK_PERIOD_S = 1.0
+FILE_PERIOD_S = 5.0
+PUSH_OPERATION = "config.push"
+"""What an operator's `ops` must list for a pushed configuration to be taken up."""
+
+
+class Applier(Protocol):
+    """Who puts a configuration to work."""
+
+    async def apply(self, config: NodeConfigFile) -> None:
+        """Go over to it. Raises `ApplyError` when it cannot be done while running; then nothing has changed."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the uplink is reached at this moment."""
+
+
+class ApplyError(Exception):
+    """A change that needs a restart, or cannot be made."""
+
+
+class DesiredConfig:
+    """Watches the file, takes pushed documents, and runs their trial."""
+
+    def __init__(
+        self,
+        *,
+        node: str,
+        file: Path,
+        history: ConfigHistory,
+        running: tuple[bytes, NodeConfigFile],
+        applier: Applier,
+        inbox: Inbox,
+        clock: Clock,
+        on_outcome: Callable[[], None],
+        audit: Callable[..., None],
+    ) -> None:
+        self._node = node
+        self._file = file
+        self._history = history
+        self._document, self._config = running
+        self._applier = applier
+        self._inbox = inbox
+        self._clock = clock
+        self._on_outcome = on_outcome
+        self._audit = audit
+        self._trial: Trial | None = None
+        self._seen = self._stamp()
+        self._lock = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._look_now = asyncio.Event()
+
+    @property
+    def digest(self) -> str:
+        """What names the running document."""
+        return f"sha256:{sha256_of(self._document)}"
+
+    @property
+    def config(self) -> NodeConfigFile:
+        """What runs."""
+        return self._config
+
+    @property
+    def is_on_trial(self) -> bool:
+        """Whether the running configuration must still prove itself."""
+        return self._trial is not None
+
+    def reload(self) -> None:
+        """SIGHUP: look at the file now."""
+        self._look_now.set()
+
+    def connected(self) -> None:
+        """The uplink has been reached. Outside a trial the running document is a good one from now on."""
+        if self._trial is None:
+            self._confirm()
+
+    def receive(self, data: bytes) -> None:
+        """Take a pushed envelope. Never raises for what a peer sent."""
+        try:
+            envelope = parse_envelope(data)
+            if not envelope.is_signed("desired", self._inbox.verify):
+                log.warning(_("configuration: a pushed one was refused: no known key signed it"))
+                return
+            desired = desired_of(envelope)
+        except ProtocolError as error:
+            log.warning(_("configuration: a pushed one was refused: %s"), error)
+            return
+        if desired.node != self._node:
+            log.warning(_("configuration: a pushed one was refused: it is for another node"))
+        elif not self._inbox.operator_may(envelope.key_id, PUSH_OPERATION):
+            log.warning(_("configuration: a pushed one was refused: %s may not push"), envelope.key_id)
+        elif desired.version <= self._history.state.version:
+            log.debug("configuration: version %d is not newer than what was taken up", desired.version)
+        elif desired.document is None:
+            self._refuse(_("only documents that travel inside the message are taken up"), desired.version)
+        else:
+            self._audit("configuration", key_id=envelope.key_id, version=desired.version)
+            self._spawn(self._change(desired.document.encode(), desired.version))
+
+    async def run(self) -> None:
+        """Watch the file and the trial until cancelled."""
+        file_due = self._clock.monotonic() + FILE_PERIOD_S
+        while True:
+            wait_s = LOOK_PERIOD_S if self._trial is not None else FILE_PERIOD_S
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._look_now.wait()
+            except TimeoutError:
+                pass
+            is_asked = self._look_now.is_set()
+            self._look_now.clear()
+            now = self._clock.monotonic()
+            if is_asked or now >= file_due:
+                file_due = now + FILE_PERIOD_S
+                await self._look_at_file(is_asked=is_asked)
+            await self._judge(now)
+
+    async def aclose(self) -> None:
+        """Let a change under way end."""
+        if self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # Inside -----------------------------------------------------------------------------------------------------
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        async def run() -> None:
+            await work
+
+        task = asyncio.get_running_loop().create_task(run(), name="configuration")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        try:
+            found = self._file.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    async def _look_at_file(self, *, is_asked: bool) -> None:
+        stamp = self._stamp()
+        if stamp == self._seen and not is_asked:
+            return
+        self._seen = stamp
+        document = self._history.read_file()
+        if document is None:
+            log.warning(_("configuration: %s cannot be read; what ran goes on running"), self._file)
+        elif sha256_of(document) != self._history.state.file_sha256 or is_asked:
+            await self._change(document, None)
+
+    async def _change(self, document: bytes, version: int | None) -> None:
+        async with self._lock:
+            if document == self._document:
+                if version is not None:
+                    self._history.accept_equal(version=version)
+                    self._on_outcome()
+                return
+            try:
+                config = parse_config(document, self._file)
+            except ConfigError as error:
+                self._refuse(str(error), version)
+                return
+            was_connected = self._applier.is_connected
+            previous = self._document, self._config
+            try:
+                self._history.begin_trial(document, version=version) if was_connected else None
+                await self._applier.apply(config)
+            except (ApplyError, HistoryError) as error:
+                self._history.confirm(previous[0])
+                self._refuse(str(error), version)
+                return
+            self._document, self._config = document, config
+            self._trial = Trial(self._clock.monotonic(), was_connected=was_connected)
+            log.info(_("configuration: %s put to work"), self.digest[:19])
+            self._look_now.set()
+            self._on_outcome()
+
+    def _refuse(self, reason: str, version: int | None) -> None:
+        log.error(_("configuration: refused, what ran goes on running: %s"), reason)
+        try:
+            self._history.refuse(reason[:1000], version=version)
+        except HistoryError as error:
+            log.error(_("configuration: %s"), error)
+        self._on_outcome()
+
+    async def _judge(self, now: float) -> None:
+        if self._trial is None:
+            return
+        match self._trial.look(now, is_connected=self._applier.is_connected):
+            case Verdict.CONFIRM:
+                self._trial = None
+                self._confirm()
+                log.info(_("configuration: %s has proven itself"), self.digest[:19])
+                self._on_outcome()
+            case Verdict.ROLL_BACK:
+                await self._roll_back()
+            case Verdict.WAIT:
+                pass
+
+    def _confirm(self) -> None:
+        try:
+            self._history.confirm(self._document)
+        except HistoryError as error:
+            log.error(_("configuration: %s"), error)
+
+    async def _roll_back(self) -> None:
+        async with self._lock:
+            self._trial = None
+            reason = _("the uplink was not reached with it")
+            document = self._history.roll_back(reason)
+            if document is None:
+                log.error(_("configuration: %s, and no earlier one is kept"), reason)
+                return
+            config = parse_config(document, self._file)
+            await self._applier.apply(config)
+            self._document, self._config = document, config
+            log.error(_("configuration: rolled back to %s: %s"), self.digest[:19], reason)
+            self._on_outcome()

@@ -1,0 +1,376 @@
+"""Turns what drivers make into records of the lanes, and decides when they become durable.
+
+Samples of one stream share a pack for at most its `pack_s` and 16 KB; a pack is encoded once, with its sequence number
+inside. The first record after idle commits at once, then there is at most one commit a second; events and transactions
+commit at once, and a transaction's driver is told only when the disk has it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from drivers.errors import DriverError
+from drivers.readings import DeviceEvent, Point, Sample, TimeOffer, Transaction, Value
+from drivers.text import _
+from edge.store.errors import StoreError
+from edge.store.store import Store
+from protocols.core.errors import LocalProtocolError
+from protocols.wayside.events import encode_event, encode_transaction
+from protocols.wayside.pack_codec import encode_pack
+from protocols.wayside.topics import event_route, telemetry_route, transaction_route
+
+log = logging.getLogger(__name__)
+
+COMMIT_PERIOD_S = 1.0
+MAX_PACK_BYTES = 16_384
+_FIRST_GUESS_BYTES_A_VALUE = 6
+
+
+class RecordClock(Protocol):
+    """What the recorder asks of the gateway's clock."""
+
+    def monotonic(self) -> float:
+        """Seconds on the drivers' scale."""
+
+    def wall_ms(self, at: float | None = None) -> int:
+        """UTC in ms as believed now of the moment `at`."""
+
+    def quality(self) -> str:
+        """`gnss`, `ntp`, `rtc`, `hold` or `none`."""
+
+    def uptime_ms(self, at: float | None = None) -> int:
+        """Monotonic ms since the boot of this process."""
+
+    def offer(self, offer: TimeOffer) -> None:
+        """Take an offer of time."""
+
+
+class Stream:
+    """One device's stream: what is waiting to be packed, and what was reported last."""
+
+    __slots__ = (
+        "bad", "block", "bytes_a_value", "deadbands", "device", "first_at", "has_change_report", "is_compact",
+        "last_bad", "last_sealed", "last_values", "offsets", "pack_s", "points", "route", "rows",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        device: str,
+        points: Sequence[Point],
+        *,
+        pack_s: float,
+        has_change_report: bool = False,
+        block: str | None = None,
+        is_compact: bool = False,
+    ) -> None:
+        self.device = device
+        self.route = telemetry_route(device)
+        self.points = [point.name for point in points]
+        self.deadbands = [point.deadband for point in points]
+        self.pack_s = pack_s
+        self.has_change_report = has_change_report
+        self.block = block
+        self.is_compact = is_compact
+        self.bytes_a_value: float = _FIRST_GUESS_BYTES_A_VALUE
+        self.first_at = 0.0
+        self.last_sealed = float("-inf")
+        self.offsets: list[float] = []
+        self.rows: list[list[Value]] = []
+        self.bad: list[tuple[int, int, int]] = []
+        self.last_values: list[Value] | None = None
+        self.last_bad: list[tuple[int, int]] = []
+
+    def is_news(self, sample: Sample) -> bool:
+        """With `report = "change"`: whether any value left its deadband or any quality changed. Remembers it if so."""
+        if not self.has_change_report:
+            return True
+        last = self.last_values
+        if last is not None and sample.bad == self.last_bad and len(last) == len(sample.values):
+            for old, new, deadband in zip(last, sample.values, self.deadbands, strict=True):
+                if old == new:
+                    continue
+                if not (_is_number(old) and _is_number(new)) or abs(new - old) > deadband:  # type: ignore[operator]
+                    break
+            else:
+                return False
+        self.last_values, self.last_bad = sample.values, sample.bad
+        return True
+
+    def add(self, sample: Sample) -> None:
+        """Put one row into the pack that is being made."""
+        if not self.rows:
+            self.first_at = sample.at
+        offset_ms = (sample.at - self.first_at) * 1000
+        whole_ms = round(offset_ms)
+        # Two samples in one millisecond are two samples: then the offset keeps its fraction.
+        offset: float = whole_ms
+        if self.offsets and whole_ms == round(self.offsets[-1]):
+            offset = round(offset_ms, 3)
+        if sample.bad:
+            row = len(self.rows)
+            self.bad.extend((row, point, int(quality)) for point, quality in sample.bad)
+        self.offsets.append(offset)
+        self.rows.append(sample.values)
+
+    def is_full(self) -> bool:
+        """Whether another row would make the pack larger than it may be."""
+        rows = len(self.rows)
+        return rows > 0 and (rows + 1) * max(1, len(self.points)) * self.bytes_a_value > MAX_PACK_BYTES
+
+    def clear(self) -> None:
+        """Begin the next pack."""
+        self.offsets, self.rows, self.bad = [], [], []
+
+
+def _is_number(value: Value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+class Recorder:
+    """The `Readings` of every driver."""
+
+    def __init__(
+        self,
+        *,
+        node: str,
+        store: Store,
+        clock: RecordClock,
+        on_committed: Callable[[], None],
+        on_seen: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
+        self._node = node
+        self._store = store
+        self._clock = clock
+        self._on_committed = on_committed
+        self._on_seen = on_seen
+        self._telemetry = store.lanes["telemetry"]
+        self._streams: dict[str, Stream] = {}
+        self._lost: dict[str, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._due: float | None = None
+        self._last_commit = float("-inf")
+        self._not_recorded: dict[str, int] = {}
+        self.storage_error: str | None = None
+
+    # What app.py arranges ---------------------------------------------------------------------------------------
+
+    def set_streams(self, streams: Mapping[str, Stream]) -> None:
+        """Take another set of streams. What waits in the old ones is sealed first, under its own catalogue."""
+        for stream in self._streams.values():
+            self._seal(stream)
+        self._streams = dict(streams)
+        self._commit_at(self._clock.monotonic())
+
+    @property
+    def lost_devices(self) -> Mapping[str, float]:
+        """Devices that do not answer, and since when (monotonic seconds)."""
+        return self._lost
+
+    @property
+    def not_recorded(self) -> Mapping[str, int]:
+        """Samples a device made that the store could not take, until that is declared."""
+        return self._not_recorded
+
+    async def aclose(self) -> None:
+        """Seal and commit all that waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._task is not None:
+            await asyncio.shield(self._task)
+        for stream in self._streams.values():
+            self._seal(stream)
+        await self._store.commit()
+        self._on_committed()
+
+    # What drivers call ------------------------------------------------------------------------------------------
+
+    def sample(self, sample: Sample) -> None:
+        """Take one poll round."""
+        stream = self._streams.get(sample.device)
+        if stream is None:  # the device was taken out while its last answer was on the way
+            return
+        if self._on_seen is not None:
+            self._on_seen(
+                {"device": sample.device, "points": stream.points, "values": sample.values, "bad": sample.bad}
+            )
+        if not stream.is_news(sample):
+            return
+        if stream.is_full():
+            self._seal(stream)
+        stream.add(sample)
+        self._commit_at(max(self._last_commit + COMMIT_PERIOD_S, stream.last_sealed + stream.pack_s))
+
+    def event(self, event: DeviceEvent) -> None:
+        """Take an event."""
+        if self._on_seen is not None:
+            self._on_seen({"device": event.device, "event": event.kind, "data": event.data})
+        self._event(event.device, event.kind, event.data | {"severity": event.severity}, event.at)
+
+    def node_event(self, kind: str, data: dict[str, Any]) -> None:
+        """Record an event of the node itself."""
+        self._event(None, kind, data, self._clock.monotonic())
+
+    def _event(self, device: str | None, kind: str, data: dict[str, Any], at: float) -> None:
+        lane = self._store.lanes["event"]
+        try:
+            payload = encode_event(
+                node=self._node,
+                device=device,
+                kind=kind,
+                data=data,
+                epoch=lane.epoch,
+                seq=lane.next_seq,
+                boot=self._store.boot,
+                time_ms=self._clock.wall_ms(at),
+                time_quality=self._clock.quality(),
+                uptime_ms=self._clock.uptime_ms(at),
+            )
+        except LocalProtocolError as error:
+            self._could_not_record(device or self._node, error)
+            return
+        self.record("event", event_route(kind), payload, device)
+
+    def record(self, lane: str, route: str, payload: bytes, device: str | None = None) -> None:
+        """Put a record that is encoded already, with the lane's next number inside, into its lane; commit at once."""
+        try:
+            self._store.lanes[lane].append(route, payload)
+        except StoreError as error:
+            self._could_not_record(device or self._node, error)
+            return
+        self._commit_at(self._clock.monotonic())
+
+    async def transaction(self, transaction: Transaction) -> bool:
+        """Return True once the record is durable."""
+        lane = self._store.lanes["transaction"]
+        try:
+            payload = encode_transaction(
+                node=self._node,
+                device=transaction.device,
+                kind=transaction.kind,
+                data=transaction.data,
+                epoch=lane.epoch,
+                seq=lane.next_seq,
+                boot=self._store.boot,
+                time_ms=self._clock.wall_ms(transaction.at),
+                time_quality=self._clock.quality(),
+                uptime_ms=self._clock.uptime_ms(transaction.at),
+            )
+            lane.append(transaction_route(transaction.kind), payload)
+            await self._store.commit()
+        except (StoreError, LocalProtocolError) as error:
+            self._could_not_record(transaction.device, error)
+            return False
+        self._on_committed()
+        return True
+
+    def time_offer(self, offer: TimeOffer) -> None:
+        """Pass an offer of time to the clock."""
+        self._clock.offer(offer)
+
+    def device_lost(self, device: str, error: DriverError) -> None:
+        """Say once that a device stopped answering: a log line and an alarm."""
+        if device in self._lost:
+            return
+        now = self._clock.monotonic()
+        self._lost[device] = now
+        log.warning(_("%s: lost: %s"), device, error)
+        self.event(DeviceEvent(device=device, kind="stalled", at=now, data={"reason": str(error)}, severity="alarm"))
+
+    def device_back(self, device: str) -> None:
+        """Say once that it answers again, and after how long."""
+        since = self._lost.pop(device, None)
+        if since is None:
+            return
+        now = self._clock.monotonic()
+        log.info(_("%s: back after %.0f s"), device, now - since)
+        self.event(DeviceEvent(device=device, kind="resumed", at=now, data={"after_s": round(now - since, 1)}))
+
+    # Packs and commits ------------------------------------------------------------------------------------------
+
+    def _seal(self, stream: Stream) -> None:
+        if not stream.rows:
+            return
+        lane = self._telemetry
+        rows = len(stream.rows)
+        try:
+            payload = encode_pack(
+                node=self._node,
+                epoch=lane.epoch,
+                boot=self._store.boot,
+                lane="telemetry",
+                seq=lane.next_seq,
+                device=stream.device,
+                time=self._clock.wall_ms(stream.first_at),
+                time_quality=self._clock.quality(),
+                uptime=self._clock.uptime_ms(stream.first_at),
+                points=None if stream.block is not None else stream.points,
+                block=stream.block,
+                offsets=stream.offsets,
+                values=stream.rows,
+                bad=stream.bad,
+                compact=stream.is_compact,
+            )
+            lane.append(stream.route, payload)
+        except (StoreError, LocalProtocolError) as error:
+            self._could_not_record(stream.device, error, rows)
+        else:
+            stream.bytes_a_value = max(1.0, len(payload) / max(1, rows * len(stream.points)))
+        stream.clear()
+        stream.last_sealed = self._clock.monotonic()
+
+    def _commit_at(self, when: float) -> None:
+        """Have a commit begin at `when` at the latest; while one runs, the next begins after it."""
+        self._due = when if self._due is None else min(self._due, when)
+        if self._task is not None or (self._timer is not None and self._timer.when() <= self._due):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(self._due, self._begin_commit)
+
+    def _begin_commit(self) -> None:
+        self._timer = self._due = None
+        now = self._last_commit = self._clock.monotonic()
+        for stream in self._streams.values():
+            if stream.rows and now >= stream.last_sealed + stream.pack_s - 0.001:
+                self._seal(stream)
+        self._task = asyncio.get_running_loop().create_task(self._commit(), name="commit")
+
+    async def _commit(self) -> None:
+        try:
+            await self._store.commit()
+        except StoreError as error:
+            if self.storage_error is None:
+                log.error(_("storage: %s; what is made meanwhile waits in memory, within its ceiling"), error)
+            self.storage_error = str(error)
+        else:
+            if self.storage_error is not None:
+                log.info(_("storage: works again"))
+                self.storage_error = None
+            self._on_committed()
+            self._declare_not_recorded()
+        finally:
+            self._task = None
+        later = [stream.last_sealed + stream.pack_s for stream in self._streams.values() if stream.rows]
+        if self.storage_error is not None:
+            later.append(self._last_commit + COMMIT_PERIOD_S)
+        if self._due is not None:
+            later.append(self._due)
+        if later:
+            self._commit_at(min(later))
+
+    def _could_not_record(self, device: str, error: Exception, rows: int = 1) -> None:
+        if not self._not_recorded:
+            log.error(_("storage: %s: records are refused: %s"), device, error)
+        self._not_recorded[device] = self._not_recorded.get(device, 0) + rows
+        self._commit_at(self._last_commit + COMMIT_PERIOD_S)
+
+    def _declare_not_recorded(self) -> None:
+        """Tell what the store could not take, as soon as it takes something again."""
+        refused, self._not_recorded = self._not_recorded, {}
+        now = self._clock.monotonic()
+        for device, count in refused.items():
+            data = {"count": count, "why": "storage"}
+            self.event(DeviceEvent(device=device, kind="not-recorded", at=now, data=data, severity="alarm"))
