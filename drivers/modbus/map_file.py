@@ -134,6 +134,12 @@ def _parse(text: str, name: str, file: str) -> RegisterMap:
                     file=file, point=point
                 )
             )
+        if not _NAME.fullmatch(point):
+            raise MapFileError(
+                _('{file}: points.{point}: a point is named by small letters, digits, "-" and "_"').format(
+                    file=file, point=point
+                )
+            )
         _check_keys(row, RegisterPoint, f"points.{point}", file)
         rows.append(_point({**defaults, **row, "name": point}, f"points.{point}", file))
     _check_keys(document, RegisterMap, "", file)

@@ -160,7 +160,7 @@ def test_a_name_that_is_not_shipped_gets_the_nearest():
         ('source = "its manual"', 'source = "x"\nmax_registers = 200', "max_registers", "125"),
         ('source = "its manual"', 'source = "x"\neven_start = true\nmax_registers = 1', "", "takes 2 registers"),
         ("[points]", "[defaults.points]", "defaults.points", "not a known key"),
-        ("level = {", "Level = {", "points.Level.name", "matching regex"),
+        ("level = {", "Level = {", "points.Level", "small letters"),
         ("setpoint = {", "setpoint = 5  # {", "points.setpoint", "a table such as"),
         ("[points]", "points = 5\n[pints]", "defaults.points", "not a known key"),
         ("[defaults]", "defaults = 5\n[points.level]", "", "not TOML"),
