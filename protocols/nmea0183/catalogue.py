@@ -7,12 +7,11 @@ MicroPython-clean.
 ('BD', 9)
 """
 
-from protocols.core.errors import UnsupportedError
 from protocols.nmea0183.environment import Dbt, Dpt, Mtw, Mwv, Xdr
 from protocols.nmea0183.motion import Hdt, Rot, Vtg, Zda
 from protocols.nmea0183.position import Gga, Gll, Gns, Rmc
 from protocols.nmea0183.satellites import Gsa, Gsv
-from protocols.nmea0183.sentence import Sentence, decode_sentence
+from protocols.nmea0183.sentence import Decoder, Sentence
 from protocols.nmea0183.text import Txt
 
 KINDS: dict[str, type[Sentence]] = {
@@ -35,13 +34,9 @@ KINDS: dict[str, type[Sentence]] = {
 }
 
 
-def decode(line: bytes) -> Sentence:
-    """Decode a line into the class of its formatter.
+decode = Decoder(KINDS).decode
+"""Decode a line into the class of its formatter.
 
-    Raises `FrameError`, `ChecksumError`, `FieldError`, and `UnsupportedError` for a good line of another formatter or
-    of a maker's own. Fields are checked when they are read, see `Sentence`.
-    """
-    sentence = decode_sentence(line, KINDS)
-    if not sentence.FORMATTER:
-        raise UnsupportedError("no decoder for " + sentence.fields[0], field="address", raw=line)
-    return sentence
+Raises `FrameError`, `ChecksumError`, `FieldError`, and `UnsupportedError` for a good line of another formatter or of a
+maker's own. Fields are checked when they are read, see `Sentence`.
+"""

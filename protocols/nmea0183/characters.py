@@ -14,17 +14,17 @@ _RESERVED_IN_FIELDS = "$!*,\\^~"
 _HEX_DIGITS = "0123456789ABCDEF"
 
 
-if hasattr(str, "isprintable"):
+def _is_printable(text: str) -> bool:
+    return all(" " <= character <= "~" for character in text)
 
-    def is_plain(line: bytes) -> bool:
-        """Whether all is printable ASCII."""
-        return line.isascii() and line.decode().isprintable()
 
-else:  # MicroPython has neither
+is_printable = getattr(str, "isprintable", _is_printable)
+"""Whether ASCII text holds no control character. MicroPython's `str` cannot tell."""
 
-    def is_plain(line: bytes) -> bool:
-        """Whether all is printable ASCII."""
-        return not line or (min(line) >= 0x20 and max(line) <= 0x7E)
+
+def is_plain(line: bytes) -> bool:
+    """Whether all is printable ASCII."""
+    return not line or (min(line) >= 0x20 and max(line) <= 0x7E)
 
 
 def unescape(text: str) -> str:

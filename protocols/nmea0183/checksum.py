@@ -5,17 +5,15 @@ NMEA 0183 / IEC 61162-1, checksum field. MicroPython-clean.
 One loop over 70 characters costs a Python interpreter more than all the rest of a sentence. Here the characters are one
 long integer that is folded upon itself, half on half, which does the same with twelve operations.
 
->>> check_of(b"GPHDT,274.07,T")
-3
+>>> check_of(b"GPHDT,274.07,T"), digits_of(3)
+(3, '03')
 """
 
 _FOLD_BYTES = 80
 """A standard sentence has at most 79 characters between its start and its end."""
 _FOLD_MASK = (1 << 8 * _FOLD_BYTES) - 1
-_from_bytes = int.from_bytes
 
-HEX_PAIRS = "".join(["%02X" % value for value in range(256)])
-"""The two digits of a checksum `c` are `HEX_PAIRS[2 * c : 2 * c + 2]`."""
+_from_bytes = int.from_bytes
 
 
 def check_of(characters: bytes) -> int:
@@ -37,3 +35,21 @@ def _fold_long(number: int) -> int:
         folded ^= number & _FOLD_MASK
         number >>= 8 * _FOLD_BYTES
     return folded
+
+
+def digits_of(check: int) -> str:
+    """How a checksum is written."""
+    return "%02X" % check
+
+
+class _DigitsOnDemand:
+    """Stands in for the table where 256 strings are too many."""
+
+    def __getitem__(self, check: int) -> str:
+        return digits_of(check)
+
+
+HAS_ROOM = hasattr(str, "isprintable")
+"""True on CPython; no MicroPython port has it."""
+CHECK_DIGITS = tuple([digits_of(check) for check in range(256)]) if HAS_ROOM else _DigitsOnDemand()
+"""How every checksum is written, for the shortest way of a line."""

@@ -14,13 +14,15 @@ from protocols.core.errors import FieldError, LocalProtocolError
 from protocols.core.instant import civil_of, days_of, is_civil
 from protocols.nmea0183.characters import is_field
 
-_LONGEST_NUMBER = 24
-"""More digits than a float holds are no measurement; and 400 of them would read as infinity."""
+_SIGNS = ("+", "-")
 HEX_DIGITS = "0123456789ABCDEF"
 _DAY_MS = 86_400_000
+_WHOLE_SECOND = ("", ".00", ".000", ".0")
 _DEGREE_E9 = 1_000_000_000
-_MINUTE_DECIMALS = 5
-"""How many we send: 1e-5 minutes are 2 cm."""
+_UNITS_PER_DEGREE_DIGIT = tuple([10 ** (decimals + 2) for decimals in range(8)])
+"""What one degree counts in `ddmm.mm...` without its point, by the number of decimals."""
+_E9_TIMES_3 = tuple([5 * 10 ** (7 - decimals) for decimals in range(8)])
+"""Three times the 1e-9 degrees of one unit of the last decimal: 1e9 / 60 minutes is 5e7 / 3."""
 _MINUTES_PER_DEGREE_E5 = 6_000_000
 _CENTURY_PIVOT = 80
 """A two-digit year below this lies after 2000."""
@@ -30,13 +32,11 @@ def read_number(text: str, name: str) -> float | None:
     """`[+-]digits[.digits]` as a float: no exponent, no bare point."""
     if not text:
         return None
-    digits = text.replace(".", "", 1)
-    if len(digits) < _LONGEST_NUMBER and text[-1] != ".":
-        if digits.isdigit():
-            if text[0] != ".":
-                return float(text)
-        elif text[0] in "+-" and digits[1:].isdigit() and text[1] != ".":
-            return float(text)
+    if text.isdigit():
+        return float(text)
+    whole, point, fraction = text.partition(".")
+    if (whole.isdigit() or (whole[:1] in _SIGNS and whole[1:].isdigit())) and (fraction.isdigit() or not point):
+        return float(text)
     raise FieldError("not a number", field=name)
 
 
@@ -65,17 +65,16 @@ def read_time_ms(text: str) -> int | None:
     clock = text[:6]
     if clock.isdigit() and len(clock) == 6:
         number = int(clock)
-        minutes = number // 100
-        seconds = number - minutes * 100
-        hours = minutes // 100
-        minutes -= hours * 100
+        hours = number // 10_000
+        minutes = number // 100 % 100
+        seconds = number % 100
         if hours < 24 and minutes < 60 and seconds < 61:
-            whole = (hours * 3600 + minutes * 60 + seconds) * 1000
-            if len(text) == 6:
-                return whole
-            fraction = text[7:]
-            if text[6] == "." and fraction.isdigit():
-                return whole + _fraction_ms(fraction)
+            ms = (hours * 3600 + minutes * 60 + seconds) * 1000
+            fraction = text[6:]
+            if fraction in _WHOLE_SECOND:
+                return ms
+            if fraction[0] == "." and fraction[1:].isdigit():
+                return ms + _fraction_ms(fraction[1:])
     raise FieldError("not a time of day", field="utc")
 
 
@@ -104,14 +103,21 @@ def read_angle_e9(text: str, limit_deg: int) -> int | None:
     """`d..dmm[.mmmm]` as 1e-9 degrees; None when it is no angle up to `limit_deg`, which is not always an error."""
     whole, point, fraction = text.partition(".")
     digits = whole + fraction
-    if not digits.isdigit() or len(whole) < 3 or (point and not fraction):
+    decimals = len(fraction)
+    if not digits.isdigit() or len(whole) < 3 or (point and not decimals):
         return None
-    scale = 10 ** len(fraction)
-    degrees, minutes = divmod(int(digits), 100 * scale)
-    if minutes >= 60 * scale:
-        return None
-    angle = degrees * _DEGREE_E9 + (minutes * 100_000_000 + 3 * scale) // (6 * scale)
-    return angle if angle <= limit_deg * _DEGREE_E9 else None
+    minutes = int(digits)
+    if decimals <= 7:
+        unit = _UNITS_PER_DEGREE_DIGIT[decimals]
+        degrees = minutes // unit
+        minutes -= degrees * unit
+        angle = degrees * _DEGREE_E9 + (minutes * _E9_TIMES_3[decimals] + 1) // 3
+    else:
+        scale = 10**decimals
+        unit = 100 * scale
+        degrees, minutes = divmod(minutes, unit)
+        angle = degrees * _DEGREE_E9 + (minutes * 2 * _DEGREE_E9 + 60 * scale) // (120 * scale)
+    return angle if angle <= limit_deg * _DEGREE_E9 and minutes * 100 < 60 * unit else None
 
 
 def read_position_e9(fields: list[str], at: int, is_valid: bool) -> tuple[int, int] | None:

@@ -6,8 +6,9 @@ cold receiver sends instead of a position (`36000.0000`) reads as None unless th
 
 Left out: the sixth and later letters of GNS's mode are kept as text, not interpreted.
 
->>> from protocols.nmea0183.sentence import decode_sentence
->>> gll = decode_sentence(b"$GNGLL,5230.88856,N,01327.85586,E,181142.00,A,A*76", {"GLL": Gll})
+>>> gll = Gll.of("GN", (52514809333, 13464264333), 65502000, "A", "A")
+>>> gll.fields
+['$GNGLL', '5230.88856', 'N', '01327.85586', 'E', '181142.00', 'A', 'A']
 >>> gll.position_e9, gll.utc_ms, gll.status
 ((52514809333, 13464264333), 65502000, 'A')
 """

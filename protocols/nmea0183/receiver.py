@@ -120,7 +120,7 @@ class GnssListener:
                 return
             try:
                 sentence = decode(line)
-                self._count(sentence.fields[0])
+                self._count(sentence.address)
                 self._take(sentence, now)
             except UnsupportedError:
                 self.sentences += 1

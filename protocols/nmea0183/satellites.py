@@ -63,8 +63,7 @@ class Gsa(Sentence):
         fields = self.fields
         self.selection_mode = fields[1] or None
         self.fix_mode = read_integer(fields[2], "fix_mode")
-        sat_ids = [read_integer(text, "sat_ids") for text in fields[3:15]]
-        self.sat_ids = [sat_id for sat_id in sat_ids if sat_id is not None]
+        self.sat_ids = [read_integer(text, "sat_ids") or 0 for text in fields[3:15] if text]
         self.pdop = read_number(fields[15], "pdop")
         self.hdop = read_number(fields[16], "hdop")
         self.vdop = read_number(fields[17], "vdop")

@@ -11,14 +11,14 @@ stand inside. A **line** here is all of that without CR LF. `decode_sentence` ta
 
 >>> sentence = decode_sentence(b"$GPHDT,274.07,T*03")
 >>> sentence.talker, sentence.formatter, sentence.fields
-('GP', 'HDT', ['GPHDT', '274.07', 'T'])
+('GP', 'HDT', ['$GPHDT', '274.07', 'T'])
 >>> encode_sentence(sentence)
 b'$GPHDT,274.07,T*03'
 """
 
-from protocols.core.errors import ChecksumError, FieldError, FrameError, LocalProtocolError
-from protocols.nmea0183.characters import RESERVED, is_plain
-from protocols.nmea0183.checksum import HEX_PAIRS, check_of
+from protocols.core.errors import ChecksumError, FieldError, FrameError, LocalProtocolError, UnsupportedError
+from protocols.nmea0183.characters import RESERVED, is_plain, is_printable
+from protocols.nmea0183.checksum import CHECK_DIGITS, check_of, digits_of
 from protocols.nmea0183.tag_block import TagBlock, decode_tag, encode_tag
 
 LINE_END = b"\r\n"
@@ -29,36 +29,42 @@ LONGEST_SENT = 80
 _SHORTEST_LINE = 6
 """`$PX*hh`"""
 _ADDRESS_LENGTH = 5
-_STARTS = ("$", "!")
+_STARTS = (b"$", b"!")
+_LONGEST_SHORT_WAY = 300
+"""A number must have more than 308 digits to be too large for a float: only a longer line can hold one."""
+_MOST_MET = 64
+"""How many addresses a decoder remembers."""
 _CHARACTERS_OF_ADDRESS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
 class Sentence:
-    """Any sentence. `fields[0]` is the address, so that `fields[n]` is field n of the standard's table.
+    """Any sentence. `fields[n]` is field n of the standard's table; `fields[0]` is the start and the address.
 
     A sentence with a class of its own has its quantities as attributes. They are read from the text, all at once, at
     the first look at one of them, which may raise `FieldError`: most sentences are only counted or passed on.
     """
 
-    __slots__ = ("check", "fields", "start", "tag")
+    __slots__ = ("check", "fields", "tag")
 
     FORMATTER = ""
     FEWEST_FIELDS = 0
     """After the address; fewer are an error."""
 
-    def __init__(
-        self, fields: list[str], start: str = "$", tag: TagBlock | None = None, check: str | None = None
-    ) -> None:
+    def __init__(self, fields: list[str], tag: TagBlock | None = None, check: str | None = None) -> None:
         self.fields = fields
-        self.start = start
         self.tag = tag
         self.check = check
         """The two digits of the checksum where they were not upper case, else None."""
 
     @property
+    def address(self) -> str:
+        """Talker and formatter, or a maker's own."""
+        return self.fields[0][1:]
+
+    @property
     def talker(self) -> str:
         """Two characters that say who talks: `GP`, `BD`, `SD`. A sentence means the same whoever talks."""
-        return self.fields[0][:-3]
+        return self.fields[0][1:-3]
 
     @property
     def formatter(self) -> str:
@@ -79,36 +85,81 @@ class Sentence:
         return self.fields[number] if number < len(self.fields) else ""
 
 
-_NO_KINDS: dict[str, type[Sentence]] = {}
+class Decoder:
+    """Turns lines into sentences of the classes in `kinds`, keyed by formatter.
 
-
-def decode_sentence(line: bytes, kinds: dict[str, type[Sentence]] = _NO_KINDS) -> Sentence:
-    """Decode a line. `kinds` names the class of a formatter; any other becomes a plain `Sentence`.
-
-    Raises `ChecksumError`, `FrameError`, and `FieldError` for an address that is none or too few fields.
+    What is plainly right takes a short way: an address met before, an upper-case checksum, no tag block. All else takes
+    the long one, which knows what may be wrong with a line.
     """
-    tag = None
-    if line[:1] == b"\\":
-        tag, line = _split_tag(line)
-    if not _SHORTEST_LINE <= len(line) <= LONGEST_LINE or not is_plain(line):
-        raise _why_no_text(line)
-    text = line.decode()
-    start = text[0]
-    body = text[1:-3]
-    if "$" in body or "!" in body or "*" in body or "\\" in body or start not in _STARTS:
-        raise _why_misplaced(text, line)
-    at = 2 * check_of(line[1:-3])
-    check = None
-    if text[-2:] != HEX_PAIRS[at : at + 2] or text[-3] != "*":
-        check = _lower_case_check(text, HEX_PAIRS[at : at + 2], line)
-    fields = body.split(",")
-    address = fields[0]
-    if len(address) != _ADDRESS_LENGTH or not (address.isalpha() and address.isupper()):
-        _check_address(address)
-    kind = kinds.get(address[-3:], Sentence)
-    if len(fields) <= kind.FEWEST_FIELDS:
-        raise FieldError("too few fields", field="fields", raw=line)
-    return kind(fields, start, tag, check)
+
+    __slots__ = ("_kinds", "_met", "_others")
+
+    def __init__(self, kinds: dict[str, type[Sentence]], others: type[Sentence] | None = None) -> None:
+        self._kinds = kinds
+        self._others = others
+        """The class of any other formatter; None: it is unsupported."""
+        self._met: dict[str, type[Sentence]] = {}
+        """The class for each start and address, such as `$GNRMC`."""
+
+    def decode(self, line: bytes) -> Sentence:
+        """Decode a line. Raises `FrameError`, `ChecksumError`, `FieldError` for its shape, and `UnsupportedError`."""
+        try:
+            body, _, check = str(line, "ascii").partition("*")
+        except UnicodeError:
+            return self._decode_with_care(line)
+        fields = body.split(",")
+        kind = self._met.get(fields[0])
+        inside = body[1:]
+        if (
+            kind is None
+            or check != CHECK_DIGITS[check_of(line[1:-3])]
+            or "$" in inside
+            or "!" in inside
+            or "\\" in inside
+            or not is_printable(inside)
+            or len(fields) <= kind.FEWEST_FIELDS
+            or len(line) > _LONGEST_SHORT_WAY
+        ):
+            return self._decode_with_care(line)
+        return kind(fields)
+
+    def _decode_with_care(self, line: bytes) -> Sentence:
+        tag = None
+        if line[:1] == b"\\":
+            tag, line = _split_tag(line)
+        _check_characters(line)
+        text = line.decode()
+        expected = digits_of(check_of(line[1:-3]))
+        check = None
+        if text[-2:] != expected:
+            check = text[-2:]
+            if check.upper() != expected:
+                raise ChecksumError("the checksum does not hold", offset=len(line) - 2, field="checksum", raw=line)
+        fields = text[:-3].split(",")
+        if len(line) > _LONGEST_SHORT_WAY:
+            _check_numbers(fields, line)
+        kind = self._kind_of(fields[0], line)
+        if len(fields) <= kind.FEWEST_FIELDS:
+            raise FieldError("too few fields", field="fields", raw=line)
+        if len(self._met) < _MOST_MET:
+            self._met[fields[0]] = kind
+        return kind(fields, tag, check)
+
+    def _kind_of(self, head: str, line: bytes) -> type[Sentence]:
+        """The class for a start and an address."""
+        address = head[1:]
+        is_standard = len(address) == _ADDRESS_LENGTH
+        is_proprietary = address[:1] == "P" and len(address) > 1
+        if not (is_standard or is_proprietary) or not _is_address(address):
+            raise FieldError("neither talker and formatter nor a maker's own", field="address", raw=line)
+        kind = self._kinds.get(address[-3:], self._others) if is_standard else self._others
+        if kind is None:
+            raise UnsupportedError("no decoder for " + address, field="address", raw=line)
+        return kind
+
+
+decode_sentence = Decoder({}, Sentence).decode
+"""Decode any line into a plain `Sentence`."""
 
 
 def _split_tag(line: bytes) -> tuple[TagBlock, bytes]:
@@ -119,48 +170,38 @@ def _split_tag(line: bytes) -> tuple[TagBlock, bytes]:
     return decode_tag(block), line[end + 1 :]
 
 
-def _why_no_text(line: bytes) -> FrameError:
-    if line[:1] not in (b"$", b"!"):
-        return FrameError("does not start with $ or !", offset=0, field="start", raw=line)
+def _check_characters(line: bytes) -> None:
+    """Raise what is wrong with the characters of a line without tag block."""
+    if line[:1] not in _STARTS:
+        raise FrameError("does not start with $ or !", offset=0, field="start", raw=line)
     if not _SHORTEST_LINE <= len(line) <= LONGEST_LINE:
-        return FrameError("not the length of a sentence", field="length", raw=line)
-    offset = min([at for at, byte in enumerate(line) if not 0x20 <= byte <= 0x7E])
-    return FrameError("a character that is not printable ASCII", offset=offset, raw=line)
-
-
-def _why_misplaced(text: str, line: bytes) -> FrameError:
-    if text[0] not in _STARTS:
-        return FrameError("does not start with $ or !", offset=0, field="start", raw=line)
-    offset = min([at for at, character in enumerate(text) if at and character in RESERVED])
-    return FrameError("a reserved character inside, as when two lines run into each other", offset=offset, raw=line)
-
-
-def _lower_case_check(text: str, expected: str, line: bytes) -> str:
-    """The checksum's digits where they are lower case and hold; raises otherwise."""
-    if text[-3] != "*":
+        raise FrameError("not the length of a sentence", field="length", raw=line)
+    if not is_plain(line):
+        offset = min([at for at, byte in enumerate(line) if not 0x20 <= byte <= 0x7E])
+        raise FrameError("a character that is not printable ASCII", offset=offset, raw=line)
+    reserved = [at for at, byte in enumerate(line[1:-3], 1) if chr(byte) in RESERVED]
+    if reserved:
+        raise FrameError("a reserved character, as when two lines run into each other", offset=reserved[0], raw=line)
+    if line[-3:-2] != b"*":
         raise ChecksumError("no checksum at the end", offset=len(line), field="checksum", raw=line)
-    if text[-2:].upper() != expected:
-        raise ChecksumError("the checksum does not hold", offset=len(line) - 2, field="checksum", raw=line)
-    return text[-2:]
 
 
-def _check_address(address: str) -> None:
-    """Accept digits in a talker (`U0`) and a maker's own address, which begins with P and may have any length."""
-    is_proprietary = address[:1] == "P" and len(address) > 1
-    if not (len(address) == _ADDRESS_LENGTH or is_proprietary) or not all(
-        character in _CHARACTERS_OF_ADDRESS for character in address
-    ):
-        raise FieldError("neither talker and formatter nor a maker's own", field="address")
+def _check_numbers(fields: list[str], line: bytes) -> None:
+    """Raise where a field is a number too large for a float."""
+    for text in fields:
+        if len(text) > _LONGEST_SHORT_WAY and text.replace(".", "", 1).lstrip("+-").isdigit():
+            raise FieldError("longer than any number", field="number", raw=line)
+
+
+def _is_address(text: str) -> bool:
+    return all(character in _CHARACTERS_OF_ADDRESS for character in text)
 
 
 def encode_sentence(sentence: Sentence) -> bytes:
     """The line, without CR LF."""
-    body = ",".join(sentence.fields)
+    body = ",".join(sentence.fields).encode()
     check = sentence.check
-    if check is None:
-        at = 2 * check_of(body.encode())
-        check = HEX_PAIRS[at : at + 2]
-    line = (sentence.start + body + "*" + check).encode()
+    line = b"%s*%02X" % (body, check_of(body[1:])) if check is None else body + b"*" + check.encode()
     return line if sentence.tag is None else encode_tag(sentence.tag) + line
 
 
@@ -174,7 +215,7 @@ def encode_for_sending(sentence: Sentence) -> bytes:
 
 
 def address_of(talker: str, formatter: str) -> str:
-    """The address of a sentence of our own."""
-    if len(talker) != 2 or not all(character in _CHARACTERS_OF_ADDRESS for character in talker):
+    """Start and address of a sentence of our own."""
+    if len(talker) != 2 or not _is_address(talker):
         raise LocalProtocolError("a talker is two upper-case letters or digits", field="talker")
-    return talker + formatter
+    return "$" + talker + formatter

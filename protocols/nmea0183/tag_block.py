@@ -14,7 +14,7 @@ backslash and the star. Keys that are not listed here are kept as text; nothing 
 
 from protocols.core.errors import ChecksumError, FrameError, LocalProtocolError
 from protocols.nmea0183.characters import is_field, is_plain
-from protocols.nmea0183.checksum import HEX_PAIRS, check_of
+from protocols.nmea0183.checksum import check_of, digits_of
 
 _LONGEST_SECONDS = 10
 """A time of reception with more digits than this counts ms."""
@@ -73,8 +73,7 @@ def decode_tag(block: bytes) -> TagBlock:
     body = text[:-3]
     if text[-3:-2] != "*" or "*" in body:
         raise FrameError("a tag block without its checksum", field="tag", raw=block)
-    at = 2 * check_of(block[:-3])
-    expected = HEX_PAIRS[at : at + 2]
+    expected = digits_of(check_of(block[:-3]))
     if text[-2:] == expected:
         return TagBlock(body)
     if text[-2:].upper() == expected:
@@ -84,9 +83,8 @@ def decode_tag(block: bytes) -> TagBlock:
 
 def encode_tag(tag: TagBlock) -> bytes:
     """The block with both backslashes."""
-    body = tag.text.encode()
-    at = 2 * check_of(body)
-    return b"\\" + body + b"*" + (tag.check or HEX_PAIRS[at : at + 2]).encode() + b"\\"
+    check = tag.check or digits_of(check_of(tag.text.encode()))
+    return ("\\" + tag.text + "*" + check + "\\").encode()
 
 
 def tag_of(pairs: list[tuple[str, str]]) -> TagBlock:

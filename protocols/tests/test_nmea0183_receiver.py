@@ -316,10 +316,10 @@ def test_broken_unsupported_and_foreign_lines_are_counted_and_passed_over() -> N
     torn[20] ^= 1
     listener.receive(
         b"\x00noise"
-        + encode_sentence(Sentence(["PUBX", "00", "1"]))
+        + encode_sentence(Sentence(["$PUBX", "00", "1"]))
         + b"\r\n"
         + bytes(torn)
-        + encode_sentence(Sentence(["GNRMC", "1", "A"]))
+        + encode_sentence(Sentence(["$GNRMC", "1", "A"]))
         + b"\r\n"
         + good,
         1.0,
