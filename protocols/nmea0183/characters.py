@@ -2,8 +2,8 @@
 
 NMEA 0183 / IEC 61162-1, valid and reserved characters. MicroPython-clean.
 
->>> escape("caf\u00e9, ok", "text"), unescape("caf^E9^2C ok")
-('caf^E9^2C ok', 'caf\u00e9, ok')
+>>> escape("gr\u00fcn, ok", "text"), unescape("gr^FCn^2C ok")
+('gr^FCn^2C ok', 'gr\u00fcn, ok')
 """
 
 from protocols.core.errors import LocalProtocolError
