@@ -68,3 +68,7 @@ def _wayside() -> None:
 def main() -> None:
     """Run the command line."""
     app()
+
+
+if __name__ == "__main__":
+    main()

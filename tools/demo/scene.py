@@ -1,0 +1,247 @@
+"""Everything that the demonstration starts, in one folder, and what each part says."""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import socket
+import sqlite3
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from drivers.text import _
+from edge.deploy import __file__ as deploy_package
+from edge.gateway.status_socket import short_path
+from edge.identity.development_ca import DevelopmentCa
+from edge.store.lane import Lane
+from edge.store.store import Quotas, open_store
+from emulators.broker import BrokerTls, EmbeddedBroker, Mosquitto, find_mosquitto
+from tools.demo.devices import LINE_UNITS, REGISTERS
+from tools.sink.ledger import Ledger, LedgerError, read_ledger, verify_ledger
+
+NODE = "demo-1"
+READY_WITHIN_S = 15.0
+STOP_WITHIN_S = 20.0
+
+
+class SceneError(Exception):
+    """A part does not start or does not stop; the text says which and what it said last."""
+
+
+class Part:
+    """A child process and the end of what it said."""
+
+    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
+        self.name = name
+        self._command = command
+        self._log = log
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start it; standard error goes to its log."""
+        with self._log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=log
+            )
+
+    async def first_lines(self, count: int) -> list[dict[str, Any]]:
+        """Its first lines on standard output, each one JSON object."""
+        assert self.process is not None, "not started"
+        assert self.process.stdout is not None, "made as a pipe"
+        try:
+            async with asyncio.timeout(READY_WITHIN_S):
+                return [json.loads(await self.process.stdout.readline()) for _n in range(count)]
+        except (TimeoutError, ValueError) as error:
+            raise SceneError(
+                _("{part} does not start: {said}").format(part=self.name, said=self.last_words())
+            ) from error
+
+    async def end(self, number: signal.Signals) -> int:
+        """Send a signal and wait for the end; return the exit code."""
+        process, self.process = self.process, None
+        if process is None:
+            return 0
+        if process.returncode is None:
+            process.send_signal(number)
+        try:
+            async with asyncio.timeout(STOP_WITHIN_S):
+                await process.communicate()
+        except TimeoutError:
+            process.kill()
+            await process.communicate()
+        return process.returncode or 0
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        try:
+            lines = self._log.read_text("utf-8", "replace").splitlines()
+        except OSError:
+            return ""
+        return " | ".join(lines[-3:])
+
+
+class Scene:
+    """One folder, four parts. Enter it as a context."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder = folder
+        self.config = folder / "node.toml"
+        self.data = folder / "data"
+        self.ledger = folder / "ledger.sqlite"
+        self._seed = seed
+        self.has_mosquitto = find_mosquitto() is not None
+        self.broker: Mosquitto | EmbeddedBroker
+        python = sys.executable
+        self.devices = Part(
+            "devices", [python, "-m", "tools.demo.devices", str(folder), str(seed)], folder / "devices.log"
+        )
+        self.gateway = Part("gateway", [python, "-m", "edge", str(self.config)], folder / "gateway.log")
+        self.sink = self.devices  # made in __aenter__, when the broker's address is known
+
+    async def __aenter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        tls = self._make_pki() if self.has_mosquitto else None
+        (self.folder / "broker").mkdir(exist_ok=True)
+        if tls is not None:
+            acl = Path(deploy_package).parent / "mosquitto.acl"
+            self.broker = Mosquitto(self.folder / "broker", tls=tls, acl=acl)
+        else:
+            self.broker = EmbeddedBroker(self.folder / "broker")
+        try:
+            await self.broker.start()
+            await self.devices.start()
+            endpoints = [line["endpoint"] for line in await self.devices.first_lines(4)]
+            self._write_config(tcp=endpoints[1])
+            self.sink = Part("sink", self._sink_command(), self.folder / "sink.log")
+            await self.sink.start()
+            await self.sink.first_lines(1)
+            await self.gateway.start()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.gateway.end(signal.SIGTERM)
+        if self.sink is not self.devices:
+            await self.sink.end(signal.SIGTERM)
+        await self.devices.end(signal.SIGTERM)
+        if self.broker.is_running:
+            await self.broker.stop()
+
+    # What it is made of -----------------------------------------------------------------------------------------
+
+    def _make_pki(self) -> BrokerTls:
+        now = datetime.now(UTC)
+        ca = DevelopmentCa.create(self.folder / "pki", now=now)
+        server = ca.issue_server("localhost", now=now)
+        for name in (NODE, "ingest"):
+            ca.issue_client(name, now=now)
+        return BrokerTls(ca=ca.ca, cert=server.cert, key=server.key)
+
+    def _credential(self, name: str) -> tuple[Path, Path, Path]:
+        pki = self.folder / "pki"
+        return pki / "development-ca.pem", pki / f"{name}.pem", pki / f"{name}.key"
+
+    def _sink_command(self) -> list[str]:
+        command = [sys.executable, "-m", "tools.cli", "sink", "--json"]
+        command += ["--broker", self.broker.url, "--ledger", str(self.ledger)]
+        if self.has_mosquitto:
+            ca, cert, key = self._credential("ingest")
+            command += ["--ca", str(ca), "--cert", str(cert), "--key", str(key)]
+        return command
+
+    def _write_config(self, *, tcp: str) -> None:
+        key = self.folder / "pseudonym.key"
+        key.touch(mode=0o600)
+        key.write_text(secrets.token_hex(32) + "\n")
+        lines = [
+            "[node]",
+            f'id = "{NODE}"',
+            'data = "data"',
+            "",
+            "[uplink.mqtt]",
+            f'brokers = ["{self.broker.url}"]',
+            'acknowledged_by = "ingest"',
+        ]
+        if self.has_mosquitto:
+            ca, cert, private = self._credential(NODE)
+            lines += ["", "[uplink.mqtt.tls]", f'ca = "{ca}"', f'cert = "{cert}"', f'key = "{private}"']
+        lines += ["", "[privacy]", 'hash_key = "pseudonym.key"', ""]
+        lines += ["[[bus]]", 'name = "rs485-1"', f'port = "serial:{self.folder / "rs485"}?baud=9600"', ""]
+        for name, unit, register_map in LINE_UNITS:
+            lines += ["[[device]]", f'name = "{name}"', 'driver = "modbus"', 'bus = "rs485-1"']
+            lines += [f"unit_id = {unit}", f'map = "{register_map}"', "period_s = 1.0", ""]
+        lines += ["[[device]]", 'name = "plc-1"', 'driver = "modbus"', f'port = "{tcp}"', "max_in_flight = 8"]
+        lines += ["period_s = 1.0", "", "[[device.range]]", 'name = "raw"', 'table = "holding"', "address = 0"]
+        lines += [f"count = {REGISTERS}", 'type = "uint16"', ""]
+        lines += [
+            "[[device]]",
+            'name = "gnss"',
+            'driver = "gnss"',
+            f'port = "serial:{self.folder / "gnss"}?baud=9600"',
+            "",
+        ]
+        lines += ["[[device]]", 'name = "reader-1"', 'driver = "card_reader"']
+        lines += [f'port = "serial:{self.folder / "reader"}?baud=115200"', ""]
+        self.config.write_text("\n".join(lines))
+
+    # What it says -----------------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any] | None:
+        """The gateway's status document; None while it does not answer."""
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                connection.settimeout(1.0)
+                with short_path(self.data / "status.sock") as name:
+                    connection.connect(name)
+                connection.sendall(b'{"what": "status"}\n')
+                with connection.makefile("rb") as answers:
+                    answer: dict[str, Any] = json.loads(answers.readline())
+                    return answer
+        except (OSError, ValueError):
+            return None
+
+    def received(self) -> dict[str, dict[str, int]]:
+        """The ledger's totals by lane; empty while there is no ledger."""
+        try:
+            return read_ledger(self.ledger).totals()
+        except (LedgerError, OSError, sqlite3.Error):
+            return {}
+
+    def verified(self) -> Ledger:
+        """The ledger, held against every record. Raises `LedgerError`."""
+        return verify_ledger(self.ledger)
+
+    def journal(self) -> dict[str, Lane]:
+        """The lanes as they lie on the disk, when the gateway has stopped."""
+        store = open_store(self.data / "journal", quotas=Quotas(256), encode_loss=_never, monotonic=lambda: 0.0)
+        store.close()
+        return store.lanes
+
+    def taps(self) -> tuple[int, int]:
+        """(cards that people placed, taps that the ledger has)."""
+        placed = 0
+        truth = self.folder / "truth.jsonl"
+        if truth.exists():
+            placed = sum(json.loads(line)["what"] == "placed" for line in truth.read_text().splitlines() if line)
+        try:
+            with closing(sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True)) as ledger:
+                (stored,) = ledger.execute("SELECT count(*) FROM records WHERE route = 'event/tap'").fetchone()
+        except sqlite3.Error:
+            stored = 0
+        return placed, int(stored)
+
+
+def _never(**_fields: object) -> bytes:
+    raise AssertionError("nothing is lost by looking")
+
+
+def is_tty() -> bool:
+    """Whether somebody watches."""
+    return os.isatty(sys.stderr.fileno())
