@@ -18,7 +18,8 @@ from rich.table import Table
 
 from drivers.text import _
 from emulators.broker import BrokerError, EmbeddedBroker
-from tools.demo.scene import Scene, SceneError, is_tty
+from tools.demo.parts import SceneError
+from tools.demo.scene import Scene, is_tty
 from tools.output import Exit, fail, print_json, say
 from tools.sink.ledger import LedgerError
 

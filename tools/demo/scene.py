@@ -1,88 +1,24 @@
 """Everything that the demonstration starts, in one folder, and what each part says."""
 
-import asyncio
-import json
 import os
 import secrets
 import signal
-import socket
 import sqlite3
 import sys
-from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from drivers.text import _
 from edge.deploy import __file__ as deploy_package
-from edge.gateway.status_socket import short_path
 from edge.identity.development_ca import DevelopmentCa
 from edge.store.lane import Lane
-from edge.store.store import Quotas, open_store
 from emulators.broker import BrokerTls, EmbeddedBroker, Mosquitto, find_mosquitto
 from tools.demo.devices import LINE_UNITS, REGISTERS
+from tools.demo.parts import Part, lanes_of, status_of
 from tools.sink.ledger import Ledger, LedgerError, read_ledger, verify_ledger
 
 NODE = "demo-1"
-READY_WITHIN_S = 15.0
-STOP_WITHIN_S = 20.0
-
-
-class SceneError(Exception):
-    """A part does not start or does not stop; the text says which and what it said last."""
-
-
-class Part:
-    """A child process and the end of what it said."""
-
-    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
-        self.name = name
-        self._command = command
-        self._log = log
-        self.process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        """Start it; standard error goes to its log."""
-        with self._log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=log
-            )
-
-    async def first_lines(self, count: int) -> list[dict[str, Any]]:
-        """Its first lines on standard output, each one JSON object."""
-        assert self.process is not None, "not started"
-        assert self.process.stdout is not None, "made as a pipe"
-        try:
-            async with asyncio.timeout(READY_WITHIN_S):
-                return [json.loads(await self.process.stdout.readline()) for _n in range(count)]
-        except (TimeoutError, ValueError) as error:
-            raise SceneError(
-                _("{part} does not start: {said}").format(part=self.name, said=self.last_words())
-            ) from error
-
-    async def end(self, number: signal.Signals) -> int:
-        """Send a signal and wait for the end; return the exit code."""
-        process, self.process = self.process, None
-        if process is None:
-            return 0
-        if process.returncode is None:
-            process.send_signal(number)
-        try:
-            async with asyncio.timeout(STOP_WITHIN_S):
-                await process.communicate()
-        except TimeoutError:
-            process.kill()
-            await process.communicate()
-        return process.returncode or 0
-
-    def last_words(self) -> str:
-        """The end of its log."""
-        try:
-            lines = self._log.read_text("utf-8", "replace").splitlines()
-        except OSError:
-            return ""
-        return " | ".join(lines[-3:])
 
 
 class Scene:
@@ -195,17 +131,7 @@ class Scene:
 
     def status(self) -> dict[str, Any] | None:
         """The gateway's status document; None while it does not answer."""
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-                connection.settimeout(1.0)
-                with short_path(self.data / "status.sock") as name:
-                    connection.connect(name)
-                connection.sendall(b'{"what": "status"}\n')
-                with connection.makefile("rb") as answers:
-                    answer: dict[str, Any] = json.loads(answers.readline())
-                    return answer
-        except (OSError, ValueError):
-            return None
+        return status_of(self.data)
 
     def received(self) -> dict[str, dict[str, int]]:
         """The ledger's totals by lane; empty while there is no ledger."""
@@ -220,9 +146,7 @@ class Scene:
 
     def journal(self) -> dict[str, Lane]:
         """The lanes as they lie on the disk, when the gateway has stopped."""
-        store = open_store(self.data / "journal", quotas=Quotas(256), encode_loss=_never, monotonic=lambda: 0.0)
-        store.close()
-        return store.lanes
+        return lanes_of(self.data)
 
     def taps(self) -> tuple[int, int]:
         """(cards that people placed, taps that the ledger has)."""
@@ -236,10 +160,6 @@ class Scene:
         except sqlite3.Error:
             stored = 0
         return placed, int(stored)
-
-
-def _never(**_fields: object) -> bytes:
-    raise AssertionError("nothing is lost by looking")
 
 
 def is_tty() -> bool:
