@@ -138,6 +138,7 @@ class Gateway:
         await self._socket.open()
         await self._open_prometheus()
         self._spawn(self._desired.run())
+        self._spawn(self._clock.watch())
         self._spawn(self._beat())
         systemd.notify("READY=1")
         log.info(_("%s: runs, start %d, configuration %s"), self._node, self._store.boot, self._desired.digest[:19])
@@ -356,7 +357,7 @@ class Gateway:
                 "reason": history.reason,
                 "on_trial": self._desired.is_on_trial,
             },
-            "clock": health.clock_status(self._clock),
+            "clock": self._clock.status(),
             "storage": health.storage_status(self._store, self._recorder.storage_error, self._recorder.not_recorded),
             "lanes": {
                 name: msgspec.structs.asdict(lane) for name, lane in health.lane_health(self._store, now).items()

@@ -5,9 +5,8 @@ Nothing here keeps anything: each call reads the parts as they are.
 
 import resource
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from importlib import metadata
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from edge.gateway.config_history import HistoryState
 from edge.store.errors import StorageError
@@ -27,7 +26,7 @@ class HealthClock(Protocol):
     def wall_ms(self, at: float | None = None) -> int:
         """UTC in ms as believed now."""
 
-    def quality(self) -> TimeQuality:
+    def quality(self) -> str:
         """`gnss`, `ntp`, `rtc`, `hold` or `none`."""
 
     def uptime_ms(self, at: float | None = None) -> int:
@@ -87,7 +86,7 @@ def state_payload(
             config=config,
             catalogue=catalogue,
             uplink=uplink,
-            time_quality=clock.quality(),
+            time_quality=cast("TimeQuality", clock.quality()),
             acknowledged_by="ingest" if acknowledged_by == "ingest" else "broker",
             lanes={lane.name: (lane.made, lane.acked_upto) for lane in store.lanes.values()},
             why=why,
@@ -132,13 +131,6 @@ def free_mb(store: Store) -> float:
         return round(store.free_bytes() / MB, 1)
     except StorageError:
         return 0.0
-
-
-def clock_status(clock: HealthClock) -> dict[str, Any]:
-    """What time the box believes it is."""
-    now = clock.wall_ms()
-    moment = datetime.fromtimestamp(now / 1000, UTC)
-    return {"time_ms": now, "time": f"{moment:%Y-%m-%d %H:%M:%S} UTC", "quality": clock.quality()}
 
 
 def storage_status(store: Store, error: str | None, not_recorded: Mapping[str, int]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Everything that the demonstration starts, in one folder, and what each part says."""
 
+import json
 import os
 import secrets
 import signal
