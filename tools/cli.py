@@ -19,6 +19,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     # verb: (module that has `app`, what it does)
     "init": ("tools.init", _("write a starter configuration, with a development CA and keys")),
     "check": ("tools.check", _("check a configuration without opening anything")),
+    "run": ("tools.run", _("run a gateway until SIGTERM")),
+    "status": ("tools.status", _("show what a running gateway says of itself")),
+    "tail": ("tools.tail", _("follow live values and events of a running gateway")),
     "keys": ("tools.keys", _("make operators' keys")),
     "sink": ("tools.sink.app", _("take what nodes publish, store it once, acknowledge it")),
     "demo": ("tools.demo.app", _("the main job on show, with an outage and a power cut")),
