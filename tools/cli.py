@@ -7,7 +7,7 @@ A verb's module has `app`, a `typer.Typer` with one command (`decode`) or a grou
 """
 
 import importlib
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("tools.run", _("run a gateway until SIGTERM")),
     "status": ("tools.status", _("show what a running gateway says of itself")),
     "tail": ("tools.tail", _("follow live values and events of a running gateway")),
+    "command": ("tools.command", _("sign a command, send it to a node, wait for its result")),
+    "config": ("tools.config_push", _("sign a configuration, hand it to a node, wait for what becomes of it")),
     "keys": ("tools.keys", _("make operators' keys")),
     "sink": ("tools.sink.app", _("take what nodes publish, store it once, acknowledge it")),
     "demo": ("tools.demo.app", _("the main job on show, with an outage and a power cut")),
@@ -64,9 +66,22 @@ class _Verbs(TyperGroup):
 app = typer.Typer(cls=_Verbs, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib import metadata
+
+        typer.echo(f"wayside {metadata.version('wayside')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _wayside() -> None:
+def _wayside(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help=_("show the version and end"))
+    ] = False,
+) -> None:
     """Wayside: field devices in, nothing lost, cloud in step."""
+    del version
 
 
 def main() -> None:
