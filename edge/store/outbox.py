@@ -203,6 +203,12 @@ class Outbox:
             view.begin_live()
         del now
 
+    def broker_changed(self) -> None:
+        """Another broker than before serves us: what that one took and nobody acknowledged is owed to this one."""
+        for view in self._order:
+            view.wake(float("inf"))
+            view.resend_s = RESEND_FIRST_S
+
     def ingest_seen(self, online: bool, now: float) -> None:
         """The ingest's retained state came by."""
         self._ingest_heard = now
@@ -312,7 +318,7 @@ class Outbox:
 
     def next_deadline(self) -> float | None:
         """When `take` may have something although nothing new was made."""
-        if not self._is_connected:
+        if not self._is_connected or self._ingest_online is False:
             return None
         deadlines = [view.due for view in self._order if view.waiting]
         if any(not view.is_answered and view.is_backlogged() for view in self._order):

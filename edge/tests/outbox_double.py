@@ -94,6 +94,9 @@ class OutboxDouble:
             for seq in self.acked:
                 self._due.pop(seq, None)
 
+    def broker_changed(self) -> None:
+        """Nothing is kept apart here."""
+
     def ingest_seen(self, online: bool, now: float) -> None:
         self.ingest.append(online)
 

@@ -163,6 +163,27 @@ def test_an_ingest_that_is_away_keeps_us_journaling_until_it_is_back(how):
     assert len(bench.drain(now + 5)) == 3
 
 
+def test_another_broker_gets_what_the_first_took_and_nobody_acknowledged():
+    bench = Bench()
+    bench.outbox.connected(0)
+    bench.make(count=5)
+    assert len(bench.drain(0)) == 5
+    bench.outbox.disconnected(1)
+    bench.outbox.broker_changed()
+    bench.outbox.connected(1)
+    bench.ack("telemetry", 2, 1)
+    assert seqs(bench.drain(1)) == [3, 4, 5]
+
+
+def test_an_ingest_that_is_away_sets_no_deadline():
+    bench = Bench()
+    bench.outbox.connected(0)
+    bench.make()
+    bench.drain(0)
+    bench.outbox.ingest_seen(online=False, now=1)
+    assert bench.outbox.next_deadline() is None
+
+
 def test_an_ingest_nobody_has_heard_of_is_no_reason_to_wait():
     bench = Bench()
     bench.outbox.connected(0)

@@ -97,6 +97,7 @@ class MqttUplink:
         self._mqtt5 = True
         self._sessions = 0
         self._error: UplinkError | None = None
+        self._last_broker: str | None = None
         self._said: set[tuple[str, Failure]] = set()
         self._has_said_lost = False
         self._due = asyncio.Event()
@@ -288,6 +289,9 @@ class MqttUplink:
         self._reconnect.connected(self._connected_at)
         self._sessions += 1
         self._tell_back(broker)
+        if self._last_broker not in (None, broker.url):
+            self._outbox.broker_changed()
+        self._last_broker = broker.url
         session.begin(self._state_payload(session=self._session_number, online=True, why=None))
         self._on_connected()
         session.pump()
