@@ -3,7 +3,9 @@
 import asyncio
 import hashlib
 import json
+import tomllib
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -696,3 +698,14 @@ def test_what_the_types_cannot_tell_is_found(applications, path):
     tables = [{"name": name, "aid": aid, "file": held} for name, aid, held in applications]
     found = list(findings(config_of(application=tables)))
     assert [where for where, _text in found] == [path]
+
+
+def test_the_table_on_the_devices_page_is_right():
+    page = Path(__file__).parents[2] / "docs" / "devices" / "pn532_reader.md"
+    text = page.read_text("utf-8").split("```toml\n")[1].split("```")[0]
+    (table,) = tomllib.loads(text)["device"]
+    config = msgspec.convert(table, CardReaderConfig)
+    assert list(findings(config)) == []
+    assert [file.name for file in config.application[0].file] == ["number", "valid_to", "holder", "last_trip"]
+    fields = {key for key in CardReaderConfig.__struct_fields__ if f"\n{key} = " in text}
+    assert fields >= {"name", "port", "poll_s", "debounce_s", "answer_s"}

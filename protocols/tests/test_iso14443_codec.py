@@ -1,6 +1,7 @@
 """ISO/IEC 14443 and 7816-4: vectors, both ways, properties, hostile bytes."""
 
 import random
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -429,3 +430,36 @@ def test_every_error_fits_one_line():
             assert "\n" not in str(caught.value)
             assert caught.value.kind in {"frame", "checksum", "field"}
             assert len(caught.value.raw) <= 64
+
+
+def fuzz(data):
+    """A target for any fuzzer: whatever the bytes, nothing but a remote error; and what was read is written back."""
+    for decode, encode in WIRE_CODECS.values():
+        try:
+            assert encode(decode(data)) == data
+        except RemoteProtocolError:
+            continue
+    for kind in KINDS:
+        try:
+            encode_message(decode_message({"kind": kind, "hex": data.hex()}))
+        except (RemoteProtocolError, LocalProtocolError):
+            continue
+
+
+def hostile(rng):
+    start = bytes.fromhex(rng.choice(["", "50", "e0", "d0", "02", "f2", "0a", "6f", "9f", "00a404", "9370", "1d"]))
+    return start + bytes(rng.choice((0, 1, 0x80, 0x81, 0xFF, rng.randrange(256))) for _ in range(rng.randrange(24)))
+
+
+def test_fuzz_for_a_moment():
+    rng = random.Random(1)
+    for _ in range(1500):
+        fuzz(hostile(rng))
+
+
+@pytest.mark.long
+def test_fuzz_for_a_minute():
+    rng = random.Random(2)
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        fuzz(hostile(rng))

@@ -1,6 +1,7 @@
 """PN532 frames, commands and target data: vectors, both ways, byte by byte, in noise, properties."""
 
 import random
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -475,3 +476,41 @@ def test_constants_are_frames():
     assert decode_frame(ACK) == AckFrame()
     assert decode_frame(NACK) == NackFrame()
     assert decode_frame(ERROR) == ErrorFrame()
+
+
+def fuzz(data):
+    """A target for any fuzzer: whatever the bytes, nothing but a remote error, and a framer that stays bounded."""
+    for kind in KINDS:
+        try:
+            encode_message(decode_message({"kind": kind, "hex": data.hex()}))
+        except (RemoteError, LocalProtocolError):
+            continue
+    framer = Framer(max_bytes=600)
+    framer.feed(data)
+    for frame in frames_of(framer):
+        if isinstance(frame, DataFrame):
+            try:
+                decode_command(frame)
+            except RemoteError:
+                continue
+
+
+def hostile(rng):
+    start = rng.choice([b"", b"\x00\x00\xff", b"\x00\x00\xff\xff\xff"])
+    return start + bytes(
+        rng.choice((0, 1, 2, 0xD4, 0xD5, 0x7F, 0xFF, rng.randrange(256))) for _ in range(rng.randrange(40))
+    )
+
+
+def test_fuzz_for_a_moment():
+    rng = random.Random(1)
+    for _ in range(1500):
+        fuzz(hostile(rng))
+
+
+@pytest.mark.long
+def test_fuzz_for_a_minute():
+    rng = random.Random(2)
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        fuzz(hostile(rng))
