@@ -120,7 +120,7 @@ async def test_a_tap_becomes_an_event_that_tells_nobody_who_tapped(bench: Bench,
         within_s=60 if rig else 20,
     )
     await bench.everything_arrived()
-    assert taps[0].event.data["card"].startswith("k")
+    assert taps[0].event.data["identity"].startswith("k")
     everything = b"".join(record.payload for record in bench.records()) + bench.log().encode()
     if rig is None:
         assert uid.encode() not in everything.lower()
