@@ -11,7 +11,6 @@ from emulators.card_files import Application, BinaryFile, CardFiles, RecordFile
 from emulators.contactless_cards import CardState, LiftPlan, TypeACard, TypeBCard
 from emulators.pn532 import ChipFault, Pn532Emulator
 from emulators.pn532_radio import BIT_FRAMING, CONTROL, FIFO_DATA, RX_MODE, TX_MODE, without_cascade_tags
-from emulators.pn532_visits import Visit, read_world
 from protocols.core.errors import NEED_DATA, LocalProtocolError
 from protocols.iso14443.activation import ats
 from protocols.iso14443.apdu import decode_response, encode_command, read_binary, read_record, select_by_id
@@ -87,15 +86,14 @@ def card_b(pupi="01020304", **options):
 class Bench:
     """A host and an emulated chip on one line; time passes only while somebody waits."""
 
-    def __init__(self, *cards, visits=(), truth=None):
+    def __init__(self, *cards, truth=None):
         on_truth = None if truth is None else lambda now, what, name: truth.append((round(now, 3), what, name))
-        self.chip = Pn532Emulator(cards if visits else (), visits, on_truth=on_truth)
+        self.chip = Pn532Emulator(on_truth=on_truth)
         self.host = HostDialogue()
         self.now = 0.0
         self.writes = []
-        if not visits:
-            for card in cards:
-                self.chip.place(card)
+        for card in cards:
+            self.chip.place(card)
 
     def move(self, writes):
         self.writes += writes
@@ -539,22 +537,6 @@ def test_a_card_may_leave_at_any_frame_and_the_chip_goes_on(make, is_answered):
     raise AssertionError("it never stayed to the end")
 
 
-def test_visits_come_and_go_and_the_truth_is_told():
-    truth = []
-    visits = [Visit(at_s=1.0, for_s=0.5, every_s=2.0, card="11223344"), Visit(at_s=1.2, for_s=0.2, card="01020304")]
-    bench = Bench(card_a("11223344"), card_b(), visits=visits, truth=truth)
-    bench.chip.tick(0.0)
-    bench.pass_time(4.0)
-    assert truth == [
-        (1.0, "placed", "11223344"),
-        (1.2, "placed", "01020304"),
-        (1.4, "lifted", "01020304"),
-        (1.5, "lifted", "11223344"),
-        (3.0, "placed", "11223344"),
-        (3.5, "lifted", "11223344"),
-    ]
-
-
 def test_a_card_that_is_placed_twice_is_one_card():
     card = card_a()
     bench = Bench(card).open()
@@ -562,67 +544,6 @@ def test_a_card_that_is_placed_twice_is_one_card():
     assert len(bench.list_a(2)) == 1
     bench.chip.lift(card)
     bench.chip.lift(card)
-
-
-WORLD = {
-    "card": [
-        {
-            "name": "anna",
-            "uid": "04a1b2c3d4e5f6",
-            "fwi": 4,
-            "visit": [{"at_s": 0.5, "for_s": 1.0, "every_s": 3.0, "lift_after_frames": 500, "lift_is_answered": False}],
-            "application": [
-                {
-                    "name": "a000000632010105",
-                    "label": "PERMIT",
-                    "id": 4097,
-                    "file": [
-                        {"id": 21, "short_id": 21, "text": "permit 4711"},
-                        {"id": 22, "data": "0102"},
-                        {"id": 24, "short_id": 24, "records": ["aa", "bb"]},
-                    ],
-                }
-            ],
-        },
-        {"name": "tag", "kind": "uid_only", "uid": "11223344"},
-        {"name": "b", "kind": "type_b", "uid": "random", "think_s": 0.01, "answers_with_61": True},
-    ]
-}
-
-
-def test_a_world_is_read_from_a_table():
-    cards, visits = read_world(WORLD)
-    assert [card.name for card in cards] == ["anna", "tag", "b"]
-    bench = Bench(*cards, visits=visits).open()
-    bench.pass_time(0.6)
-    bench.list_a()
-    assert bench.apdu(by_name(PERMIT)).ok
-    assert bench.apdu(read_binary(0, 256, short_id=21)).data == b"permit 4711"
-    assert bench.apdu(read_record(1, 256, short_id=24)).data == b"\xaa"
-    assert cards[0].lift == LiftPlan(500, is_answered=False)
-
-
-@pytest.mark.parametrize(
-    "world",
-    [
-        {"cards": []},
-        {"card": [{"name": "x", "uid": "04"}]},
-        {"card": [{"name": "x", "uid": "zz"}]},
-        {"card": [{"name": "x", "kind": "type_b", "uid": "0405"}]},
-        {"card": [{"name": "x"}, {"name": "x"}]},
-        {"card": [{"name": "x", "visit": [{"at_s": -1, "for_s": 1}]}]},
-        {"card": [{"name": "x", "application": [{"name": "a0", "file": [{"id": 70_000}]}]}]},
-        {"card": [{"name": "x", "application": [{"name": "a"}]}]},
-    ],
-)
-def test_a_bad_world_is_refused(world):
-    with pytest.raises(ValueError, match=r".+"):
-        read_world(world)
-
-
-def test_a_visit_of_nobody_is_refused():
-    with pytest.raises(ValueError, match="nobody"):
-        Pn532Emulator([], [Visit(at_s=0, for_s=1, card="nobody")])
 
 
 def test_forced_faults():
