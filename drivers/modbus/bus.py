@@ -1,0 +1,401 @@
+"""The line that several Modbus devices share, or the connection that they stand behind: one owner, one schedule.
+
+The bus opens its port, and opens it again when it is lost, backing off from `REOPEN_FIRST_S` to its fastest device's
+period. Devices come and go without that. Whenever the master has room, the next call is chosen: writes and other
+commands first, then the device whose round has been due longest; a device that its own stragglers hold up lets others
+pass. All that happens in callbacks: no task waits for an answer.
+
+Over TCP, a connection on which nothing at all is answered any more is given up and made anew; a line is left open, for
+there is nothing that reopening would mend.
+
+`MAX_IN_FLIGHT`: 1 on a line, `max_in_flight` over Modbus TCP. One handle or connection is open at most.
+"""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Protocol
+
+import fastcrc
+
+from drivers.clock import Clock
+from drivers.errors import DeviceRefusedError, DeviceTimeoutError, DriverError, PortError
+from drivers.exchange import Exchange, Trace
+from drivers.modbus.config import BusConfig
+from drivers.ports.port import Port
+from drivers.text import _
+from protocols.core.errors import RemoteProtocolError
+from protocols.modbus_devices.master import Call, Event, Failure, Reply, RtuMaster
+from protocols.modbus_devices.pdu import EXCEPTION_NAMES, MAX_PDU_BYTES, Pdu, Request
+from protocols.modbus_devices.tcp_master import TcpMaster
+from protocols.modbus_devices.timing import LineTiming
+
+log = logging.getLogger(__name__)
+
+REOPEN_FIRST_S = 0.1
+REOPEN_LEAST_CAP_S = 0.25
+REOPEN_CAP_S = 4.0
+"""A replugged adapter must be found again within 10 s, a restarted server within two periods."""
+PROBE_SHARE = 20
+"""Probing dead units takes at most one part in so many of a line's time."""
+SILENT_CALLS = 3
+"""So many calls in a row without any answer make a TCP connection suspect, the window's own calls on top."""
+STREAM_TIMEOUT_S = 1.0
+MARGIN_S = 0.05
+"""What a time-out grants beyond the reckoned exchange: the event loops and adapters on the way."""
+MAX_WAITING = 64
+"""Commands that may wait for their turn."""
+_RTU_EXTRA_BYTES = 3
+
+
+class BusState(Enum):
+    """Where the port stands."""
+
+    STOPPED = "stopped"
+    OPENING = "opening"
+    OPEN = "open"
+    DOWN = "down"
+
+
+class BusDevice(Protocol):
+    """What polls over a bus: `drivers.modbus.poller.Poller`. It is also the owner of its calls."""
+
+    period_s: float
+    next_due: float | None
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it is only probed."""
+
+    def port_opened(self, now: float) -> None:
+        """The port is open."""
+
+    def port_down(self, error: DriverError, now: float) -> None:
+        """The port is lost or cannot be opened."""
+
+    def stop(self) -> None:
+        """It was taken off the bus."""
+
+    def miss(self, now: float) -> None:
+        """`next_due` has come while the port is not open."""
+
+    def poll(self, now: float, held_until: Callable[[Call, float], float]) -> Call | None:
+        """`next_due` has come: the next call, or None and another `next_due`."""
+
+
+class _Command:
+    """A call that somebody awaits."""
+
+    def __init__(self, unit_id: int, request: Request, timeout_s: float) -> None:
+        self.call = Call(unit_id, request, timeout_s, self)
+        self.answer: asyncio.Future[Pdu] = asyncio.get_running_loop().create_future()
+
+    def replied(self, _call: Call, response: Pdu, _at: float) -> None:
+        if not self.answer.done():
+            self.answer.set_result(response)
+
+    def failed(self, call: Call, reason: Failure, _at: float, code: int | None) -> None:
+        if self.answer.done():
+            return
+        error: DriverError
+        if reason is Failure.EXCEPTION:
+            name = EXCEPTION_NAMES.get(code or 0, "exception")
+            error = DeviceRefusedError(_("unit %d refuses: %s (%s)") % (call.unit_id, name, code), code)
+        elif reason is Failure.PORT:
+            error = PortError(_("the port was lost before unit %d answered") % call.unit_id)
+        else:
+            error = DeviceTimeoutError(_("unit %d: %s") % (call.unit_id, reason.value))
+        self.answer.set_exception(error)
+
+
+class ModbusBus:
+    """See the module's docstring. is_private: its one device tells of its losses, so the bus does not log them."""
+
+    def __init__(
+        self,
+        config: BusConfig,
+        port: Port,
+        clock: Clock,
+        *,
+        is_private: bool = False,
+        trace: Trace | None = None,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self.config = config
+        self.state = BusState.STOPPED
+        self.opened = 0
+        """How often the port was opened."""
+        line = port.line
+        self.line = None if line is None else LineTiming(baud=line.baud, bits_per_char=line.bits_per_char)
+        self.is_tcp = config.frames == "tcp"
+        self._port = port
+        self._now = clock.monotonic
+        self._clock = clock
+        self._log_level = logging.DEBUG if is_private else logging.WARNING
+        self._trace = trace
+        self._uniform = uniform
+        self._master: RtuMaster | TcpMaster = (
+            TcpMaster(config.max_in_flight) if self.is_tcp else RtuMaster(self.line, crc16=fastcrc.crc16.modbus)
+        )
+        self._devices: list[BusDevice] = []
+        self._commands: deque[_Command] = deque()
+        self._exchange: Exchange[Call, Event] | None = None
+        self._lost: asyncio.Future[None] | None = None
+        self._error: PortError | None = None
+        """What is wrong with the port; None while it is open."""
+        self._down_since = 0.0
+        self._silent_calls = 0
+        self._was_answered = False
+        self._wake: asyncio.TimerHandle | None = None
+
+    @property
+    def name(self) -> str:
+        """The bus's name in the configuration."""
+        return self.config.name
+
+    # Devices
+
+    def attach(self, device: BusDevice) -> None:
+        """Begin to poll a device."""
+        self._devices.append(device)
+        now = self._now()
+        if self.state is BusState.OPEN:
+            device.port_opened(now)
+        elif self.state is BusState.DOWN and self._error is not None:
+            device.port_down(self._error, now)
+        self._fill(now)
+
+    def detach(self, device: BusDevice) -> None:
+        """Poll a device no longer; an answer that is still due is nobody's."""
+        self._devices.remove(device)
+        device.stop()
+
+    async def ask(self, unit_id: int, request: Request, timeout_s: float) -> Pdu:
+        """Ask ahead of all polls. Raises `DeviceRefusedError`, `DeviceTimeoutError` or `PortError`."""
+        if self.state is not BusState.OPEN:
+            raise self._error or PortError(_("%s is not open") % self._port.name)
+        if len(self._commands) >= MAX_WAITING:
+            raise DeviceRefusedError(_("%s: %d commands are waiting already") % (self.name, MAX_WAITING))
+        command = _Command(unit_id, request, timeout_s)
+        self._commands.append(command)
+        self._fill(self._now())
+        try:
+            return await command.answer
+        finally:
+            if command in self._commands:
+                self._commands.remove(command)
+
+    def timeout_s(self, request: Request, *, delay_ms: float, timeout_ms: float | None) -> float:
+        """How long the answer to a request may take: as configured, or reckoned."""
+        if self.line is None:
+            return STREAM_TIMEOUT_S + delay_ms / 1000 if timeout_ms is None else timeout_ms / 1000
+        asked = len(request.encode()) + _RTU_EXTRA_BYTES
+        answered = (request.response_bytes or MAX_PDU_BYTES) + _RTU_EXTRA_BYTES
+        if timeout_ms is None:
+            return self.line.exchange_ms(asked, answered, delay_ms) / 1000 + MARGIN_S
+        return ((asked + answered) * self.line.char_ms + timeout_ms) / 1000
+
+    def probe_gap_s(self, cost_s: float) -> float:
+        """How far apart the probes of one dead unit must be, each of which may cost this much."""
+        return PROBE_SHARE * cost_s * max(1, sum(device.is_dead for device in self._devices))
+
+    def status(self) -> dict[str, Any]:
+        """Plain data for `wayside status`."""
+        counters = self._master.counters
+        return {
+            "port": self._port.name,
+            "port_state": self.state.value,
+            "port_error": None if self._error is None else str(self._error),
+            "opened": self.opened,
+            "devices": len(self._devices),
+            "waiting_commands": len(self._commands),
+            "max_waiting_commands": MAX_WAITING,
+            "calls": counters.calls,
+            "replies": counters.replies,
+            "exceptions": counters.exceptions,
+            "timeouts": counters.timeouts,
+            "noise": counters.noise,
+            "mismatched": counters.mismatched,
+            "late": counters.late,
+            "discarded_bytes": counters.discarded_bytes,
+        }
+
+    # The port
+
+    async def run(self) -> None:
+        """Keep the port open until cancelled. What goes wrong with it is tried again and never raised."""
+        self.state = BusState.OPENING
+        wait_s = REOPEN_FIRST_S
+        try:
+            while True:
+                await self._live_once()
+                if self._was_answered:
+                    wait_s = REOPEN_FIRST_S
+                await asyncio.sleep(self._uniform(wait_s / 2, wait_s))
+                wait_s = min(2 * wait_s, self._reopen_cap_s())
+        finally:
+            self.state = BusState.STOPPED
+            await self._close()
+            if self._wake is not None:
+                self._wake.cancel()
+                self._wake = None
+
+    async def _live_once(self) -> None:
+        """One opening of the port, until it is lost."""
+        self._lost = asyncio.get_running_loop().create_future()
+        self._was_answered = False
+        self._silent_calls = 0
+        self._exchange = Exchange(
+            self._port,
+            self._master,
+            self._clock,
+            on_event=self._on_event,
+            on_lost=self._lose,
+            on_violation=self._on_violation,
+            trace=self._trace,
+            fine=self.line is not None,
+        )
+        try:
+            await self._exchange.open()
+        except PortError as e:
+            self._down(e)
+            return
+        self._up()
+        try:
+            await self._lost
+        except Exception:
+            self._down(PortError(_("%s: a defect stopped it") % self.name))
+            raise
+        await self._close()
+
+    def _up(self) -> None:
+        now = self._now()
+        self.opened += 1
+        self.state = BusState.OPEN
+        if self._error is not None:
+            level = min(self._log_level, logging.INFO)
+            log.log(level, _("%s: port open again after %.1f s"), self.name, now - self._down_since)
+            self._error = None
+        for device in self._devices:
+            device.port_opened(now)
+        self._fill(now)
+
+    def _down(self, error: PortError) -> None:
+        now = self._now()
+        if self._error is None:
+            log.log(self._log_level, "%s: %s", self.name, error)
+            self._down_since = now
+        self.state = BusState.DOWN
+        self._error = error
+        for device in self._devices:
+            device.port_down(error, now)
+        self._arm(now)
+
+    def _lose(self, error: PortError) -> None:
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(None)
+            self._down(error)
+
+    async def _close(self) -> None:
+        if self._exchange is not None:
+            await self._exchange.aclose()
+        now = self._now()
+        for call in self._master.abandon(now):
+            if isinstance(call.owner, _Command):  # devices are told by `port_down`
+                call.owner.failed(call, Failure.PORT, now, None)
+        while self._commands:
+            command = self._commands.popleft()
+            command.failed(command.call, Failure.PORT, now, None)
+
+    def _reopen_cap_s(self) -> float:
+        return max(REOPEN_LEAST_CAP_S, min([REOPEN_CAP_S, *(device.period_s for device in self._devices)]))
+
+    # Calls
+
+    def _on_event(self, event: Event) -> None:
+        try:
+            self._deliver(event)
+        except Exception as e:  # noqa: BLE001  # a defect of ours ends `run()` with it: the supervisor logs it whole
+            if self._lost is not None and not self._lost.done():
+                self._lost.set_exception(e)
+        else:
+            self._fill(event.at)
+
+    def _deliver(self, event: Event) -> None:
+        owner: Any = event.call.owner
+        if isinstance(event, Reply):
+            self._silent_calls = 0
+            self._was_answered = True
+            owner.replied(event.call, event.response, event.at)
+            return
+        owner.failed(event.call, event.reason, event.at, event.exception_code)
+        if event.reason is Failure.EXCEPTION:
+            self._silent_calls = 0
+            self._was_answered = True
+            return
+        self._silent_calls += 1
+        if self.line is None and self._silent_calls >= SILENT_CALLS + self.config.max_in_flight - 1:
+            self._lose(PortError(_("%s: nothing is answered on this connection any more") % self._port.name))
+
+    def _on_violation(self, error: RemoteProtocolError) -> None:
+        self._lose(PortError(_("%s: what comes is not Modbus: %s") % (self._port.name, error)))
+
+    def _fill(self, now: float) -> None:
+        """Give the master calls while it has room."""
+        exchange = self._exchange
+        if self.state is not BusState.OPEN or exchange is None or not exchange.is_open:
+            self._arm(now)
+            return
+        while self._master.has_room and exchange.is_open:
+            call = self._next_call(now)
+            if call is None:
+                self._arm(now)
+                return
+            exchange.send(call)
+
+    def _next_call(self, now: float) -> Call | None:
+        held_until = self._master.held_until
+        for command in self._commands:
+            if held_until(command.call, now) <= now:
+                self._commands.remove(command)
+                return command.call
+        while True:
+            first: BusDevice | None = None
+            due = now
+            for device in self._devices:
+                if device.next_due is not None and (
+                    device.next_due < due or (first is None and device.next_due <= due)
+                ):
+                    first, due = device, device.next_due
+            if first is None:
+                return None
+            call = first.poll(now, held_until)
+            if call is not None:
+                return call
+
+    def _arm(self, now: float) -> None:
+        """Wake up when the next device is due, or when a command is no longer held up."""
+        if self.state is BusState.STOPPED:
+            return
+        dues = [device.next_due for device in self._devices if device.next_due is not None]
+        dues += [self._master.held_until(command.call, now) for command in self._commands]
+        if not dues:
+            return
+        when = min(dues)
+        if self._wake is not None:
+            if self._wake.when() <= when:
+                return
+            self._wake.cancel()
+        self._wake = asyncio.get_running_loop().call_at(when, self._woken)
+
+    def _woken(self) -> None:
+        self._wake = None
+        now = self._now()
+        if self.state is BusState.DOWN:
+            for device in self._devices:
+                if device.next_due is not None and device.next_due <= now:
+                    device.miss(now)
+        self._fill(now)
