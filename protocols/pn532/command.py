@@ -85,7 +85,8 @@ class Command(msgspec.Struct, frozen=True):
 def check_size(data: bytes, minimum: int, maximum: int | None = None) -> None:
     """Raise `FrameError` unless there are `minimum` to `maximum` bytes."""
     if len(data) < minimum or (maximum is not None and len(data) > maximum):
-        raise FrameError(f"{len(data)} bytes where {minimum} or another number are due", field="parameters", raw=data)
+        due = f"at least {minimum}" if maximum is None else f"{minimum} to {maximum}" if maximum > minimum else minimum
+        raise FrameError(f"{len(data)} bytes where {due} are due", field="parameters", raw=data)
 
 
 def octet(value: int, field: str, maximum: int = 0xFF) -> int:

@@ -108,7 +108,11 @@ def decode_frame(data: bytes) -> Frame:
     at = data.find(_START)
     if at < 0:
         raise FrameError("no start code 00 ff", raw=data)
-    parsed = _parse(data[at:])
+    try:
+        parsed = _parse(data[at:])
+    except RemoteProtocolError as error:
+        error.offset = at + (error.offset or 0)
+        raise
     if isinstance(parsed, NeedData):
         raise FrameError("the frame is cut short", offset=len(data), raw=data)
     frame, size = parsed
@@ -138,18 +142,19 @@ def _parse(data: bytes) -> tuple[Frame, int] | NeedData:
     end = body_at + length + 1
     if len(data) < end:
         return NEED_DATA
-    return _parse_body(data[body_at : end - 1], data[end - 1], is_extended=is_extended), end
+    return _parse_body(data[body_at : end - 1], data[end - 1], body_at, is_extended=is_extended), end
 
 
-def _parse_body(body: bytes, check: int, *, is_extended: bool) -> Frame:
+def _parse_body(body: bytes, check: int, at: int, *, is_extended: bool) -> Frame:
     if lrc8(body) != check:
-        raise ChecksumError(f"DCS is {check:02x} where {lrc8(body):02x} is due", field="dcs", raw=body)
+        reason = f"DCS is {check:02x} where {lrc8(body):02x} is due"
+        raise ChecksumError(reason, offset=at + len(body), field="dcs", raw=body)
     if body[0] == TFI_ERROR and len(body) == 1 and not is_extended:
         return ErrorFrame()
     if body[0] not in {TFI_HOST, TFI_CHIP}:
-        raise FieldError(f"TFI is d4 or d5, not {body[0]:02x}", field="tfi", raw=body)
+        raise FieldError(f"TFI is d4 or d5, not {body[0]:02x}", offset=at, field="tfi", raw=body)
     if len(body) < 2:
-        raise FrameError("no command follows the TFI", field="command", raw=body)
+        raise FrameError("no command follows the TFI", offset=at + 1, field="command", raw=body)
     return DataFrame(body[0], body[1], bytes(body[2:]), is_extended)
 
 

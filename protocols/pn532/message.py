@@ -14,8 +14,9 @@ A case holds `kind` and `hex`. The message holds the kind again, so that it can 
 """
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
-from protocols.core.errors import FrameError, LocalProtocolError, OptionError
+from protocols.core.errors import FrameError, LocalProtocolError, OptionError, RemoteProtocolError
 from protocols.iso14443.message_fields import Fields
 from protocols.pn532.chip_commands import FirmwareVersion
 from protocols.pn532.errors import Status, decode_status, encode_status
@@ -37,6 +38,8 @@ from protocols.pn532.target_data import (
     encode_type_a_targets,
     encode_type_b_targets,
 )
+
+TargetT = TypeVar("TargetT")
 
 _PLAIN_FRAMES: Mapping[str, Frame] = {"ack": AckFrame(), "nack": NackFrame(), "error": ErrorFrame()}
 
@@ -104,6 +107,15 @@ def _write_firmware(fields: Fields) -> bytes:
     return FirmwareVersion(*(fields.integer(name, 0xFF) for name in ("ic", "version", "revision", "support"))).payload()
 
 
+def _read_targets(decode: Callable[[int, bytes], list[TargetT]], listed: ListedTargets) -> list[TargetT]:
+    """Decode the targets; an error counts from the byte that says how many there are."""
+    try:
+        return decode(listed.count, listed.data)
+    except RemoteProtocolError as error:
+        error.offset = 1 + (error.offset or 0)
+        raise
+
+
 def _read_type_a(data: bytes) -> dict[str, object]:
     listed = ListedTargets.from_payload(data)
     targets = [
@@ -114,7 +126,7 @@ def _read_type_a(data: bytes) -> dict[str, object]:
             "nfcid1": one.nfcid1.hex(),
             "ats": one.ats.hex(),
         }
-        for one in decode_type_a_targets(listed.count, listed.data)
+        for one in _read_targets(decode_type_a_targets, listed)
     ]
     return {"nb_targets": listed.count, "targets": targets}
 
@@ -137,7 +149,7 @@ def _read_type_b(data: bytes) -> dict[str, object]:
     listed = ListedTargets.from_payload(data)
     targets = [
         {"tg": one.tg, "pupi": one.pupi.hex(), "atqb": one.atqb.hex(), "attrib_res": one.attrib_res.hex()}
-        for one in decode_type_b_targets(listed.count, listed.data)
+        for one in _read_targets(decode_type_b_targets, listed)
     ]
     return {"nb_targets": listed.count, "targets": targets}
 

@@ -184,6 +184,20 @@ def test_a_framer_that_is_reset_forgets_half_a_frame():
     assert framer.next_frame() == AckFrame()
 
 
+@pytest.mark.parametrize(
+    ("wire", "field", "offset"),
+    [
+        ("550000ff04fbd5013435368b00", "lcs", 5),
+        ("00000000ff03fdd54101e800", "dcs", 10),
+        ("00ff02fed6022800", "tfi", 4),
+    ],
+)
+def test_an_error_tells_where_it_is(wire, field, offset):
+    with pytest.raises(RemoteError) as caught:
+        decode_frame(bytes.fromhex(wire))
+    assert (caught.value.field, caught.value.offset) == (field, offset)
+
+
 def test_a_broken_response_is_remembered_by_its_head():
     framer = Framer()
     framer.feed(bytes.fromhex("0000ff03fdd54101e800"))
