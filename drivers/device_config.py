@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$(?!\n)")]
 """A node, device, bus or point: it becomes a level of an MQTT topic."""
 
 PeriodSeconds = Annotated[float, msgspec.Meta(ge=0.05, le=86_400)]
