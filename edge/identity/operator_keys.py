@@ -9,6 +9,7 @@ loading one: it comes when the first signature does.
 
 import base64
 import binascii
+import errno
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -128,7 +129,7 @@ class OperatorKey:
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
         if public.exists():
-            raise FileExistsError(17, os.strerror(17), str(public))
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(public))
         write_new(private, secret, mode=0o600)
         write_new(public, open_half, mode=0o644)
 

@@ -1,0 +1,122 @@
+"""How a mistake in a configuration is put into words: what stands there, what could stand there, what was meant."""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, get_args
+
+import msgspec
+
+from drivers.device_config import Name
+from drivers.text import _
+
+MAX_SHOWN_CHARS = 80
+_NAME_PATTERN = next(part.pattern for part in get_args(Name) if isinstance(part, msgspec.Meta))
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that looks most like `word`; None when there is none to choose from."""
+    import difflib  # only ever needed for a wrong configuration
+
+    return max(
+        known, key=lambda other: difflib.SequenceMatcher(None, word.lower(), other.lower()).ratio(), default=None
+    )
+
+
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """What to say of a key that does not belong where it stands."""
+    known = list(known)
+    return _('is not a known key; the nearest known one is "{nearest}" (known here: {known})').format(
+        nearest=nearest(key, known), known=", ".join(known)
+    )
+
+
+def unknown_name(name: str, known: Iterable[str]) -> str:
+    """What to say of a name that refers to nothing; `known` must not be empty."""
+    known = list(known)
+    return _('is "{name}", which does not exist; the nearest is "{nearest}" (there are: {known})').format(
+        name=name, nearest=nearest(name, known), known=", ".join(known)
+    )
+
+
+def shown(value: object) -> str:
+    """A value as the file writes it, cut short; a key that was pasted in place of its file's name is never repeated."""
+    match value:
+        case dict():
+            return _("a table")
+        case list():
+            return _("a list")
+        case bool():
+            return "true" if value else "false"
+        case str() if "PRIVATE KEY" in value:
+            return _("a private key itself")
+        case str():
+            text = json.dumps(value, ensure_ascii=False)
+            return text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 4] + '..."'
+        case _:
+            return str(value)[:MAX_SHOWN_CHARS]
+
+
+def described(wanted: Any) -> str:
+    """A type in words: what would be right."""
+    return _in_words(msgspec.inspect.type_info(wanted))
+
+
+def _in_words(info: Any) -> str:
+    words = _WORDS.get(type(info))
+    return words(info) if words is not None else _("something else")
+
+
+def _number(info: msgspec.inspect.IntType | msgspec.inspect.FloatType) -> str:
+    kind = _("a whole number") if isinstance(info, msgspec.inspect.IntType) else _("a number")
+    if info.ge is not None and info.le is not None:
+        return _("{kind} from {least} to {most}").format(kind=kind, least=info.ge, most=info.le)
+    bounds = [
+        text.format(bound)
+        for text, bound in (
+            (_("at least {}"), info.ge),
+            (_("above {}"), info.gt),
+            (_("at most {}"), info.le),
+            (_("below {}"), info.lt),
+        )
+        if bound is not None
+    ]
+    return ", ".join([kind, *bounds])
+
+
+def _text(info: msgspec.inspect.StrType) -> str:
+    if info.pattern == _NAME_PATTERN:
+        return _("a name: a-z, 0-9, _ and -, at most 63, a letter or digit first")
+    if info.pattern is not None:
+        return _("a text that matches {pattern}").format(pattern=info.pattern)
+    if info.max_length is not None:
+        return _("a text of {least} to {most} characters").format(least=info.min_length or 0, most=info.max_length)
+    return _("a text")
+
+
+def _list(info: msgspec.inspect.ListType | msgspec.inspect.VarTupleType) -> str:
+    text = _("a list of at least {least}, each {item}") if info.min_length else _("a list, each {item}")
+    return text.format(least=info.min_length, item=_in_words(info.item_type))
+
+
+def _choice(info: msgspec.inspect.LiteralType) -> str:
+    return _("one of {values}").format(values=", ".join(map(shown, info.values)))
+
+
+def _either(info: msgspec.inspect.UnionType) -> str:
+    kinds = (kind for kind in info.types if not isinstance(kind, msgspec.inspect.NoneType))
+    return _(" or ").join(map(_in_words, kinds))
+
+
+_WORDS: dict[type, Callable[[Any], str]] = {
+    msgspec.inspect.Metadata: lambda info: _in_words(info.type),
+    msgspec.inspect.BoolType: lambda _info: _("true or false"),
+    msgspec.inspect.IntType: _number,
+    msgspec.inspect.FloatType: _number,
+    msgspec.inspect.StrType: _text,
+    msgspec.inspect.LiteralType: _choice,
+    msgspec.inspect.UnionType: _either,
+    msgspec.inspect.ListType: _list,
+    msgspec.inspect.VarTupleType: _list,
+    msgspec.inspect.StructType: lambda _info: _("a table"),
+    msgspec.inspect.DictType: lambda _info: _("a table"),
+}
