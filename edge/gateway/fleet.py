@@ -107,8 +107,10 @@ class Fleet:
                     self._supervisor.start(self._devices[name][1])
 
     async def stop(self) -> None:
-        """Stop everything."""
-        await self._supervisor.stop_all()
+        """Stop every device and bus; what they have made is still recorded and sent."""
+        names = [name for name in self._devices if name not in self._disabled]
+        await asyncio.gather(*(self._supervisor.stop(name) for name in names))
+        await asyncio.gather(*(self._supervisor.stop(ward.name) for _config, ward in self._buses.values()))
 
     async def set_enabled(self, name: str, *, is_enabled: bool) -> None:
         """Switch a device off or on, durably. Raises `DeviceConfigError` for an unknown device."""
