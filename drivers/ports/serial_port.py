@@ -85,7 +85,7 @@ class SerialPort:
                 write_timeout=0,
                 exclusive=True,
             )
-        except (OSError, ValueError) as e:
+        except (OSError, ValueError, termios.error) as e:
             raise self._open_error(e) from e
         with suppress(ValueError, NotImplementedError, OSError):
             # The adapter shall hand bytes on at once (FTDI waits 16 ms else); a pseudo-terminal cannot and need not.
@@ -128,7 +128,7 @@ class SerialPort:
         return path
 
     def _open_error(self, e: Exception) -> PortError:
-        code = e.errno if isinstance(e, OSError) else None
+        code = _error_number(e)
         if code in (errno.EWOULDBLOCK, errno.EBUSY):
             return PortRefusedError(_("%s is in use by another program") % self._name)
         if code in _REFUSALS:
@@ -200,3 +200,14 @@ class SerialPort:
         self._serial = None
         self._listener = None
         self._unsent.clear()
+
+
+def _error_number(error: BaseException | None) -> int | None:
+    """The kernel's error behind pyserial's, which often keeps it as its context only."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno is not None:
+            return error.errno
+        if isinstance(error, termios.error) and error.args:
+            return int(error.args[0])
+        error = error.__context__
+    return None
