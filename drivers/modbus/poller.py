@@ -422,7 +422,8 @@ class Poller:
             self._outlet.back()
 
     def _die(self, call: Call, at: float) -> None:
-        self._probe_at = at + max(PROBE_ROUNDS * self.period_s, self._probe_gap_s(call.timeout_s))
+        tenth_round = self._round_due + (PROBE_ROUNDS - 0.5) * self.period_s
+        self._probe_at = max(tenth_round, at + self._probe_gap_s(call.timeout_s))
         if self.state is not PollState.DEAD:
             self.state = PollState.DEAD
             self._lose(DeviceTimeoutError(_("unit %d does not answer") % call.unit_id))

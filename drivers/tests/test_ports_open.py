@@ -56,7 +56,7 @@ def test_a_right_url_opens_nothing_and_is_a_port(url):
 @pytest.mark.parametrize(("url", "says"), WRONG)
 def test_a_wrong_url_says_what_would_be_right(url, says):
     assert says in check_port_url(url)
-    with pytest.raises(DeviceConfigError, match=re.escape(url)):
+    with pytest.raises(DeviceConfigError, match=re.escape(f"{url}: ")):
         open_port(url)
 
 
