@@ -33,7 +33,15 @@ from edge.gateway.config_tables import (
 )
 from edge.gateway.config_words import shown, unknown_key, unknown_name
 
-__all__ = ["ConfigError", "ConfigProblem", "NodeConfigFile", "load_config", "parse_config", "problems_around"]
+__all__ = [
+    "ConfigError",
+    "ConfigProblem",
+    "NodeConfigFile",
+    "load_config",
+    "parse_config",
+    "problems_around",
+    "read_document",
+]
 
 MAX_DOCUMENT_BYTES = 1_000_000
 """Far above any real configuration, and below what could fill a small machine's memory when parsed."""
@@ -94,13 +102,17 @@ class NodeConfigFile(msgspec.Struct, frozen=True, kw_only=True):
 
 def load_config(file: Path) -> NodeConfigFile:
     """Read and parse a configuration file. Raises `ConfigError`, also when the file cannot be read."""
+    return parse_config(read_document(file), file)
+
+
+def read_document(file: Path) -> bytes:
+    """Read a configuration file, or as much of one as shows that it is too large. Raises `ConfigError`."""
     try:
         with file.open("rb") as opened:
-            document = opened.read(MAX_DOCUMENT_BYTES + 1)
+            return opened.read(MAX_DOCUMENT_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         why = getattr(error, "strerror", None) or str(error)
         raise _refused(file, 1, _("cannot be read: {why}").format(why=why)) from error
-    return parse_config(document, file)
 
 
 def parse_config(document: bytes, file: Path) -> NodeConfigFile:

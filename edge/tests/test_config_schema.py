@@ -14,11 +14,11 @@ from edge.tests.config_documents import HEAD
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "examples").glob("*.toml"))
 SCHEMA = config_schema()
-KEYWORDS = set(
-    "$ref $schema $defs title description default type properties required additionalProperties items minItems maxItems"
-    " enum const anyOf oneOf minimum maximum exclusiveMinimum exclusiveMaximum pattern minLength maxLength"
-    " propertyNames".split()
-)
+KEYWORDS = {
+    "$ref", "$schema", "$defs", "title", "description", "default", "type", "properties", "required", "propertyNames",
+    "additionalProperties", "items", "minItems", "maxItems", "enum", "const", "anyOf", "oneOf", "minimum", "maximum",
+    "exclusiveMinimum", "exclusiveMaximum", "pattern", "minLength", "maxLength",
+}  # fmt: skip
 TYPES: dict[str, Any] = {
     "object": dict,
     "array": list,
