@@ -23,9 +23,10 @@ from edge.gateway.config_history import ConfigHistory
 from edge.gateway.desired import ApplyError, DesiredConfig
 from edge.gateway.fleet import Fleet, tell_failure
 from edge.gateway.inbox import Inbox, Operator
-from edge.gateway.recorder import Recorder, Stream
+from edge.gateway.recorder import Recorder
 from edge.gateway.results import Results
 from edge.gateway.status_socket import StatusSocket
+from edge.gateway.stream import Stream
 from edge.gateway.supervisor import Supervisor
 from edge.identity.operator_keys import OperatorKeyError, read_public_key
 from edge.identity.pseudonym import no_pseudonym, pseudonym_of, read_pseudonym_key
@@ -262,8 +263,7 @@ class Gateway:
                 driver.points,
                 pack_s=config.pack_s,
                 has_change_report=getattr(config, "report", "all") == "change",
-                block=f"{digest}/{name}" if compact else None,
-                is_compact=compact,
+                digest=digest if compact else None,
             )
             for name, (config, driver) in self._fleet.drivers().items()
         }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from drivers.errors import DeviceConfigError
 from drivers.text import _
 from edge.gateway import health
 from edge.gateway.config import NodeConfigFile
@@ -18,6 +19,7 @@ from edge.store.outbox import Outbox
 from edge.store.store import Store
 from edge.uplinks.mqtt_session import Heard
 from edge.uplinks.mqtt_uplink import MqttUplink
+from protocols.core.errors import LocalProtocolError
 from protocols.wayside import state
 from protocols.wayside.topics import catalogue_route
 
@@ -98,7 +100,14 @@ class CloudLink:
         catalogue = state.Catalogue(
             node=self._node, epoch=lane.epoch, seq=lane.next_seq, digest=digest, devices=devices, blocks=blocks
         )
-        payload = state.encode_catalogue(catalogue)
+        try:
+            payload = state.encode_catalogue(catalogue)
+        except LocalProtocolError as error:
+            if self._config.compact:
+                text = _("the catalogue does not fit into a message ({reason}); compact = false would do without it")
+                raise DeviceConfigError(text.format(reason=error)) from error
+            log.warning(_("the catalogue does not fit into a message and is not sent: %s"), error)
+            return None
         self._catalogue = digest, lane.epoch, payload
         self._publish_catalogue()
         return catalogue_route(digest), payload

@@ -21,6 +21,7 @@ from drivers.modbus.config import BusConfig
 from drivers.readings import Readings
 from drivers.text import _
 from edge.gateway.durable import replace_file
+from edge.gateway.stream import block_names, spans_of
 from edge.gateway.supervisor import Supervisor
 from protocols.wayside.state import CatalogueDevice, CataloguePoint, catalogue_digest
 
@@ -177,7 +178,9 @@ class Fleet:
                 points=points,
             )
             if points:
-                blocks[name] = list(points)
+                spans = spans_of(driver.points, is_compact=True)
+                for block, (first, last) in zip(block_names(name, driver.points), spans, strict=True):
+                    blocks[block] = list(points)[first:last]
         return catalogue_digest(devices, blocks), devices, blocks
 
     def status(self, lost: Mapping[str, float], now: float) -> dict[str, Any]:

@@ -7,24 +7,23 @@ commit at once, and a transaction's driver is told only when the disk has it.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from drivers.errors import DriverError
-from drivers.readings import DeviceEvent, Point, Sample, TimeOffer, Transaction, Value
+from drivers.readings import DeviceEvent, Sample, TimeOffer, Transaction
 from drivers.text import _
+from edge.gateway.stream import Stream
 from edge.store.errors import StoreError
 from edge.store.store import Store
 from protocols.core.errors import LocalProtocolError
 from protocols.wayside.events import encode_event, encode_transaction
 from protocols.wayside.pack_codec import encode_pack
-from protocols.wayside.topics import event_route, telemetry_route, transaction_route
+from protocols.wayside.topics import event_route, transaction_route
 
 log = logging.getLogger(__name__)
 
 COMMIT_PERIOD_S = 1.0
-MAX_PACK_BYTES = 16_384
-_FIRST_GUESS_BYTES_A_VALUE = 6
 
 
 class RecordClock(Protocol):
@@ -44,87 +43,6 @@ class RecordClock(Protocol):
 
     def offer(self, offer: TimeOffer) -> None:
         """Take an offer of time."""
-
-
-class Stream:
-    """One device's stream: what is waiting to be packed, and what was reported last."""
-
-    __slots__ = (
-        "bad", "block", "bytes_a_value", "deadbands", "device", "first_at", "has_change_report", "is_compact",
-        "last_bad", "last_sealed", "last_values", "offsets", "pack_s", "points", "route", "rows",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        device: str,
-        points: Sequence[Point],
-        *,
-        pack_s: float,
-        has_change_report: bool = False,
-        block: str | None = None,
-        is_compact: bool = False,
-    ) -> None:
-        self.device = device
-        self.route = telemetry_route(device)
-        self.points = [point.name for point in points]
-        self.deadbands = [point.deadband for point in points]
-        self.pack_s = pack_s
-        self.has_change_report = has_change_report
-        self.block = block
-        self.is_compact = is_compact
-        self.bytes_a_value: float = _FIRST_GUESS_BYTES_A_VALUE
-        self.first_at = 0.0
-        self.last_sealed = float("-inf")
-        self.offsets: list[float] = []
-        self.rows: list[list[Value]] = []
-        self.bad: list[tuple[int, int, int]] = []
-        self.last_values: list[Value] | None = None
-        self.last_bad: list[tuple[int, int]] = []
-
-    def is_news(self, sample: Sample) -> bool:
-        """With `report = "change"`: whether any value left its deadband or any quality changed. Remembers it if so."""
-        if not self.has_change_report:
-            return True
-        last = self.last_values
-        if last is not None and sample.bad == self.last_bad and len(last) == len(sample.values):
-            for old, new, deadband in zip(last, sample.values, self.deadbands, strict=True):
-                if old == new:
-                    continue
-                if not (_is_number(old) and _is_number(new)) or abs(new - old) > deadband:  # type: ignore[operator]
-                    break
-            else:
-                return False
-        self.last_values, self.last_bad = sample.values, sample.bad
-        return True
-
-    def add(self, sample: Sample) -> None:
-        """Put one row into the pack that is being made."""
-        if not self.rows:
-            self.first_at = sample.at
-        offset_ms = (sample.at - self.first_at) * 1000
-        whole_ms = round(offset_ms)
-        # Two samples in one millisecond are two samples: then the offset keeps its fraction.
-        offset: float = whole_ms
-        if self.offsets and whole_ms == round(self.offsets[-1]):
-            offset = round(offset_ms, 3)
-        if sample.bad:
-            row = len(self.rows)
-            self.bad.extend((row, point, int(quality)) for point, quality in sample.bad)
-        self.offsets.append(offset)
-        self.rows.append(sample.values)
-
-    def is_full(self) -> bool:
-        """Whether another row would make the pack larger than it may be."""
-        rows = len(self.rows)
-        return rows > 0 and (rows + 1) * max(1, len(self.points)) * self.bytes_a_value > MAX_PACK_BYTES
-
-    def clear(self) -> None:
-        """Begin the next pack."""
-        self.offsets, self.rows, self.bad = [], [], []
-
-
-def _is_number(value: Value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 class Recorder:
@@ -295,29 +213,32 @@ class Recorder:
             return
         lane = self._telemetry
         rows = len(stream.rows)
+        size = 0
         try:
-            payload = encode_pack(
-                node=self._node,
-                epoch=lane.epoch,
-                boot=self._store.boot,
-                lane="telemetry",
-                seq=lane.next_seq,
-                device=stream.device,
-                time=self._clock.wall_ms(stream.first_at),
-                time_quality=self._clock.quality(),
-                uptime=self._clock.uptime_ms(stream.first_at),
-                points=None if stream.block is not None else stream.points,
-                block=stream.block,
-                offsets=stream.offsets,
-                values=stream.rows,
-                bad=stream.bad,
-                compact=stream.is_compact,
-            )
-            lane.append(stream.route, payload)
+            for part in stream.parts:
+                payload = encode_pack(
+                    node=self._node,
+                    epoch=lane.epoch,
+                    boot=self._store.boot,
+                    lane="telemetry",
+                    seq=lane.next_seq,
+                    device=stream.device,
+                    time=self._clock.wall_ms(stream.first_at),
+                    time_quality=self._clock.quality(),
+                    uptime=self._clock.uptime_ms(stream.first_at),
+                    points=None if part.block is not None else part.points,
+                    block=part.block,
+                    offsets=stream.offsets,
+                    values=stream.values_of(part),
+                    bad=stream.bad_of(part),
+                    compact=stream.is_compact,
+                )
+                lane.append(stream.route, payload)
+                size += len(payload)
         except (StoreError, LocalProtocolError) as error:
             self._could_not_record(stream.device, error, rows)
         else:
-            stream.bytes_a_value = max(1.0, len(payload) / max(1, rows * len(stream.points)))
+            stream.bytes_a_row = max(1.0, size / rows)
         stream.clear()
         stream.last_sealed = self._clock.monotonic()
 
