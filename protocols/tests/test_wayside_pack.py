@@ -157,7 +157,7 @@ def test_two_polls_in_one_millisecond_are_two_samples() -> None:
         {"values": [["\ud800"]]},
         {"points": ["x" * MAX_PACK_BYTES]},
     ],
-    ids=str,
+    ids=["rows", "columns", "no names", "too large", "too small", "no value", "no text", "too long"],
 )
 @pytest.mark.parametrize("compact", [False, True])
 def test_what_the_wire_cannot_carry_is_our_own_fault(wrong: dict[str, Any], compact: bool) -> None:
