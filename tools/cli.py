@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sink": ("tools.sink.app", _("take what nodes publish, store it once, acknowledge it")),
     "demo": ("tools.demo.app", _("the main job on show, with an outage and a power cut")),
     "service": ("tools.service", _("install the gateway as a systemd service")),
+    "support-bundle": ("tools.support_bundle", _("collect what support needs, without keys, secrets or persons")),
     "journal": ("tools.journal", _("look into a journal without its gateway: show, verify, export")),
     "emulate": ("tools.emulate", _("play a device: Modbus units, a GNSS receiver, a card reader, a bad network")),
     "decode": ("tools.decode", _("decode captured frames of a protocol")),
