@@ -28,7 +28,7 @@ from drivers.modbus.config import BusConfig
 from drivers.ports.port import Port
 from drivers.text import _
 from protocols.core.errors import RemoteProtocolError
-from protocols.modbus_devices.master import Call, Event, Failure, Reply, RtuMaster
+from protocols.modbus_devices.master import LATE_S, Call, Event, Failure, Reply, RtuMaster
 from protocols.modbus_devices.pdu import EXCEPTION_NAMES, MAX_PDU_BYTES, Pdu, Request
 from protocols.modbus_devices.tcp_master import TcpMaster
 from protocols.modbus_devices.timing import LineTiming
@@ -36,7 +36,7 @@ from protocols.modbus_devices.timing import LineTiming
 log = logging.getLogger(__name__)
 
 REOPEN_FIRST_S = 0.1
-REOPEN_LEAST_CAP_S = 0.25
+REOPEN_LEAST_CAP_S = 0.1
 REOPEN_CAP_S = 4.0
 """A replugged adapter must be found again within 10 s, a restarted server within two periods."""
 PROBE_SHARE = 20
@@ -112,7 +112,11 @@ class _Command:
 
 
 class ModbusBus:
-    """See the module's docstring. is_private: its one device tells of its losses, so the bus does not log them."""
+    """See the module's docstring.
+
+    is_private: its one device tells of its losses, so the bus does not log them. late_s: how long a line's answers may
+    come after their time-out.
+    """
 
     def __init__(
         self,
@@ -121,6 +125,7 @@ class ModbusBus:
         clock: Clock,
         *,
         is_private: bool = False,
+        late_s: float = LATE_S,
         trace: Trace | None = None,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
@@ -138,7 +143,9 @@ class ModbusBus:
         self._trace = trace
         self._uniform = uniform
         self._master: RtuMaster | TcpMaster = (
-            TcpMaster(config.max_in_flight) if self.is_tcp else RtuMaster(self.line, crc16=fastcrc.crc16.modbus)
+            TcpMaster(config.max_in_flight)
+            if self.is_tcp
+            else RtuMaster(self.line, late_s=late_s, crc16=fastcrc.crc16.modbus)
         )
         self._devices: list[BusDevice] = []
         self._commands: deque[_Command] = deque()

@@ -1,7 +1,8 @@
 """One device's poll rounds: what is asked when, what an answer or its absence means, what comes out. No I/O, no clock.
 
 A round reads every block once and makes one sample. Rounds are due every period, counted from the first; one that takes
-longer than its period is followed by the next at once. The first one begins with what must be read once.
+longer than its period is followed by the next at once, and what was missed by more than a period is left out. The
+first one begins with what must be read once.
 
 | what happens | what follows |
 |---|---|
@@ -342,7 +343,8 @@ class Poller:
         due = self._round_due + self.period_s
         if due < now:
             self.counters.late_rounds += 1
-            due = now
+            if due + self.period_s < now:  # a round late by less than a period keeps its place: it catches up
+                due = now
         self.next_due = self._round_due = due
 
     def _give_up(self, item: Read | Step, quality: int) -> None:

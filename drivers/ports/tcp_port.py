@@ -49,7 +49,6 @@ class TcpPort(asyncio.Protocol):
         """Connect. Raises `PortError`."""
         assert self._transport is None, f"{self._name} is open already"
         loop = asyncio.get_running_loop()
-        self._gone = asyncio.Event()
         try:
             async with asyncio.timeout(self._connect_s):
                 await loop.create_connection(lambda: self, self._host, self._port)
@@ -99,6 +98,7 @@ class TcpPort(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection stands."""
         self._transport = cast("asyncio.Transport", transport)
+        self._gone = asyncio.Event()
         sock: socket.socket = transport.get_extra_info("socket")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

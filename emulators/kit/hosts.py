@@ -17,7 +17,8 @@ import tty
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 from emulators.kit.device import EmulatedDevice
 from emulators.kit.tap import Tap
@@ -41,6 +42,25 @@ class Host(Protocol):
 
     async def aclose(self) -> None:
         """Be gone; harmless when gone already. May be started again."""
+
+
+class _Started:
+    """`async with` for a host."""
+
+    async def start(self) -> None:
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        raise NotImplementedError
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
 
 
 class _Ticker:
@@ -145,7 +165,7 @@ class _Connection(asyncio.Protocol):
                 self._transport.write(wire)
 
 
-class TcpHost:
+class TcpHost(_Started):
     """A device on a TCP socket. `connect` makes what serves one connection, over whatever state they share."""
 
     def __init__(
@@ -192,7 +212,7 @@ class TcpHost:
             self._server = None
 
 
-class PtyHost:
+class PtyHost(_Started):
     """Devices that share a line which is a pseudo-terminal, half duplex, with the speed of a real one.
 
     baud: 0 for a pipe without speed. silence_s: how long a silence ends a frame; a request that starts before the line
@@ -333,7 +353,7 @@ class PtyHost:
                 upto = min(self._sent + max(1, int(PIECE_S / self._char_s)), len(wire))
                 self._send_timer = self._loop.call_at(self._sending_from + upto * self._char_s, self._send)
                 return
-            self._quiet_from = now = self._loop.time()
+            self._quiet_from = now  # before the write: whoever reads it cannot have done so sooner
             self.tap.hear(self._sending_from, now, "device", wire)
             self._outgoing.popleft()
             self._sent = 0
