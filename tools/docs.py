@@ -1,6 +1,6 @@
 """The pages that are drawn from code: `python -m tools.docs --write` makes them anew, `--check` says which are stale.
 
-AsyncAPI and message schemas (`tools.asyncapi`), and the JSON Schema of a node's configuration.
+AsyncAPI and message schemas (`tools.asyncapi`), the JSON Schema of a node's configuration, and the page of its keys.
 """
 
 import json
@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from edge.gateway.config_schema import config_schema
-from tools import asyncapi
+from tools import asyncapi, configuration_page
 
-CONFIG_SCHEMA = Path(__file__).parent.parent / "docs" / "schema" / "configuration.json"
+CONFIG_SCHEMA = Path(__file__).parent.parent / "docs" / "configuration.schema.json"
 
 
 def rendered_schema() -> str:
@@ -22,7 +22,9 @@ def stale() -> list[str]:
     """Pages that the code has left behind."""
     pages = list(asyncapi.differences())
     if not CONFIG_SCHEMA.exists() or CONFIG_SCHEMA.read_text("utf-8") != rendered_schema():
-        pages.append(str(CONFIG_SCHEMA.relative_to(CONFIG_SCHEMA.parent.parent.parent)))
+        pages.append(str(CONFIG_SCHEMA.relative_to(CONFIG_SCHEMA.parent.parent)))
+    if not configuration_page.PAGE.exists() or configuration_page.PAGE.read_text("utf-8") != configuration_page.page():
+        pages.append("docs/configuration.md")
     return pages
 
 
@@ -31,6 +33,7 @@ def main() -> int:
     if sys.argv[1:] == ["--write"]:
         asyncapi.write()
         CONFIG_SCHEMA.write_text(rendered_schema(), "utf-8")
+        configuration_page.PAGE.write_text(configuration_page.page(), "utf-8")
         return 0
     if sys.argv[1:] != ["--check"]:
         print("usage: python -m tools.docs --write | --check", file=sys.stderr)
