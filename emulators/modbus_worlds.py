@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from emulators.modbus_server import ModbusUnit
-from protocols.modbus_devices.register_map import RegisterMap, RegisterPoint
+from protocols.modbus_devices.register_map import RegisterMap, RegisterPoint, with_options
 
 OnChange = Callable[[dict[str, Any]], None]
 
@@ -79,7 +79,10 @@ class CounterWorld:
 
 
 class MapWorld:
-    """A unit that follows a register map: every point swings within its own bounds, a step every `step_s`."""
+    """A unit that follows a register map: every point swings within its own bounds, a step every `step_s`.
+
+    Of points that share registers, such as a status word and its bits, one is the truth: the bits, or the first.
+    """
 
     def __init__(
         self,
@@ -93,7 +96,7 @@ class MapWorld:
         self.values: dict[str, Any] = {}
         """The truth: point to physical value."""
         self._unit = unit
-        self._points = register_map.points
+        self._points = _independent(with_options(register_map, {}).points)
         self._step_s = step_s
         self._on_change = on_change
         self._began: float | None = None
@@ -126,6 +129,18 @@ class MapWorld:
             self.values[point.name] = value
         if self._on_change is not None:
             self._on_change({"unit_id": self._unit.unit_id, "values": dict(self.values)})
+
+
+def _independent(points: tuple[RegisterPoint, ...]) -> list[RegisterPoint]:
+    """Points of which each can be set without changing another."""
+    chosen = [point for point in points if point.bit is not None]
+    taken = {(point.table, point.address) for point in chosen}
+    for point in points:
+        own = {(point.table, at) for at in range(point.address, point.end)}
+        if point.bit is None and not point.write_only and not own & taken:
+            chosen.append(point)
+            taken |= own
+    return chosen
 
 
 def _swung(point: RegisterPoint, swing: float) -> tuple[Any, list[int]]:

@@ -171,7 +171,7 @@ class ModbusDeviceConfig(DeviceConfig, tag="modbus", frozen=True, kw_only=True, 
             raise DeviceConfigError(str(e)) from e
 
     def _limited(self, base: RegisterMap | None, points: tuple[RegisterPoint, ...]) -> RegisterMap:
-        if not points:
+        if all(point.write_only for point in points):
             raise DeviceConfigError(_('nothing is read: map = "NAME", [[device.point]] or [[device.range]] is missing'))
         if len(points) > MAX_POINTS:
             raise DeviceConfigError(_("%d points, at most %d are possible") % (len(points), MAX_POINTS))

@@ -83,7 +83,9 @@ class ModbusDevice:
         registers = config.registers()
         self._delay_ms = registers.device_delay_ms
         self._registers = {point.name: point for point in registers.points}
-        self._points = tuple(_point_of(point) for point in registers.points)
+        read = tuple(point for point in registers.points if not point.write_only)
+        registers = msgspec.structs.replace(registers, points=read)
+        self._points = tuple(_point_of(point) for point in read)
         self._lock = asyncio.Lock()
         self._writes = 0
         self._poller = Poller(
@@ -120,9 +122,10 @@ class ModbusDevice:
     async def command(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """`modbus.write` with `{"point": name, "value": value}`: write, read back, compare.
 
-        Returns `{"point", "value"}` with the value read back. Raises `DeviceRefusedError` for what may not be written,
-        what the device refuses and what reads back otherwise; `DeviceTimeoutError`; `PortError`. A write is never
-        repeated by itself: when its answer is lost, reading back tells whether it was carried out.
+        Returns `{"point", "value"}` with the value read back, or as it was written where the point cannot be read.
+        Raises `DeviceRefusedError` for what may not be written, what the device refuses and what reads back otherwise;
+        `DeviceTimeoutError`; `PortError`. A write is never repeated by itself: when its answer is lost, reading back
+        tells whether it was carried out.
         """
         if operation != WRITE:
             raise DeviceRefusedError(_("%s knows %s, not %s") % (self.name, WRITE, operation))
@@ -136,6 +139,9 @@ class ModbusDevice:
             raise DeviceRefusedError(_("%s: %s") % (self.name, e)) from e
         async with self._lock:
             self._writes += 1
+            if point.write_only:
+                await self._ask(request)
+                return {"point": point.name, "value": value}
             lost: DeviceTimeoutError | None = None
             try:
                 await self._ask(request)
