@@ -47,9 +47,11 @@ class CardFileConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     record: Annotated[int, msgspec.Meta(ge=1, le=255)] | None = None
     """For a file of records: which one. Offset and length then count within it."""
     offset: Annotated[int, msgspec.Meta(ge=0, le=32_767)] = 0
+    """The first byte, from 0."""
     length: Annotated[int, msgspec.Meta(ge=1, le=256)] | None = None
     """Bytes; left out: as many as the card gives."""
     encoding: Literal["hex", "ascii"] = "hex"
+    """How the bytes stand in the event."""
     personal: bool = False
     """It tells who somebody is: it leaves the box only as a keyed hash."""
     identity: bool = False
@@ -64,6 +66,7 @@ class CardApplicationConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     aid: Aid
     """Its name on the card (AID), 5 to 16 bytes in hex."""
     file: tuple[CardFileConfig, ...] = ()
+    """`[[device.application.file]]`: what to read of it, in this order."""
 
 
 def findings(applications: Sequence[CardApplicationConfig]) -> Iterable[Finding]:

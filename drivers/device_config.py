@@ -17,6 +17,7 @@ class DeviceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The keys that every device has, whatever its driver."""
 
     name: Name
+    """What it is called in topics, commands and logs; stands once."""
     bus: Name | None = None
     """A `[[bus]]` that it shares with other devices; or `port`, never both."""
     port: str | None = None
