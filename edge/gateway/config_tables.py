@@ -13,6 +13,7 @@ from edge.uplinks.config import MqttConfig
 LaneName = Literal["transaction", "event", "telemetry"]
 QuotaMegabytes = Annotated[float, msgspec.Meta(ge=1, le=1_000_000)]
 Operation = Annotated[str, msgspec.Meta(pattern=r"^(\*|[a-z0-9_-]+(\.[a-z0-9_-]+)*(\.\*)?)$(?!\n)", max_length=100)]
+Listener = Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$(?!\n)")]
 FileName = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
 
 
@@ -79,7 +80,5 @@ class PrivacyConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class StatusConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[status]`: what the box tells on the spot."""
 
-    prometheus: (
-        Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$(?!\n)")] | None
-    ) = None
+    prometheus: Listener | None = None
     """`HOST:PORT` to answer Prometheus on, such as `127.0.0.1:9464`; off unless asked for."""

@@ -1,16 +1,30 @@
 """How a mistake in a configuration is put into words: what stands there, what could stand there, what was meant."""
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, get_args
 
 import msgspec
 
-from drivers.device_config import Name
 from drivers.text import _
+from edge.gateway.config_tables import Listener, Operation
+from edge.uplinks.config import BrokerUrl
 
 MAX_SHOWN_CHARS = 80
-_NAME_PATTERN = next(part.pattern for part in get_args(Name) if isinstance(part, msgspec.Meta))
+
+
+def _pattern_of(kind: Any) -> str | None:
+    return next((part.pattern for part in get_args(kind) if isinstance(part, msgspec.Meta)), None)
+
+
+_PATTERNS = {
+    _pattern_of(BrokerUrl): _("mqtts://HOST:PORT"),
+    _pattern_of(Operation): _("an operation such as modbus.write, vms.* or *"),
+    _pattern_of(Listener): _("HOST:PORT such as 127.0.0.1:9464"),
+}
+"""What a pattern means, for those who do not read patterns."""
+_NAME = re.compile(re.escape("^[a-z0-9][a-z0-9_-]{0,") + r"([0-9]+)\}")
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -84,10 +98,12 @@ def _number(info: msgspec.inspect.IntType | msgspec.inspect.FloatType) -> str:
 
 
 def _text(info: msgspec.inspect.StrType) -> str:
-    if info.pattern == _NAME_PATTERN:
-        return _("a name: a-z, 0-9, _ and -, at most 63, a letter or digit first")
+    name = _NAME.match(info.pattern or "")
+    if name is not None:
+        text = _("a name: a-z, 0-9, _ and -, at most {most}, a letter or digit first")
+        return text.format(most=int(name[1]) + 1)
     if info.pattern is not None:
-        return _("a text that matches {pattern}").format(pattern=info.pattern)
+        return _PATTERNS.get(info.pattern) or _("a text that matches {pattern}").format(pattern=info.pattern)
     if info.max_length is not None:
         return _("a text of {least} to {most} characters").format(least=info.min_length or 0, most=info.max_length)
     return _("a text")
