@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "support-bundle": ("tools.support_bundle", _("collect what support needs, without keys, secrets or persons")),
     "journal": ("tools.journal", _("look into a journal without its gateway: show, verify, export")),
     "emulate": ("tools.emulate", _("play a device: Modbus units, a GNSS receiver, a card reader, a bad network")),
+    "probe": ("tools.probe", _("find out what answers on a line, and at what speed")),
     "decode": ("tools.decode", _("decode captured frames of a protocol")),
     "encode": ("tools.encode", _("encode messages into canonical frames")),
 }
@@ -49,7 +50,9 @@ class _Verbs(TyperGroup):
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
         module, help_text = COMMANDS[cmd_name]
-        command = typer.main.get_command(importlib.import_module(module).app)
+        verb = importlib.import_module(module).app
+        verb.rich_markup_mode = None  # plain help, as `wayside --help` is: frames and colours do not survive a pipe
+        command = typer.main.get_command(verb)
         command.name = cmd_name
         command.help = help_text  # in the reader's language, which a docstring is not
         command.params = [option for option in command.params if option.name not in _COMPLETION]
