@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+import tomllib
 from pathlib import Path
 
 from drivers.errors import DriverError
 from drivers.text import _
 from edge.gateway.app import EXIT_STOPPED, Gateway
-from edge.gateway.config import ConfigError, NodeConfigFile, load_config, parse_config
+from edge.gateway.config import ConfigError, NodeConfigFile, load_config, parse_config, problems_around
 from edge.gateway.config_history import ConfigHistory, HistoryError
 from edge.gateway.logs import start_logging
 from edge.identity.operator_keys import OperatorKeyError
@@ -24,10 +25,16 @@ def run_gateway(file: Path) -> int:
     start_logging(None)
     try:
         document, config, history = _start_configuration(file.absolute())
-    except (ConfigError, HistoryError) as error:
+    except ConfigError as error:
+        _tell(error)
+        return EXIT_CONFIG
+    except HistoryError as error:
         log.error("%s", error)
         return EXIT_CONFIG
     start_logging(Path(config.node.data) / "log")
+    for problem in problems_around(config, document):
+        # Not a reason to stay down: what is missing may concern one link, and the rest polls and journals.
+        log.warning("%s", problem)
     try:
         return asyncio.run(_live(file.absolute(), document, config, history))
     except (OSError, StoreError, PseudonymKeyError, OperatorKeyError, DriverError) as error:
@@ -42,13 +49,37 @@ async def _live(file: Path, document: bytes, config: NodeConfigFile, history: Co
 
 
 def _start_configuration(file: Path) -> tuple[bytes, NodeConfigFile, ConfigHistory]:
-    """The later of file and push. A file that was broken by an edit is passed over for the last good configuration."""
-    given = load_config(file)
+    """The later of file and push. A file that an edit has broken is passed over for the last good configuration."""
+    try:
+        given = load_config(file)
+    except ConfigError as error:
+        return _last_good(file, error)
     history = ConfigHistory(Path(given.node.data) / "config", file)
     document = history.open()
     config = parse_config(document, file)
     if config.digest != given.digest:
-        log.warning(
-            _("configuration: a pushed or an earlier one holds, %s; edit %s to change that"), config.digest, file
-        )
+        text = _("configuration: a pushed or an earlier one holds, %s; edit %s to change that")
+        log.warning(text, config.digest, file)
     return document, config, history
+
+
+def _last_good(file: Path, error: ConfigError) -> tuple[bytes, NodeConfigFile, ConfigHistory]:
+    """What ran well before, for a box that nobody is at. Raises `error` when nothing is kept or nobody can tell where."""
+    try:
+        data = tomllib.loads(file.read_text("utf-8-sig"))["node"]["data"]
+        history = ConfigHistory(file.parent / str(data) / "config", file)
+        history.open()
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, HistoryError):
+        raise error from None
+    document = history.good()
+    if document is None:
+        raise error
+    config = parse_config(document, file)
+    _tell(error)
+    log.error(_("configuration: %s is wrong, so the last good one runs: %s"), file, config.digest)
+    return document, config, history
+
+
+def _tell(error: ConfigError) -> None:
+    for problem in error.problems:
+        log.error("%s", problem)
