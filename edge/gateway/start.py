@@ -64,7 +64,7 @@ def _start_configuration(file: Path) -> tuple[bytes, NodeConfigFile, ConfigHisto
 
 
 def _last_good(file: Path, error: ConfigError) -> tuple[bytes, NodeConfigFile, ConfigHistory]:
-    """What ran well before, for a box that nobody is at. Raises `error` when nothing is kept or nobody can tell where."""
+    """What ran well before, for a box that nobody is at. Raises `error` when nothing is kept, or nobody knows where."""
     try:
         data = tomllib.loads(file.read_text("utf-8-sig"))["node"]["data"]
         history = ConfigHistory(file.parent / str(data) / "config", file)

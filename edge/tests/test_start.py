@@ -1,0 +1,60 @@
+"""Which configuration a box starts with: the file, what was pushed later, or the last good one."""
+
+import pytest
+
+from edge.gateway import start
+from edge.gateway.config import ConfigError
+from edge.gateway.config_history import ConfigHistory
+
+GOOD = b"""
+[node]
+id = "rsu-1"
+data = "data"
+
+[uplink.mqtt]
+brokers = ["mqtt://127.0.0.1:1883"]
+acknowledged_by = "ingest"
+"""
+BAD = GOOD + b"nonsense = 1\n"
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "node.toml"
+    path.write_bytes(GOOD)
+    return path
+
+
+def ran_well(file) -> None:
+    history = ConfigHistory(file.parent / "data" / "config", file)
+    history.open()
+    history.confirm(GOOD)
+
+
+def test_the_file_is_what_runs(file):
+    document, config, _history = start._start_configuration(file)
+    assert document == GOOD
+    assert config.node.id == "rsu-1"
+
+
+def test_a_file_that_an_edit_has_broken_is_passed_over_for_the_last_good_one(file, caplog):
+    ran_well(file)
+    file.write_bytes(BAD)
+    document, _config, _history = start._start_configuration(file)
+    assert document == GOOD
+    assert "nonsense" in caplog.text
+    assert "the last good one runs" in caplog.text
+
+
+@pytest.mark.parametrize("broken", [BAD, b"[node", b"\xff", b""])
+def test_where_nothing_good_is_kept_the_mistake_is_told_and_nothing_runs(file, broken):
+    file.write_bytes(broken)
+    with pytest.raises(ConfigError):
+        start._start_configuration(file)
+
+
+def test_every_mistake_is_a_line_of_its_own_and_the_exit_code_says_configuration(file, capsys):
+    file.write_bytes(BAD.replace(b'id = "rsu-1"', b'id = "Rsu 1"'))
+    assert start.run_gateway(file) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if str(file) in line]
+    assert len(lines) == 2
