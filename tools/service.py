@@ -52,7 +52,7 @@ def service() -> None:
 
 @app.command()
 def install(
-    config: Annotated[Path, typer.Argument(metavar="[CONFIG]", help=_("the configuration"))] = CONFIG,
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help=_("the configuration"))] = CONFIG,
     user: Annotated[str, typer.Option("--user", metavar="NAME", help=_("whom it runs as"))] = "wayside",
     root: Annotated[
         Path | None, typer.Option("--root", metavar="DIR", help=_("prepare an image that lies there; run nothing"))
