@@ -53,7 +53,7 @@ def test_where_nothing_good_is_kept_the_mistake_is_told_and_nothing_runs(file, b
         start._start_configuration(file)
 
 
-def test_every_mistake_is_a_line_of_its_own_and_the_exit_code_says_configuration(file, capsys):
+def test_every_mistake_is_a_line_of_its_own_and_the_exit_code_says_configuration(file, capsys, own_logging):
     file.write_bytes(BAD.replace(b'id = "rsu-1"', b'id = "Rsu 1"'))
     assert start.run_gateway(file) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if str(file) in line]

@@ -29,18 +29,6 @@ def test_the_watchdog_is_fed_twice_as_often_as_asked(monkeypatch, usec, pid, wan
     assert systemd.watchdog_period_s() == want
 
 
-@pytest.fixture
-def own_logging():
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    yield root
-    for handler in root.handlers:
-        if handler not in before:
-            handler.close()
-    root.handlers[:], logging.raiseExceptions = before, True
-    root.setLevel(level)
-
-
 def test_the_log_stays_below_its_ceiling_and_shows_control_characters(tmp_path, own_logging, monkeypatch):
     monkeypatch.setattr(logs, "MAX_FILE_BYTES", 10_000)
     logs.start_logging(tmp_path)
