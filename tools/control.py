@@ -157,7 +157,7 @@ class ControlLink:
                             self._connected()
                             await send(self, client)
                             async for message in client.messages:
-                                if take(message.payload if isinstance(message.payload, bytes) else b""):
+                                if take(message.payload):
                                     return True
                     except aiomqtt.MqttError as error:
                         self._lost(error, asyncio.get_running_loop().time() - started)

@@ -11,6 +11,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -106,8 +107,8 @@ def collect(source: Source) -> tuple[dict[str, bytes], dict[str, str]]:
         "audit.json": lambda: _audit(source),
         "versions.json": _versions,
         "machine.json": lambda: _machine(source),
-        **{f"log/{name}": lambda name=name: _log_tail(source, name) for name in LOGS},
-        **{f"system/{path.name}": lambda path=path: _system_file(path) for path in SYSTEM_FILES},
+        **{f"log/{name}": partial(_log_tail, source, name) for name in LOGS},
+        **{f"system/{path.name}": partial(_system_file, path) for path in SYSTEM_FILES},
     }
     entries: dict[str, bytes] = {}
     missing: dict[str, str] = {}
