@@ -180,11 +180,14 @@ class LaneReader:
         try:
             if not storage.size(POSITION):
                 return None, None
-            return msgspec.json.decode(storage.read(POSITION, 0, MAX_POSITION_BYTES), type=Position), None
+            position = msgspec.json.decode(storage.read(POSITION, 0, MAX_POSITION_BYTES), type=Position)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return None, f"{POSITION}: {error}"
         finally:
             storage.close()
+        if not _is_possible(position):
+            return None, f"{POSITION}: holds numbers that no journal has"
+        return position, None
 
     def _segments(self, position: Position | None) -> tuple[str, list[tuple[Segment, int]]]:
         """The epoch in use and its files, each with the last number that may count in it."""
@@ -229,6 +232,12 @@ class LaneReader:
         if upto < MAX_NUMBER and expected <= upto:
             view.missing.append((expected, upto))
         return view
+
+
+def _is_possible(position: Position) -> bool:
+    pairs = [pair for each in position.acked.values() for pair in each]
+    pairs += [[loss.first, loss.last] for loss in position.lost]
+    return position.made >= 0 and all(len(pair) == 2 and 1 <= pair[0] <= pair[1] < MAX_NUMBER for pair in pairs)
 
 
 def _settled(acked: dict[str, RangeSet], lost: RangeSet) -> RangeSet:

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
+from edge.store.segment import header, segment_name
 from edge.store.store import Quotas, Store, open_store
 from protocols.wayside.events import encode_event
 from protocols.wayside.pack_codec import encode_pack
 from tools.cli import app
+from tools.journal_reader import checksum
 
 
 def wayside(*arguments: str | Path) -> Result:
@@ -198,9 +202,6 @@ def test_a_position_that_cannot_be_read_is_named(data: Path) -> None:
 def test_files_of_a_newer_program_are_not_judged(data: Path) -> None:
     fill(data, 3)
     path = segments(data)[0]
-    from edge.store.segment import header
-    from tools.journal_reader import checksum
-
     old = path.read_bytes()
     epoch, first = path.name[:16], 1
     head = bytearray(header(epoch, first, checksum))
@@ -233,3 +234,31 @@ def test_an_unknown_lane_ends_with_2(data: Path) -> None:
     fill(data, 1)
     result = wayside("journal", "show", data, "--lane", "money")
     assert (result.exit_code, "telemetry" in result.stderr) == (2, True)
+
+
+EPOCH = "0123456789abcdef"
+pairs = st.lists(st.lists(st.integers(-5, 1 << 62), max_size=3), max_size=4)
+
+
+@given(
+    made=st.integers(-5, 1 << 62),
+    acked=pairs,
+    lost=st.lists(st.tuples(st.integers(-5, 1 << 62), st.integers(-5, 1 << 62)), max_size=3),
+    segment=st.binary(max_size=200),
+    has_header=st.booleans(),
+)
+@settings(
+    derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_whatever_lies_there_is_reported_and_nothing_else_happens(
+    tmp_path: Path, made: int, acked: list[list[int]], lost: list[tuple[int, int]], segment: bytes, has_header: bool
+) -> None:
+    lane = tmp_path / "journal/telemetry"
+    lane.mkdir(parents=True, exist_ok=True)
+    losses = [{"first": first, "last": last, "why": "quota"} for first, last in lost]
+    position = {"epoch": EPOCH, "made": made, "acked": {"mqtt": acked}, "lost": losses}
+    (lane / "position.json").write_text(json.dumps(position))
+    head = header(EPOCH, 1, checksum) if has_header else b""
+    (lane / segment_name(EPOCH, 1)).write_bytes(head + segment)
+    for verb in ("show", "verify", "export"):
+        assert wayside("journal", verb, tmp_path).exit_code in (0, 1)

@@ -175,3 +175,27 @@ def test_run_becomes_the_daemon(tmp_path: Path) -> None:
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     assert "-node.toml:1" in done.stderr
+
+
+def test_a_real_gateway_runs_is_asked_and_ends(tmp_path: Path) -> None:
+    file = tmp_path / "node.toml"
+    file.write_text(
+        '[node]\nid = "n-1"\ndata = "var"\n[uplink.mqtt]\nbrokers = ["mqtt://127.0.0.1:1"]\n'
+        'acknowledged_by = "broker"\n[[device]]\nname = "meter-1"\ndriver = "modbus"\nport = "tcp:127.0.0.1:1"\n'
+        'unit_id = 1\nmap = "eastron_sdm630"\n',
+        "utf-8",
+    )
+    with subprocess.Popen([str(WAYSIDE), "run", str(file)], stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if "runs" in line:
+                    break
+            result = wayside("status", file)
+            assert result.exit_code == 0, result.stderr
+            assert all(word in result.stdout for word in ("n-1", "meter-1", "away", "telemetry"))
+            assert wayside("tail", file, "-n", "1").exit_code == 0
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=30)
+    assert process.returncode == 0
