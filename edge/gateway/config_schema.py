@@ -15,6 +15,7 @@ import msgspec
 from drivers.catalogue import DRIVERS
 from drivers.modbus.config import BusConfig
 from edge.gateway.config import NEEDED, TABLES
+from edge.gateway.config_words import plain
 
 SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
@@ -31,6 +32,7 @@ def config_schema() -> dict[str, Any]:
     properties["bus"] = {"type": "array", "items": of[BusConfig]}
     properties["device"] = {"type": "array", "items": {"oneOf": [of[kind] for kind in devices.values()]}}
     properties["role"] = {"type": "array", "maxItems": 0}
+    _write_plainly(definitions)
     return {
         "$schema": SCHEMA,
         "title": "Configuration of a Wayside node",
@@ -40,6 +42,19 @@ def config_schema() -> dict[str, Any]:
         "additionalProperties": False,
         "$defs": definitions,
     }
+
+
+def _write_plainly(schema: object) -> None:
+    """Bounds as whole numbers where they are: Python may have kept either of two equal types."""
+    if isinstance(schema, list):
+        for item in schema:
+            _write_plainly(item)
+    elif isinstance(schema, dict):
+        for key, value in schema.items():
+            if key in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
+                schema[key] = plain(value)
+            else:
+                _write_plainly(value)
 
 
 def device_types() -> dict[str, type[msgspec.Struct]]:

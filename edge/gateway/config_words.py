@@ -83,14 +83,14 @@ def _in_words(info: Any) -> str:
 def _number(info: msgspec.inspect.IntType | msgspec.inspect.FloatType) -> str:
     kind = _("a whole number") if isinstance(info, msgspec.inspect.IntType) else _("a number")
     if info.ge is not None and info.le is not None:
-        return _("{kind} from {least} to {most}").format(kind=kind, least=info.ge, most=info.le)
+        return _("{kind} from {least} to {most}").format(kind=kind, least=plain(info.ge), most=plain(info.le))
     bounds = [
         text.format(bound)
         for text, bound in (
-            (_("at least {}"), info.ge),
-            (_("above {}"), info.gt),
-            (_("at most {}"), info.le),
-            (_("below {}"), info.lt),
+            (_("at least {}"), plain(info.ge)),
+            (_("above {}"), plain(info.gt)),
+            (_("at most {}"), plain(info.le)),
+            (_("below {}"), plain(info.lt)),
         )
         if bound is not None
     ]
@@ -136,3 +136,8 @@ _WORDS: dict[type, Callable[[Any], str]] = {
     msgspec.inspect.StructType: lambda _info: _("a table"),
     msgspec.inspect.DictType: lambda _info: _("a table"),
 }
+
+
+def plain(number: float | None) -> float | None:
+    """A bound as people write it: 1000000 and not 1000000.0, whichever of two equal types Python has kept."""
+    return int(number) if number is not None and float(number).is_integer() else number
