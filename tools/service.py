@@ -25,6 +25,8 @@ CONFIG = Path("/etc/wayside/node.toml")
 UNITS = Path("/etc/systemd/system")
 USERS = Path("/etc/sysusers.d/wayside.conf")
 UNIT = "wayside@.service"
+MIN_DATA_PARTS = 3
+"""`/`, `var`, `node`: a folder right below the root belongs to the system."""
 HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 """What `ProtectHome=yes` hides from a service."""
 
@@ -64,6 +66,7 @@ def install(
     config = config if root is not None else config.absolute()
     parsed = _checked(config, root, as_json=as_json)
     instance = _instance(config, user, as_json=as_json)
+    _check_data(_data_of(parsed), root or Path("/"), as_json=as_json)
     if root is None and not dry_run:
         _need_root(as_json=as_json)
     plan = list(steps(config, parsed, instance, user, is_image=root is not None))
@@ -86,7 +89,7 @@ def install(
 
 def steps(config: Path, parsed: NodeConfigFile, instance: str, user: str, *, is_image: bool) -> Iterator[Step]:
     """All that is to be done, in order."""
-    data = Path(os.path.normpath(parsed.node.data))
+    data = _data_of(parsed)
     yield Step(write=str(USERS), text=f'u {user} - "Wayside gateway" /nonexistent\n')
     yield Step(write=str(UNITS / UNIT), text=unit_text(user))
     drop_in = UNITS / f"wayside@{instance}.service.d" / "configuration.conf"
@@ -129,14 +132,16 @@ def drop_in_text(config: Path, data: Path) -> str:
         f"Environment={_quoted(f'WAYSIDE_CONFIG={config}')}",
         f"ReadWritePaths={_quoted(str(data))}",
     ]
-    if any(path.is_relative_to(home) for path in (config, data, Path(sys.prefix)) for home in HOMES):
+    if any(
+        path.is_relative_to(home) for path in (config, data, Path(sys.prefix), Path(sys.base_prefix)) for home in HOMES
+    ):
         lines.append("ProtectHome=read-only")
     return "\n".join(lines) + "\n"
 
 
 def hints(config: Path) -> Iterator[str]:
     """What will probably not work, before it does not."""
-    for path in (config, Path(sys.prefix)):
+    for path in dict.fromkeys((config, Path(sys.prefix), Path(sys.base_prefix))):
         if any(path.is_relative_to(home) for home in HOMES):
             text = _(
                 "{path} lies in somebody's home, which the service's user can hardly read; /etc and /opt are better"
@@ -152,6 +157,26 @@ def _instance(config: Path, user: str, *, as_json: bool) -> str:
     if not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", user):
         fail(_("--user: {name} cannot be a user's name").format(name=user), Exit.USAGE, as_json=as_json)
     return config.stem
+
+
+def _data_of(parsed: NodeConfigFile) -> Path:
+    return Path(os.path.normpath(parsed.node.data))
+
+
+def _check_data(data: Path, root: Path, *, as_json: bool) -> None:
+    """End the command where the data folder is somebody else's: all in it is going to be the service's own."""
+    if len(data.parts) < MIN_DATA_PARTS:
+        text = _("{folder}: a data folder of its own is needed, such as /var/lib/wayside/node")
+        fail(text.format(folder=data), Exit.USAGE, as_json=as_json)
+    folder = root / data.relative_to("/")
+    try:
+        is_foreign = not (folder / "journal").is_dir() and any(folder.iterdir())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        fail(f"{folder}: {error.strerror}", as_json=as_json)
+    if is_foreign:
+        fail(_("{folder}: holds other things than a gateway's data").format(folder=folder), as_json=as_json)
 
 
 def _need_root(*, as_json: bool) -> None:

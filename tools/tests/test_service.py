@@ -132,6 +132,20 @@ def test_what_cannot_be_installed_ends_with_2(
     assert (result.exit_code, says in result.output) == (2, True)
 
 
+@pytest.mark.parametrize(("data", "code"), [("/", 2), ("/var", 2), ("/usr/lib", 1), (".", 1)])
+def test_a_folder_of_somebody_else_is_not_taken_over(tmp_path: Path, data: str, code: int) -> None:
+    file = tmp_path / "node.toml"
+    file.write_text(CONFIG.replace("/var/lib/wayside/rsu-7f3a", data), "utf-8")
+    assert wayside(file, "--dry-run").exit_code == code
+
+
+def test_a_folder_that_a_gateway_has_used_is_taken_over(tmp_path: Path) -> None:
+    (tmp_path / "var/journal").mkdir(parents=True)
+    file = tmp_path / "node.toml"
+    file.write_text(CONFIG.replace("/var/lib/wayside/rsu-7f3a", "var"), "utf-8")
+    assert f"chown -R wayside:wayside {tmp_path}/var" in wayside(file, "--dry-run").stdout
+
+
 def test_a_missing_configuration_ends_with_2(tmp_path: Path) -> None:
     result = wayside(tmp_path / "none.toml", "--json")
     assert (result.exit_code, json.loads(result.stdout)["ok"]) == (2, False)
