@@ -23,7 +23,9 @@ _FILE_KEYS = {"ca", "cert", "key", "hash_key"}
 _SECRET_KEY = re.compile(
     r"pass|secret|token|credential|private|api_?key|auth|^pin$|^psk$|^pwd$|^key$|^hash_key$", re.IGNORECASE
 )
-_PERSONAL_KEY = re.compile(r"card|uid$|plate|licen[cs]e|holder|phone|^lat|^lon|position|^vin$", re.IGNORECASE)
+_PERSONAL_KEY = re.compile(r"card|uid$|plate|licen[cs]e|holder|phone|^vin$", re.IGNORECASE)
+_PLACE_KEY = re.compile(r"^(lat|lon|latitude|longitude)(_|$)|position", re.IGNORECASE)
+"""Where a vehicle is says where somebody is; here numbers count too."""
 _TEXTS = (
     re.compile(r"-----BEGIN [A-Z0-9 ]*-----.*?(-----END [A-Z0-9 ]*-----|\Z)", re.DOTALL),
     re.compile(r"(?<=://)[^/\s@\"']+(?=@)"),  # name and password in a URL
@@ -60,9 +62,7 @@ class Redactor:
             return REDACTED
         if isinstance(value, Mapping):
             return {
-                self.text(str(key)): REDACTED
-                if _is_hidden(str(key)) and isinstance(inner, str)
-                else self.plain(inner, depth=depth + 1)
+                self.text(str(key)): REDACTED if _is_hidden(str(key), inner) else self.plain(inner, depth=depth + 1)
                 for key, inner in value.items()
             }
         if isinstance(value, list | tuple):
@@ -100,8 +100,10 @@ class Redactor:
         }
 
 
-def _is_hidden(key: str) -> bool:
-    return bool(_SECRET_KEY.search(key) or _PERSONAL_KEY.search(key))
+def _is_hidden(key: str, value: object) -> bool:
+    if isinstance(value, str):
+        return any(pattern.search(key) for pattern in (_SECRET_KEY, _PERSONAL_KEY, _PLACE_KEY))
+    return isinstance(value, int | float) and _PLACE_KEY.search(key) is not None
 
 
 def secret_files(tables: Any, folder: Path) -> Iterable[Path]:

@@ -209,3 +209,11 @@ def test_nothing_is_overwritten_and_a_missing_configuration_ends_with_2(config: 
 def test_the_redactor_leaves_digests_and_addresses_alone() -> None:
     text = "sha256:5f1c0a37 tcp:10.0.0.7:502 epoch 9c41d07be21f00aa"
     assert Redactor([b"another secret"]).text(text) == text
+
+
+def test_the_redactor_hides_where_somebody_is_and_keeps_counters() -> None:
+    plain = Redactor().plain(
+        {"lat_deg": 32.06, "position": [1.5], "late": 3, "cards": 7, "uid": "04a1", "x": [{"pin": "1"}]}
+    )
+    assert plain["lat_deg"] == plain["uid"] == plain["x"][0]["pin"] == "<redacted>"
+    assert (plain["late"], plain["cards"]) == (3, 7)
