@@ -153,7 +153,9 @@ class ModbusBus:
         self._lost: asyncio.Future[None] | None = None
         self._error: PortError | None = None
         """What is wrong with the port; None while it is open."""
-        self._down_since = 0.0
+        self._down_since: float | None = None
+        """Since when nothing is answered because of the port. Cleared by an answer, not by an open port: one that opens
+        and closes again and again is one loss in the log."""
         self._silent_calls = 0
         self._was_answered = False
         self._wake: asyncio.TimerHandle | None = None
@@ -282,17 +284,14 @@ class ModbusBus:
         now = self._now()
         self.opened += 1
         self.state = BusState.OPEN
-        if self._error is not None:
-            level = min(self._log_level, logging.INFO)
-            log.log(level, _("%s: port open again after %.1f s"), self.name, now - self._down_since)
-            self._error = None
+        self._error = None
         for device in self._devices:
             device.port_opened(now)
         self._fill(now)
 
     def _down(self, error: PortError) -> None:
         now = self._now()
-        if self._error is None:
+        if self._down_since is None:
             log.log(self._log_level, "%s: %s", self.name, error)
             self._down_since = now
         self.state = BusState.DOWN
@@ -334,18 +333,24 @@ class ModbusBus:
     def _deliver(self, event: Event) -> None:
         owner: Any = event.call.owner
         if isinstance(event, Reply):
-            self._silent_calls = 0
-            self._was_answered = True
+            self._answered(event.at)
             owner.replied(event.call, event.response, event.at)
             return
         owner.failed(event.call, event.reason, event.at, event.exception_code)
         if event.reason is Failure.EXCEPTION:
-            self._silent_calls = 0
-            self._was_answered = True
+            self._answered(event.at)
             return
         self._silent_calls += 1
         if self.line is None and self._silent_calls >= SILENT_CALLS + self.config.max_in_flight - 1:
             self._lose(PortError(_("%s: nothing is answered on this connection any more") % self._port.name))
+
+    def _answered(self, now: float) -> None:
+        self._silent_calls = 0
+        self._was_answered = True
+        if self._down_since is not None:
+            level = min(self._log_level, logging.INFO)
+            log.log(level, _("%s: port works again after %.1f s"), self.name, now - self._down_since)
+            self._down_since = None
 
     def _on_violation(self, error: RemoteProtocolError) -> None:
         self._lose(PortError(_("%s: what comes is not Modbus: %s") % (self._port.name, error)))

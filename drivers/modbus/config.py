@@ -192,14 +192,23 @@ def findings(config: ModbusDeviceConfig) -> Iterator[tuple[tuple[str | int, ...]
         config.registers()
     except DeviceConfigError as e:
         yield ("map",) if config.map is not None and not (config.point or config.range) else (), str(e)
-    is_on_line = config.port is not None and check_port_url(config.port) is None and config.own_bus().frames == "rtu"
-    if is_on_line and config.unit_id == 0:
-        yield ("unit_id",), _("is 0, which is a broadcast on a line and answered by nobody; must be 1 to 255")
     if config.bus is not None:
         for key, default in (("framing", None), ("max_in_flight", 1)):
             if getattr(config, key) != default:
                 yield (key,), _("belongs to the [[bus]] that the device shares")
-    if config.port is not None and is_on_line and config.max_in_flight != 1:
-        yield ("max_in_flight",), _("is for Modbus TCP; a line has one request open at a time")
-    if config.port is not None and not config.port.startswith("tcp:") and config.framing == "tcp":
+    if config.port is not None and check_port_url(config.port) is None:
+        own = config.own_bus()
+        yield from bus_findings(own)
+        if own.frames == "rtu" and config.unit_id == 0:
+            yield ("unit_id",), _("is 0, which is a broadcast on a line and answered by nobody; must be 1 to 255")
+
+
+def bus_findings(config: BusConfig) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """(path in the `[[bus]]` table, what is wrong and what would be right) that the types do not see."""
+    problem = check_port_url(config.port)
+    if problem is not None:
+        yield ("port",), problem
+    elif config.frames == "tcp" and not config.port.startswith("tcp:"):
         yield ("framing",), _('is "tcp", which a serial line does not carry; must be "rtu" or left out')
+    elif config.frames == "rtu" and config.max_in_flight != 1:
+        yield ("max_in_flight",), _("is for Modbus TCP; a line has one request open at a time")

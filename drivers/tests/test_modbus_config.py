@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from drivers.errors import DeviceConfigError
-from drivers.modbus.config import BusConfig, ModbusDeviceConfig, RegisterRange, findings
+from drivers.modbus.config import BusConfig, ModbusDeviceConfig, RegisterRange, bus_findings, findings
 from drivers.modbus.plan import Layout
 from protocols.modbus_devices.master import Call
 from protocols.modbus_devices.timing import LineTiming
@@ -135,3 +135,17 @@ def test_bounds_and_unknown_keys_are_the_types_affair(keys):
 def test_a_device_without_points_cannot_be_made():
     with pytest.raises(DeviceConfigError):
         device().registers()
+
+
+@pytest.mark.parametrize(
+    ("keys", "at"),
+    [
+        ({"port": "serial:ttyS1"}, [("port",)]),
+        ({"port": "serial:/dev/ttyS1", "framing": "tcp"}, [("framing",)]),
+        ({"port": "tcp:h:502", "framing": "rtu", "max_in_flight": 2}, [("max_in_flight",)]),
+        ({"port": "tcp:h:502", "max_in_flight": 2}, []),
+        ({"port": "serial:/dev/ttyS1"}, []),
+    ],
+)
+def test_a_bus_is_told_what_does_not_fit(keys, at):
+    assert [path for path, _text in bus_findings(BusConfig(name="b", **keys))] == at

@@ -247,6 +247,19 @@ async def test_what_is_not_modbus_breaks_the_connection_and_nothing_else():
     assert all(sample.bad for sample in kept.samples)
 
 
+async def test_a_port_that_flaps_is_one_loss_in_the_log(caplog):
+    caplog.set_level("INFO", logger="drivers.modbus.bus")
+    kept, unit = Kept(), counter_unit()
+    async with server_of([unit], max_connections=0) as host:
+        bus = bus_on(host.endpoint)
+        async with running(bus, device_on(bus, kept, period_s=0.05)):
+            await until(lambda: host.refused > 3)
+            host.max_connections = 1
+            await until(lambda: kept.good("m"))
+            await until(lambda: len(caplog.records) == 2)
+    assert ["works again" in record.getMessage() for record in caplog.records] == [False, True]
+
+
 async def test_a_connection_without_any_answer_is_made_anew():
     unit, kept = counter_unit(), Kept()
     unit.is_silent = True
