@@ -26,6 +26,15 @@ from protocols.wayside.topics import catalogue_route
 log = logging.getLogger(__name__)
 
 
+class KnownCatalogue(msgspec.Struct, frozen=True):
+    """The newest catalogue that was recorded."""
+
+    digest: str
+    epoch: str
+    seq: int
+    payload: bytes
+
+
 class CloudLink:
     """Owns the outbox and the uplink."""
 
@@ -50,7 +59,9 @@ class CloudLink:
         self._on_ahead = on_ahead
         self._heard = heard
         self._session_file = Path(config.node.data) / "session.json"
-        self._catalogue: tuple[str, str, bytes] | None = None
+        self._catalogue_file = Path(config.node.data) / "catalogue.json"
+        self._catalogue = self._read_catalogue()
+        self._is_catalogue_kept = True
         self.build(config)
 
     def build(self, config: NodeConfigFile) -> None:
@@ -80,6 +91,8 @@ class CloudLink:
 
     def committed(self) -> None:
         """The disk has something new."""
+        if not self._is_catalogue_kept:
+            self._keep_catalogue()
         self.uplink.wake()
 
     def publish(self, route: str, payload: bytes) -> None:
@@ -95,7 +108,8 @@ class CloudLink:
     ) -> tuple[str, bytes] | None:
         """The record to journal ahead of the first pack of these devices; None when it stands in this epoch already."""
         lane = self._store.lanes["telemetry"]
-        if self._catalogue is not None and self._catalogue[:2] == (digest, lane.epoch):
+        known = self._catalogue
+        if known is not None and (known.digest, known.epoch) == (digest, lane.epoch) and known.seq <= lane.made:
             return None
         catalogue = state.Catalogue(
             node=self._node, epoch=lane.epoch, seq=lane.next_seq, digest=digest, devices=devices, blocks=blocks
@@ -108,14 +122,33 @@ class CloudLink:
                 raise DeviceConfigError(text.format(reason=error)) from error
             log.warning(_("the catalogue does not fit into a message and is not sent: %s"), error)
             return None
-        self._catalogue = digest, lane.epoch, payload
+        self._catalogue = KnownCatalogue(digest, lane.epoch, lane.next_seq, payload)
+        self._is_catalogue_kept = False
         self._publish_catalogue()
         return catalogue_route(digest), payload
 
     def _publish_catalogue(self) -> None:
         if self._catalogue is not None and self.uplink.is_connected:
-            digest, _epoch, payload = self._catalogue
-            self.uplink.publish(catalogue_route(digest), payload, retain=True)
+            self.uplink.publish(catalogue_route(self._catalogue.digest), self._catalogue.payload, retain=True)
+
+    def _read_catalogue(self) -> "KnownCatalogue | None":
+        try:
+            return msgspec.json.decode(self._catalogue_file.read_bytes(), type=KnownCatalogue)
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def _keep_catalogue(self) -> None:
+        """Once its record is made: the next start with the same devices makes no other."""
+        assert self._catalogue is not None, "there is one to keep"
+        if self._catalogue.seq > self._store.lanes["telemetry"].made:
+            return
+        self._is_catalogue_kept = True
+        try:
+            replace_file(self._catalogue_file, msgspec.json.encode(self._catalogue))
+        except OSError as error:
+            log.warning(
+                _("the catalogue could not be kept and is recorded again at the next start: %s"), error.strerror
+            )
 
     def _connected(self) -> None:
         self._publish_catalogue()
@@ -131,7 +164,7 @@ class CloudLink:
             online=online,
             why=why,
             config=state.ConfigReference(version=self._history().version, digest=self._digest()),
-            catalogue=self._catalogue[0] if self._catalogue else None,
+            catalogue=self._catalogue.digest if self._catalogue else None,
             uplink=self._config.bearer,
             acknowledged_by=self._config.acknowledged_by,
         )

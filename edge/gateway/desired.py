@@ -13,7 +13,7 @@ from typing import Protocol
 
 from drivers.clock import Clock
 from drivers.text import _
-from edge.gateway.config import ConfigError, NodeConfigFile, parse_config
+from edge.gateway.config import ConfigError, NodeConfigFile, parse_config, problems_around
 from edge.gateway.config_history import ConfigHistory, HistoryError, sha256_of
 from edge.gateway.inbox import Inbox
 from edge.gateway.trial import Trial, Verdict
@@ -76,8 +76,8 @@ class DesiredConfig:
 
     @property
     def digest(self) -> str:
-        """What names the running document."""
-        return f"sha256:{sha256_of(self._document)}"
+        """What names the running configuration; comments and white space do not count."""
+        return self._config.digest
 
     @property
     def config(self) -> NodeConfigFile:
@@ -174,15 +174,20 @@ class DesiredConfig:
 
     async def _change(self, document: bytes, version: int | None) -> None:
         async with self._lock:
-            if document == self._document:
+            try:
+                config = parse_config(document, self._file)
+                problems = problems_around(config, document)
+                if problems:
+                    raise ConfigError(problems)
+            except ConfigError as error:
+                self._refuse(str(error), version)
+                return
+            if config.digest == self._config.digest:
+                # Nothing changes for any device; at most its comments do, and its number.
+                self._document, self._config = document, config
                 if version is not None:
                     self._history.accept_equal(version=version)
                     self._on_outcome()
-                return
-            try:
-                config = parse_config(document, self._file)
-            except ConfigError as error:
-                self._refuse(str(error), version)
                 return
             was_connected = self._applier.is_connected
             previous = self._document, self._config
@@ -235,8 +240,12 @@ class DesiredConfig:
             if document is None:
                 log.error(_("configuration: %s, and no earlier one is kept"), reason)
                 return
-            config = parse_config(document, self._file)
-            await self._applier.apply(config)
+            try:
+                config = parse_config(document, self._file)
+                await self._applier.apply(config)
+            except (ConfigError, ApplyError) as error:
+                log.error(_("configuration: %s, and the earlier one cannot run any more: %s"), reason, error)
+                return
             self._document, self._config = document, config
             log.error(_("configuration: rolled back to %s: %s"), self.digest[:19], reason)
             self._on_outcome()
