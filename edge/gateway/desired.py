@@ -175,10 +175,7 @@ class DesiredConfig:
     async def _change(self, document: bytes, version: int | None) -> None:
         async with self._lock:
             try:
-                config = parse_config(document, self._file)
-                problems = problems_around(config, document)
-                if problems:
-                    raise ConfigError(problems)
+                config = self._checked(document)
             except ConfigError as error:
                 self._refuse(str(error), version)
                 return
@@ -203,6 +200,13 @@ class DesiredConfig:
             log.info(_("configuration: %s put to work"), self.digest[:19])
             self._look_now.set()
             self._on_outcome()
+
+    def _checked(self, document: bytes) -> NodeConfigFile:
+        config = parse_config(document, self._file)
+        problems = problems_around(config, document)
+        if problems:
+            raise ConfigError(problems)
+        return config
 
     def _refuse(self, reason: str, version: int | None) -> None:
         log.error(_("configuration: refused, what ran goes on running: %s"), reason)
