@@ -1,5 +1,7 @@
 """One device's rounds on a clock of the test's own: what is asked, and what every kind of answer comes to."""
 
+import random
+
 import msgspec
 import pytest
 
@@ -349,3 +351,42 @@ def test_a_device_taken_off_its_bus_says_nothing_more(world):
     world.poller.failed(call, Failure.TIMEOUT, 0.1, None)
     assert world.samples == []
     assert world.poller.next_due is None
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_a_device_does_each_round_is_one_whole_sample(seed):
+    """Random answers, refusals and silence: every point has a value or a quality, each at most once, in order."""
+    rng = random.Random(seed)
+    world = World(
+        retries=rng.randrange(3),
+        range=[{"name": "raw", "table": "holding", "address": 0, "count": 300}],
+        point=[{"name": "flag", "table": "holding", "address": 400, "type": "bool", "bit": 2, "every": 2}],
+    )
+    world.registers = dict.fromkeys(range(401), 7)
+    for missing in rng.sample(range(300), rng.randrange(4)):
+        del world.registers[missing]
+    world.start()
+    failures = [
+        world.fail(),
+        world.fail(Failure.NOISE),
+        world.fail(Failure.MISMATCHED),
+        *(world.fail(Failure.EXCEPTION, code, took=0.01) for code in (1, 2, 3, 4, 5, 6, 8, 10, 11, 77)),
+    ]
+    for number in range(60):
+        if rng.random() < 0.05:
+            world.poller.port_down(PortError("gone"), world.now)
+            world.poller.miss(max(world.now, world.poller.next_due))
+            world.start(world.now + 1)
+        before = len(world.samples)
+        sample = world.round(lambda call: rng.random() < 0.3 and rng.choice(failures)(call))
+        assert len(world.samples) == before + 1, number
+        places = [i for i, _quality in sample.bad]
+        assert places == sorted(set(places))
+        assert {i for i, value in enumerate(sample.values) if value is None} <= set(places)
+        assert all(value in (None, 7, True) for value in sample.values)
+        assert world.poller.next_due is not None
+    world.now += 7200
+    for _ in range(3 * PROBE_ROUNDS):
+        sample = world.round()
+    good = [value for value in sample.values if value is not None]
+    assert len(good) >= len(world.registers) - 101 - 1
