@@ -17,8 +17,10 @@ from edge.deploy import __file__ as deploy_package
 from edge.identity.development_ca import DevelopmentCa
 from edge.identity.operator_keys import OperatorKey
 from edge.store.lane import Lane
+from edge.store.store import Quotas, open_store
 from emulators.broker import BrokerTls, Mosquitto
 from emulators.kit.hosts import Host
+from protocols.wayside.pack_codec import encode_pack
 from tools.demo.parts import Part, lanes_of, status_of
 from tools.sink.ledger import Ledger, StoredRecord, read_ledger, read_records, verify_ledger
 
@@ -123,6 +125,56 @@ ops = ["*"]
         command = [sys.executable, "-m", "tools.cli", "sink", "--json", "--broker", self.broker.url]
         return [*command, "--ledger", str(self.ledger_file), "--ca", str(ca), "--cert", str(cert), "--key", str(key)]
 
+    def prefill(self, count: int, *, points: int = 20) -> None:
+        """Put packs into the journal as if they had been made while nobody was reached; the gateway must be stopped."""
+        store = open_store(self.data / "journal", quotas=Quotas(256), encode_loss=_never, monotonic=lambda: 0.0)
+        lane = store.lanes["telemetry"]
+        names = [f"raw{number}" for number in range(points)]
+        for number in range(count):
+            payload = encode_pack(
+                node=NODE,
+                epoch=lane.epoch,
+                boot=store.boot,
+                seq=lane.next_seq,
+                device="flow-1",
+                time=1_790_000_000_000 + 1_000 * number,
+                time_quality="ntp",
+                uptime=1_000 * number,
+                points=names,
+                offsets=[0],
+                values=[[number + at for at in range(points)]],
+                bad=[],
+            )
+            lane.append("telemetry/flow-1", payload)
+            if number % 1_000 == 0:
+                store.commit_now()
+        store.commit_now()
+        store.close()
+
+    def shorten_trial(self, seconds: float) -> None:
+        """Have the gateway judge a changed configuration sooner than in the field."""
+        program = (
+            "import sys, pathlib, edge.gateway.trial as trial\n"
+            f"trial.TRIAL_S, trial.SETTLE_S = {seconds}, {min(1.0, seconds / 4)}\n"
+            "from edge.gateway.start import run_gateway\n"
+            "sys.exit(run_gateway(pathlib.Path(sys.argv[1])))"
+        )
+        self.gateway = Part("gateway", [sys.executable, "-c", program, str(self.config)], self.folder / "gateway.log")
+
+    async def command_line(self, *arguments: str) -> tuple[int, str, str]:
+        """Run `wayside ...` as the control side does; return (exit code, stdout, stderr)."""
+        ca, cert, key = self.pki("control")
+        where = ["--broker", self.broker.url, "--ca", str(ca), "--cert", str(cert), "--key", str(key)]
+        who = ["--node", NODE, "--signing-key", str(self.folder / "ops-1.key"), "--key-id", "ops-1"]
+        process = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-m", "tools.cli", *arguments, *where, *who],
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, said = await process.communicate()
+        return process.returncode or 0, out.decode(), said.decode()
+
     # Life -------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -194,6 +246,14 @@ ops = ["*"]
             received = sum(entry.received + entry.lost for entry in stored)
             assert received == lane.made, f"{name}: {lane.made} made, {received} received or declared lost"
 
+    def is_drained(self) -> bool:
+        """Whether next to nothing is owed."""
+        return self._is_drained()
+
     def _is_drained(self) -> bool:
         status = self.status()
         return status is not None and all(lane["queued"] <= 3 for lane in status["lanes"].values())
+
+
+def _never(**_fields: object) -> bytes:
+    raise AssertionError("nothing is lost while the journal is filled")

@@ -73,6 +73,7 @@ class DesiredConfig:
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._look_now = asyncio.Event()
+        self._is_asked = False
 
     @property
     def digest(self) -> str:
@@ -91,6 +92,7 @@ class DesiredConfig:
 
     def reload(self) -> None:
         """SIGHUP: look at the file now."""
+        self._is_asked = True
         self._look_now.set()
 
     def connected(self) -> None:
@@ -131,8 +133,8 @@ class DesiredConfig:
                     await self._look_now.wait()
             except TimeoutError:
                 pass
-            is_asked = self._look_now.is_set()
             self._look_now.clear()
+            is_asked, self._is_asked = self._is_asked, False
             now = self._clock.monotonic()
             if is_asked or now >= file_due:
                 file_due = now + FILE_PERIOD_S
