@@ -6,8 +6,8 @@ good one within two minutes and reports that; so the default is to wait a little
 """
 
 import asyncio
-import hashlib
 import time
+import tomllib
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +17,7 @@ import typer
 
 from drivers.text import _, counted
 from edge.gateway.config import MAX_DOCUMENT_BYTES as MAX_FILE_BYTES
-from edge.gateway.config import ConfigError, parse_config
+from edge.gateway.config import ConfigError, digest_of, parse_config
 from protocols.core.errors import LocalProtocolError, RemoteProtocolError
 from protocols.wayside.envelope import MAX_DOCUMENT_BYTES, Desired, build_envelope
 from protocols.wayside.state import Reported, ReportedConfig, decode
@@ -119,7 +119,7 @@ class _Pushing:
     def __init__(self, node: str, document: str, signer: control.Signer, version: int | None) -> None:
         self.node = node
         self.version = version
-        self.digest = "sha256:" + hashlib.sha256(document.encode()).hexdigest()
+        self.digest = digest_of(tomllib.loads(document))
         self.outcome: ReportedConfig | None = None
         self.taken_version: int | None = None
         """Of the node, as it reports it."""

@@ -1,12 +1,12 @@
 """`wayside command send` and `config push` over a real Mosquitto, to a node whose inbox is the gateway's own."""
 
 import asyncio
-import hashlib
 import json
 import os
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 
 from drivers.errors import DeviceConfigError, DeviceTimeoutError
 from edge.gateway.audit import AuditLog
+from edge.gateway.config import digest_of
 from edge.gateway.inbox import Inbox, Operator
 from edge.gateway.results import Results
 from edge.identity.development_ca import DevelopmentCa
@@ -96,7 +97,7 @@ class Node:
             assert envelope.is_signed("desired", self.inbox.verify)
             desired = desired_of(envelope)
             self.desired.append(desired)
-            digest = "sha256:" + hashlib.sha256(desired.document.encode()).hexdigest()
+            digest = digest_of(tomllib.loads(desired.document))
             self.report(self.verdict(desired, digest))
 
     async def talk(self) -> None:

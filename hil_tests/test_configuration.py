@@ -1,0 +1,122 @@
+"""Configuration from a distance: an equal one changes nothing, a good one is kept, a bad one is taken back."""
+
+import asyncio
+import json
+import signal
+
+import pytest
+
+from hil_tests.bench import Bench
+from hil_tests.devices import counter, counter_table, receiver, receiver_table
+from tools.sink.ledger import read_readings
+
+pytestmark = pytest.mark.hil
+
+
+async def push(bench: Bench, document: str, *arguments: str, timeout_s: int = 30) -> tuple[int, str, str]:
+    file = bench.folder / "pushed.toml"
+    file.write_text(document)
+    return await bench.command_line("config", "push", str(file), "--json", "--timeout", str(timeout_s), *arguments)
+
+
+async def test_a_pushed_configuration_runs_and_is_still_there_after_a_power_cut(bench: Bench):
+    first = counter_table("plc-1", await bench.add(counter()))
+    both = first + counter_table("plc-2", await bench.add(counter()))
+    bench.shorten_trial(8.0)
+    bench.configure(first)
+    await bench.start()
+    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
+    code, out, said = await push(bench, bench.document(both))
+    assert code == 0, out + said + bench.log()
+    await bench.until(lambda: "plc-2" in bench.status()["devices"], "the new device is there")
+    await bench.until(lambda: not bench.status()["config"]["on_trial"], "it has proven itself")
+    status = bench.status()
+    assert status["config"]["version"] == 1
+    assert status["devices"]["plc-1"]["starts"] == 1, "a device whose table did not change goes on"
+    await bench.stop_gateway(signal.SIGKILL)
+    await bench.start_gateway()
+    assert set(bench.status()["devices"]) == {"plc-1", "plc-2"}
+    await bench.everything_arrived()
+
+
+async def test_an_equal_configuration_pushed_fifty_times_over_reconnects_changes_nothing(bench: Bench):
+    """Rows 1 and 2 of docs/field_failures.md: the queue, its epoch and every driver stay as they are."""
+    tables = counter_table("plc-1", await bench.add(counter()), period_s=0.2)
+    document = bench.configure(tables)
+    bench.prefill(10_000, points=2)
+    await bench.start_gateway()
+    epoch_folder = min((bench.data / "journal" / "telemetry").glob("*.seg")).name[:16]
+    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
+    for version in range(1, 51):
+        code, _out, said = await push(bench, document, "--version", str(version), "--no-wait")
+        assert code == 0, said
+        if version % 10 == 0:
+            await bench.broker.stop()
+            await bench.broker.start()
+    await bench.until(lambda: bench.status()["config"]["version"] == 50, "the last push was heard", within_s=40)
+    status = bench.status()
+    assert status["devices"]["plc-1"]["starts"] == 1
+    assert status["devices"]["plc-1"]["late_rounds"] <= 2
+    await bench.sink.start()
+    await bench.everything_arrived(within_s=90)
+    records = [record for record in bench.records("telemetry") if record.route == "telemetry/flow-1"]
+    assert len(records) == 10_000
+    assert {record.epoch for record in records} == {epoch_folder}
+
+
+@pytest.mark.parametrize("by", ["push", "file"])
+async def test_a_configuration_that_loses_the_uplink_is_taken_back_by_itself(bench: Bench, by: str):
+    """Row 3 of docs/field_failures.md, its trial shortened."""
+    tables = counter_table("plc-1", await bench.add(counter()))
+    bench.shorten_trial(4.0)
+    good = bench.configure(tables)
+    await bench.start()
+    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
+    bad = bench.document(tables, brokers=["mqtts://localhost:1"])
+    if by == "push":
+        code, out, _said = await push(bench, bad)
+        assert json.loads(out.splitlines()[-1])["state"] in ("running", "rolled-back")
+        assert code in (0, 1)
+    else:
+        bench.config.write_text(bad)
+        bench.gateway.process.send_signal(signal.SIGHUP)
+        await bench.until(lambda: bench.status()["config"]["on_trial"], "the edit is put to work")
+    await bench.until(lambda: bench.status()["config"]["outcome"] == "rolled-back", "it is taken back", within_s=30)
+    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached again")
+    assert bench.status()["uplink"]["broker"] in good
+    await bench.everything_arrived()
+
+
+async def test_a_wrong_configuration_is_refused_with_its_lines_and_nothing_stops(bench: Bench):
+    tables = counter_table("plc-1", await bench.add(counter()))
+    bench.configure(tables)
+    await bench.start()
+    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
+    bench.config.write_text(bench.document(tables) + "\n[nonsense]\n")
+    bench.gateway.process.send_signal(signal.SIGHUP)
+    await bench.until(lambda: bench.status()["config"]["outcome"] == "refused", "the edit is refused")
+    assert "nonsense" in bench.status()["config"]["reason"]
+    assert bench.status()["devices"]["plc-1"]["starts"] == 1
+
+
+async def test_what_was_queued_under_an_old_catalogue_stays_readable(bench: Bench):
+    """Row 20 of docs/field_failures.md: devices, catalogue and broker change with thousands queued."""
+    endpoint = await bench.add(counter(registers=20))
+    bench.configure(counter_table("plc-1", endpoint, registers=10, period_s=0.1), mqtt="compact = true")
+    bench.prefill(5_000)
+    await bench.start_gateway()
+    await bench.until(lambda: bench.lane("telemetry")["made"] >= 5_005, "packs under the first catalogue")
+    changed = counter_table("plc-1", endpoint, registers=20, period_s=0.1)
+    changed += receiver_table(await bench.add(receiver()))
+    bench.config.write_text(bench.document(changed, mqtt="compact = true"))
+    bench.gateway.process.send_signal(signal.SIGHUP)
+    await bench.until(lambda: "gnss" in bench.status()["devices"], "the change is put to work")
+    await bench.broker.stop()
+    await asyncio.sleep(1)
+    bench.broker.forget()
+    await bench.broker.start()
+    await bench.sink.start()
+    await bench.until(lambda: len(bench.records("telemetry")) > 5_010, "the backlog arrives", within_s=60)
+    await bench.everything_arrived(within_s=60)
+    points = {reading.point for reading in read_readings(bench.ledger_file, device="plc-1")}
+    assert points == {f"raw{number}" for number in range(20)}
