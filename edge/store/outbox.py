@@ -55,6 +55,8 @@ class _LaneView:
         """In flight, or sent and waiting for the ingest, or refused and waiting to be tried again."""
         self.waiting: deque[tuple[float, RangeSet]] = deque()
         self.due = float("inf")
+        self.sent_before = RangeSet()
+        """What the broker had taken before this connection began, and nobody has acknowledged."""
         """(due, numbers) of what was sent or refused; when due, what is still owed goes again."""
         self.resend_s = RESEND_FIRST_S
         self.is_answered = False
@@ -65,6 +67,22 @@ class _LaneView:
         """What is made from now on is live; all before it is backlog."""
         self.live_from = self.live_at = self.lane.made + 1
         self.back_at = 1
+
+    def begin_connection(self) -> None:
+        """What was sent before is told apart: the ingest's first answer says which of it has got lost on the way."""
+        self.begin_live()
+        self.sent_before = RangeSet()
+        for _due, numbers in self.waiting:
+            for first, last in numbers.pairs():
+                self.sent_before.add(first, last)
+
+    def owe(self, numbers: RangeSet) -> None:
+        """These go again, as far as nobody has let them go."""
+        pairs = [(first, last) for first, last in numbers.pairs()]
+        self.forget_busy(pairs)
+        for first, _last in pairs:
+            self.back_at = min(self.back_at, first)
+        self.sent_before = RangeSet()
 
     def owed_from(self, seq: int) -> int:
         """`seq`, or the first number after it that is neither let go nor busy."""
@@ -190,7 +208,7 @@ class Outbox:
         self._ingest_heard = None
         for view in self._order:
             view.is_answered = not self._has_ingest
-            view.begin_live()
+            view.begin_connection()
 
     def disconnected(self, now: float) -> None:
         """The connection ended: what was in flight is owed again."""
@@ -209,13 +227,27 @@ class Outbox:
             view.wake(float("inf"))
             view.resend_s = RESEND_FIRST_S
 
-    def ingest_seen(self, online: bool, now: float) -> None:
-        """The ingest's retained state came by."""
+    def ingest_seen(self, online: bool, now: float) -> bool:
+        """The ingest's retained state came by. True when it should be asked, by another birth, what it has.
+
+        An ingest that appears in mid-connection has missed our birth. What it has it says when asked; what it does not
+        have by then, although a broker took it, is owed at once and not after the wait for a second try.
+        """
+        was_away = self.is_ingest_away(now)
+        is_new = online and (was_away or self._ingest_online is None)
         self._ingest_heard = now
-        if online and self._ingest_online is False:
+        self._ingest_online = online
+        if online and was_away:
             for view in self._order:
                 view.begin_live()  # what was made while it was away is late by now
-        self._ingest_online = online
+        if not is_new or not self._has_ingest or now < self._answer_due:
+            return False
+        self._answer_due = now + ANSWER_WITHIN_S
+        for view in self._order:
+            view.is_answered = False
+            view.wake(float("inf"))
+            view.resend_s = RESEND_FIRST_S
+        return True
 
     def is_ingest_away(self, now: float) -> bool:
         """Offline, or silent although it was heard before."""
@@ -297,6 +329,7 @@ class Outbox:
         view = self._views.get(lane)
         if view is None or not self._has_ingest or epoch != view.lane.epoch:
             return
+        is_answer = not view.is_answered
         view.is_answered = True
         ranges = [(1, upto), *((int(first), int(last)) for first, last in also)]
         if max(last for _first, last in ranges) > view.lane.made:
@@ -306,6 +339,8 @@ class Outbox:
         if settled:
             view.resend_s = RESEND_FIRST_S
             view.forget_busy(_outside(ranges, self._in_flight[lane]))
+        if is_answer:
+            view.owe(view.sent_before)
 
     def epoch_renewed(self, lane: str) -> None:
         """A lane has begun again: nothing that was known of its numbers holds."""

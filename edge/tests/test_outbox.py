@@ -145,8 +145,20 @@ def test_what_was_in_flight_when_the_line_broke_is_sent_again_and_nothing_else()
     bench.outbox.disconnected(1)
     bench.outbox.connected(2)
     bench.ack("telemetry", 10, 2)
-    assert seqs(bench.drain(2)) == [17, 18, 19, 20]
-    assert seqs(bench.drain(1 + RESEND_FIRST_S)) == [11, 12, 13, 14, 15, 16]
+    assert seqs(bench.drain(2)) == [11, 12, 13, 14, 15, 16, 17, 18, 19, 20], "the ingest has said that it has ten"
+
+
+def test_without_an_answer_what_the_broker_took_waits_its_time_over_a_reconnect():
+    bench = Bench()
+    bench.outbox.connected(0)
+    bench.make(count=20)
+    sent = [bench.outbox.take(0, 1 << 20) for _ in range(20)]
+    for entry in sent[:16]:
+        bench.outbox.published(entry, 0)
+    bench.outbox.disconnected(1)
+    bench.outbox.connected(2)
+    assert seqs(bench.drain(2 + ANSWER_WITHIN_S)) == [17, 18, 19, 20]
+    assert seqs(bench.drain(1 + RESEND_FIRST_S)) == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]
 
 
 @pytest.mark.parametrize("how", ["offline", "silent"])
@@ -159,8 +171,9 @@ def test_an_ingest_that_is_away_keeps_us_journaling_until_it_is_back(how):
     now = 1 if how == "offline" else INGEST_SILENT_S + 1
     bench.make(count=3)
     assert bench.drain(now) == []
-    bench.outbox.ingest_seen(online=True, now=now + 5)
-    assert len(bench.drain(now + 5)) == 3
+    assert bench.outbox.ingest_seen(online=True, now=now + 5) is True
+    assert bench.outbox.next_deadline() == now + 5 + ANSWER_WITHIN_S
+    assert len(bench.drain(now + 5 + ANSWER_WITHIN_S)) == 3
 
 
 def test_another_broker_gets_what_the_first_took_and_nobody_acknowledged():
@@ -182,6 +195,24 @@ def test_an_ingest_that_is_away_sets_no_deadline():
     bench.drain(0)
     bench.outbox.ingest_seen(online=False, now=1)
     assert bench.outbox.next_deadline() is None
+
+
+def test_an_ingest_that_appears_in_mid_connection_is_asked_and_gets_what_it_has_missed():
+    bench = Bench()
+    bench.outbox.connected(0)
+    bench.make(count=4)
+    assert len(bench.drain(0)) == 4
+    assert bench.outbox.ingest_seen(online=True, now=10) is True
+    assert bench.drain(10) == []
+    bench.ack("telemetry", 1, 10.1)
+    assert seqs(bench.drain(10.1)) == [2, 3, 4]
+    assert bench.outbox.ingest_seen(online=True, now=40) is False
+
+
+def test_an_ingest_that_was_there_at_birth_is_not_asked_again():
+    bench = Bench()
+    bench.outbox.connected(0)
+    assert bench.outbox.ingest_seen(online=True, now=0.1) is False
 
 
 def test_an_ingest_nobody_has_heard_of_is_no_reason_to_wait():

@@ -74,12 +74,14 @@ class MqttSession:
         budget: Budget,
         tally: Tally,
         heard: Heard,
+        on_ingest: Callable[[], None],
         clock: Clock,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.opened: asyncio.Future[UplinkError | None] = self._loop.create_future()
         self.ended: asyncio.Future[UplinkError] = self._loop.create_future()
         self.connection: MqttConnection | None = None
+        self._on_ingest = on_ingest
         self.has_ingest: bool | None = None
         """Whether somebody behind this broker takes records; None: not heard of."""
         self.ingest_at = 0.0
@@ -334,7 +336,8 @@ class MqttSession:
         self.has_ingest = state.decode(payload, state.Ingest).online
         if self.has_ingest:
             self.ingest_at = now
-        self._outbox.ingest_seen(self.has_ingest, now)
+        if self._outbox.ingest_seen(self.has_ingest, now):
+            self._on_ingest()
 
     def _arm(self, now: float, due_at: float | None) -> None:
         """Set the one timer. One that comes too early is left: it looks again, so a busy line seldom sets any."""

@@ -260,6 +260,7 @@ class MqttUplink:
             budget=self._budget,
             tally=self._tally,
             heard=self._heard,
+            on_ingest=self.publish_state,
             clock=self._clock,
         )
 
