@@ -26,7 +26,7 @@ class Part:
 
     def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
         self.name = name
-        self._command = command
+        self.command = list(command)
         self._log = log
         self.process: asyncio.subprocess.Process | None = None
 
@@ -34,7 +34,7 @@ class Part:
         """Start it; standard error goes to its log."""
         with self._log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=log
+                *self.command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=log
             )
 
     async def first_lines(self, count: int) -> list[dict[str, Any]]:

@@ -1,0 +1,72 @@
+"""Signed commands over the real broker: carried out once, in their life, with an answer."""
+
+import asyncio
+import json
+import signal
+
+import pytest
+
+from edge.gateway.audit import verify_audit
+from hil_tests.bench import Bench
+from hil_tests.devices import counter, counter_table, receiver, receiver_table
+
+pytestmark = pytest.mark.hil
+
+
+async def test_a_device_is_switched_off_and_on_and_its_configuration_stays(bench: Bench):
+    """Row 4 of docs/field_failures.md: disable and enable leave the configuration's digest as it is."""
+    bench.configure(counter_table("plc-1", await bench.add(counter())) + receiver_table(await bench.add(receiver())))
+    await bench.start()
+    await bench.until(lambda: bench.status()["clock"]["quality"] != "none", "the box knows what time it is")
+    digest = bench.status()["config"]["digest"]
+    code, out, said = await bench.command_line("command", "send", "device.disable", "--device", "plc-1", "--json")
+    assert code == 0, out + said
+    assert bench.status()["devices"]["plc-1"]["state"] == "disabled"
+    await bench.stop_gateway(signal.SIGKILL)
+    await bench.start_gateway()
+    assert bench.status()["devices"]["plc-1"]["state"] == "disabled"
+    await bench.until(lambda: bench.status()["clock"]["quality"] != "none", "the box knows what time it is")
+    code, out, said = await bench.command_line("command", "send", "device.enable", "--device", "plc-1", "--json")
+    assert code == 0, out + said
+    await bench.until(lambda: bench.status()["devices"]["plc-1"]["rounds"] > 0, "it is polled again")
+    assert bench.status()["config"]["digest"] == digest
+    await bench.everything_arrived()
+    assert verify_audit(bench.data / "audit")[0] == 4
+
+
+async def test_a_command_for_a_box_that_was_away_too_long_is_not_carried_out(bench: Bench):
+    """Row 27 of docs/field_failures.md."""
+    bench.configure(counter_table("plc-1", await bench.add(counter())) + receiver_table(await bench.add(receiver())))
+    await bench.start()
+    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
+    await bench.until(lambda: bench.status()["clock"]["quality"] != "none", "the box knows what time it is")
+    bench.gateway.process.send_signal(signal.SIGSTOP)
+    sending = asyncio.create_task(
+        bench.command_line(
+            "command", "send", "device.disable", "--device", "plc-1", "--life", "1", "--timeout", "12", "--json"
+        )
+    )
+    await asyncio.sleep(3)
+    bench.gateway.process.send_signal(signal.SIGCONT)
+    code, out, _said = await sending
+    answer = json.loads(out.splitlines()[-1]) if out.strip() else {}
+    assert code in (1, 3)
+    assert answer.get("state", "expired") == "expired"
+    await bench.until(lambda: bench.status() is not None, "it answers")
+    assert bench.status()["devices"]["plc-1"]["state"] == "running"
+
+
+async def test_a_command_that_nobody_has_signed_for_this_box_changes_nothing(bench: Bench):
+    bench.configure(counter_table("plc-1", await bench.add(counter())) + receiver_table(await bench.add(receiver())))
+    await bench.start()
+    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
+    stranger = bench.folder / "stranger.key"
+    type(bench.operator).new().write(stranger, bench.folder / "stranger.pub")
+    (bench.folder / "ops-1.key").unlink()
+    stranger.rename(bench.folder / "ops-1.key")
+    code, _out, _said = await bench.command_line(
+        "command", "send", "device.disable", "--device", "plc-1", "--timeout", "3", "--json"
+    )
+    assert code == 3
+    assert bench.status()["devices"]["plc-1"]["state"] == "running"
+    assert bench.status()["commands"]["unbelieved"] >= 1

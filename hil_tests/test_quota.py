@@ -1,0 +1,65 @@
+"""A full quota: the oldest goes, by name; the disk never fills; and when the link is back everything flows again."""
+
+from pathlib import Path
+
+import pytest
+
+from hil_tests.bench import Bench
+from hil_tests.devices import counter, counter_table
+from tools.sink.ledger import verify_ledger
+
+pytestmark = pytest.mark.hil
+
+QUOTA_MB = 8
+
+
+def bytes_below(folder: Path) -> int:
+    total = 0
+    for file in folder.rglob("*"):
+        try:
+            total += file.stat().st_size if file.is_file() else 0
+        except FileNotFoundError:
+            continue  # evicted while we looked
+    return total
+
+
+async def test_an_outage_longer_than_the_quota_loses_the_oldest_by_name_and_ends_by_itself(bench: Bench):
+    """Rows 5 and 6 of docs/field_failures.md."""
+    devices = "".join(
+        [
+            counter_table(f"plc-{n}", await bench.add(counter(registers=4_000)), registers=4_000, period_s=0.05)
+            for n in (1, 2)
+        ]
+    )
+    devices = devices.replace("period_s = 0.05", "period_s = 0.05\nmax_in_flight = 8")
+    bench.configure(devices, extra=f"[journal]\nquota_mb = {QUOTA_MB}\n")
+    await bench.sink.start()
+    await bench.sink.first_lines(1)
+    await bench.start_gateway()
+    await bench.until(lambda: bench.lane("telemetry")["acked"] > 3, "records arrive")
+    await bench.broker.stop()
+    most = 0
+
+    def is_evicting() -> bool:
+        nonlocal most
+        most = max(most, bytes_below(bench.data))
+        return bench.lane("telemetry")["lost"] > 500
+
+    await bench.until(is_evicting, "the quota is reached and passed", within_s=60)
+    assert most <= QUOTA_MB * 1_000_000 * 1.05
+    await bench.broker.start()
+    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
+    made = bench.lane("telemetry")["made"]
+    await bench.until(lambda: bench.lane("telemetry")["acked"] > made / 3, "it drains", within_s=30)
+    await bench.until(
+        lambda: bench.status()["lanes"]["telemetry"]["queued"] < 100 and bench.status()["storage"]["state"] == "ok",
+        "new data flows",
+        within_s=60,
+    )
+    assert bench.status()["devices"]["plc-1"]["starts"] == 1
+    await bench.everything_arrived(within_s=60, few=60)
+    ledger = verify_ledger(bench.ledger_file)
+    (telemetry,) = [lane for lane in ledger.lanes if lane.lane == "telemetry"]
+    assert telemetry.lost > 500
+    assert {why for _first, _last, why in telemetry.losses} == {"quota"}
+    assert telemetry.missing == 0
