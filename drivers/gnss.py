@@ -155,7 +155,7 @@ class GnssDriver:
         if not self._is_heard:
             self._is_heard = True
             self._readings.device_back(self.name)
-        self._state = "no fix" if self._why_unusable(fix) else "fix"
+        self._state = self._why_unusable(fix) or "fix"
         self._offer_time(fix)
         if self._is_due(fix):
             self._last_sampled = fix

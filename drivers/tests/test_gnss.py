@@ -171,10 +171,15 @@ async def test_without_a_fix_values_are_null_and_never_the_last_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "settings"),
-    [({"max_hdop": 0.7}, {}), ({"min_satellites": 13}, {}), ({}, {"mode": "E"}), ({}, {"mode": "S"})],
+    ("keys", "settings", "why"),
+    [
+        ({"max_hdop": 0.7}, {}, "poor geometry"),
+        ({"min_satellites": 13}, {}, "too few satellites"),
+        ({}, {"mode": "E"}, "no fix"),
+        ({}, {"mode": "S"}, "no fix"),
+    ],
 )
-async def test_a_fix_beyond_the_limits_is_no_position(keys: dict[str, Any], settings: dict[str, Any]) -> None:
+async def test_a_fix_beyond_the_limits_is_no_position(keys: dict[str, Any], settings: dict[str, Any], why: str) -> None:
     port, world = MemoryPort(), World(**settings)
     async with running(port, **keys) as (driver, book):
         for _ in range(2):
@@ -182,7 +187,7 @@ async def test_a_fix_beyond_the_limits_is_no_position(keys: dict[str, Any], sett
         await book.until(lambda: len(book.samples) == 1)
         assert book.samples[0].values[:5] == [None] * 5
         assert book.samples[0].values[6] == 12
-        assert driver.status()["state"] == "no fix"
+        assert driver.status()["state"] == why
 
 
 @pytest.mark.parametrize("talker", ["GN", "BD", "GB", "GP"])
