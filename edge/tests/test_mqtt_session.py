@@ -103,8 +103,8 @@ async def test_messages_from_above_reach_the_gateway_and_nonsense_is_counted() -
     assert broker.subscriptions[-1] == "wayside/1/group/north/notice"
 
 
-async def test_a_refused_publish_is_kept_and_alarmed_once() -> None:
-    """A PUBACK with 0x87 is no acknowledgement."""
+async def test_a_refused_publish_is_kept_and_alarmed_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A PUBACK with 0x87 is no acknowledgement. The log tells of it too, for the alarm may not get out."""
     outbox, told = OutboxDouble(resend_s=0.02), Told()
     outbox.make(3)
     outbox.make(1, route="event/tap")
@@ -124,6 +124,7 @@ async def test_a_refused_publish_is_kept_and_alarmed_once() -> None:
         await until(lambda: not outbox.queued)
         assert uplink.status()["refused_names"] == []
     assert told.alarms == [("publish-refused", "telemetry/flow-1: the broker refuses it with reason code 0x87")]
+    assert [record.levelname for record in caplog.records if "0x87" in record.getMessage()] == ["ERROR"]
     assert len(broker.connects) == 1
 
 

@@ -1,6 +1,11 @@
 """What an uplink has done over all its connections, and what a broker refuses it, alarmed once each."""
 
+import logging
 from collections.abc import Callable
+
+from drivers.text import _
+
+log = logging.getLogger(__name__)
 
 MAX_REFUSED = 100
 """Routes and subscriptions that are remembered as refused; beyond that they are counted only."""
@@ -45,5 +50,7 @@ class Tally:
     def alarm_once(self, kind: str, name: str, reason: str) -> None:
         """Alarm, unless `name` is known to be refused."""
         if name not in self.refused_names and len(self.refused_names) < MAX_REFUSED:
+            if not self.refused_names:  # who is refused everything reads of it once; the rest stands in the status
+                log.error(_("uplink: %s: %s; it is kept, and `wayside status` names all that is refused"), name, reason)
             self.refused_names.add(name)
             self.alarm(kind, f"{name}: {reason}")
