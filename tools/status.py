@@ -15,6 +15,7 @@ from tools.output import Exit, fail, print_json, print_line, visible
 
 PLAIN_WIDTH = 200
 """Columns of a page that no terminal shows."""
+SHOWN_REFUSED = 4
 
 app = typer.Typer()
 
@@ -54,18 +55,39 @@ def page_of(answer: dict[str, Any]) -> Group:
 
 def _facts(answer: dict[str, Any]) -> Table:
     clock, uplink, storage, config = answer["clock"], answer["uplink"], answer["storage"], answer["config"]
-    outcome = " ".join(filter(None, (config["outcome"], config["reason"])))
+    on_trial = _("on trial") if config["on_trial"] else None
+    outcome = " ".join(filter(None, (config["outcome"], config["reason"], on_trial)))
     facts = Table.grid(padding=(0, 2))
     facts.add_row(_("node"), _plain(f"{answer['node']}  ({answer['version']}, {_('start')} {answer['boot']})"))
     facts.add_row(_("running for"), _duration(answer["uptime_s"]))
     facts.add_row(_("configuration"), _plain(f"{config['digest'][:19]}  {outcome}"))
     facts.add_row(_("clock"), _plain(f"{clock['time']}  {_('quality')} {clock['quality']}"))
     facts.add_row(_("uplink"), _state(uplink["state"], uplink["error"]).append(f"  {visible(uplink['broker'] or '')}"))
+    for trouble in _uplink_troubles(uplink):
+        facts.add_row("", Text(visible(trouble), style="red"))
     facts.add_row(_("records leave when"), _ACKNOWLEDGED[uplink["acknowledged_by"]])
     free = f"  {storage['free_mb']:.0f} MB {_('free')}"
     facts.add_row(_("storage"), _state(storage["state"], storage["error"]).append(free))
+    for device, count in storage["not_recorded"].items():
+        text = _("{device}: {count} samples could not be recorded").format(device=device, count=count)
+        facts.add_row("", Text(visible(text), style="red"))
     facts.add_row(_("memory"), f"{answer['rss_mb']:.1f} MB")
     return facts
+
+
+def _uplink_troubles(uplink: dict[str, Any]) -> list[str]:
+    """What keeps records in the box, one line each."""
+    troubles = []
+    if uplink["next_attempt_in_s"]:
+        troubles.append(_("it is tried again in {time}").format(time=_duration(uplink["next_attempt_in_s"])))
+    if uplink["state"] == "connected" and uplink["acknowledged_by"] == "ingest" and not uplink["ingest"]:
+        troubles.append(_("the ingest is away: records wait here until it is back"))
+    refused = uplink["refused_names"]
+    if refused:
+        text = _("the broker does not take {names}: its access list, or a certificate that names another node?")
+        more = f" (+{len(refused) - SHOWN_REFUSED})" if len(refused) > SHOWN_REFUSED else ""
+        troubles.append(text.format(names=", ".join(refused[:SHOWN_REFUSED]) + more))
+    return troubles
 
 
 def _lanes(document: dict[str, Any]) -> Table:
@@ -83,15 +105,31 @@ def _devices(document: dict[str, Any]) -> list[Table]:
     if not document:
         return []
     devices = Table(title=_("devices"), title_justify="left")
-    for name in (_("device"), _("driver"), _("state"), _("starts"), _("last problem")):
-        devices.add_column(name)
+    for name in (_("device"), _("driver"), _("state"), _("starts"), _("what is or was wrong")):
+        devices.add_column(name, overflow="fold")
     for name, device in document.items():
-        state = _state(device["state"], None)
-        if device["lost_s"] is not None:
-            state = Text(_("silent for {time}").format(time=_duration(device["lost_s"])), style="red")
-        problem = _plain(device["error"] or "")
-        devices.add_row(_plain(name), _plain(device["driver"]), state, str(device["starts"]), problem)
+        devices.add_row(
+            _plain(name), _plain(device["driver"]), _device_state(device), str(device["starts"]), _problem_of(device)
+        )
     return [devices]
+
+
+def _device_state(device: dict[str, Any]) -> Text:
+    """Silent, or what the supervisor says, and by the device's own account."""
+    if device["lost_s"] is not None:
+        return Text(_("silent for {time}").format(time=_duration(device["lost_s"])), style="red")
+    state = _state(device["state"], None)
+    return state.append(f", {visible(device['condition'])}") if device["condition"] else state
+
+
+def _problem_of(device: dict[str, Any]) -> Text:
+    """Why it is silent; else what went wrong last, and which of its points it does not have."""
+    problem = device["lost_why"] or device["error"] or device.get("last_error") or ""
+    absent = device.get("absent_points") or ()
+    if absent:
+        missing = _("not in this device: {points}").format(points=", ".join(absent))
+        problem = f"{problem}; {missing}" if problem else missing
+    return _plain(problem)
 
 
 _ACKNOWLEDGED = {

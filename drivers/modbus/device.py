@@ -160,7 +160,7 @@ class ModbusDevice:
         poller, counters = self._poller, self._poller.counters
         return {
             **(self._bus.status() if self._owns_bus else {"bus": self._bus.name}),
-            "poll_state": poller.state.value,
+            "state": poller.state.value,
             "unit_id": self._config.unit_id,
             "points": len(self._points),
             "absent_points": sorted(self._points[i].name for i in poller.absent),

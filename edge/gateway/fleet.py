@@ -21,6 +21,7 @@ from drivers.modbus.config import BusConfig
 from drivers.readings import Readings
 from drivers.text import _
 from edge.gateway.durable import replace_file
+from edge.gateway.recorder import LostDevice
 from edge.gateway.stream import block_names, spans_of
 from edge.gateway.supervisor import Supervisor
 from protocols.wayside.state import CatalogueDevice, CataloguePoint, catalogue_digest
@@ -183,19 +184,23 @@ class Fleet:
                     blocks[block] = list(points)[first:last]
         return catalogue_digest(devices, blocks), devices, blocks
 
-    def status(self, lost: Mapping[str, float], now: float) -> dict[str, Any]:
-        """Every device with its state, its starts and its last problem."""
+    def status(self, lost: Mapping[str, LostDevice], now: float) -> dict[str, Any]:
+        """Every device: whether it runs, how it is by its own account, its starts, and what is or was wrong with it."""
         document: dict[str, Any] = {}
         for name, (config, driver) in self._devices.items():
             ward: dict[str, Any] = {"state": "disabled", "starts": 0, "error": None}
             if name not in self._disabled:
                 ward = self._supervisor.status_of(name)
-            since = lost.get(name)
+            silence = lost.get(name)
+            own = driver.status()
             document[name] = {
-                **driver.status(),
+                **own,
                 "driver": type(config).__struct_config__.tag,
                 **ward,
-                "lost_s": None if since is None else round(now - since, 1),
+                "error": ward["error"] or own.get("error"),
+                "condition": own.get("state"),
+                "lost_s": None if silence is None else round(now - silence.since, 1),
+                "lost_why": None if silence is None else silence.why,
             }
         return document
 

@@ -8,7 +8,7 @@ commit at once, and a transaction's driver is told only when the disk has it.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from drivers.errors import DriverError
 from drivers.readings import DeviceEvent, Sample, TimeOffer, Transaction
@@ -45,6 +45,14 @@ class RecordClock(Protocol):
         """Take an offer of time."""
 
 
+class LostDevice(NamedTuple):
+    """A device that does not answer."""
+
+    since: float
+    """Monotonic seconds."""
+    why: str
+
+
 class Recorder:
     """The `Readings` of every driver."""
 
@@ -64,7 +72,7 @@ class Recorder:
         self._on_seen = on_seen
         self._telemetry = store.lanes["telemetry"]
         self._streams: dict[str, Stream] = {}
-        self._lost: dict[str, float] = {}
+        self._lost: dict[str, LostDevice] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._due: float | None = None
@@ -82,8 +90,8 @@ class Recorder:
         self._commit_at(self._clock.monotonic())
 
     @property
-    def lost_devices(self) -> Mapping[str, float]:
-        """Devices that do not answer, and since when (monotonic seconds)."""
+    def lost_devices(self) -> Mapping[str, LostDevice]:
+        """Devices that do not answer."""
         return self._lost
 
     @property
@@ -190,21 +198,23 @@ class Recorder:
 
     def device_lost(self, device: str, error: DriverError) -> None:
         """Say once that a device stopped answering: a log line and an alarm."""
-        if device in self._lost:
+        known = self._lost.get(device)
+        if known is not None:
+            self._lost[device] = LostDevice(known.since, str(error))  # told once, but what is known of it is the newest
             return
         now = self._clock.monotonic()
-        self._lost[device] = now
+        self._lost[device] = LostDevice(now, str(error))
         log.warning(_("%s: lost: %s"), device, error)
         self.event(DeviceEvent(device=device, kind="stalled", at=now, data={"reason": str(error)}, severity="alarm"))
 
     def device_back(self, device: str) -> None:
         """Say once that it answers again, and after how long."""
-        since = self._lost.pop(device, None)
-        if since is None:
+        lost = self._lost.pop(device, None)
+        if lost is None:
             return
         now = self._clock.monotonic()
-        log.info(_("%s: back after %.0f s"), device, now - since)
-        self.event(DeviceEvent(device=device, kind="resumed", at=now, data={"after_s": round(now - since, 1)}))
+        log.info(_("%s: back after %.0f s"), device, now - lost.since)
+        self.event(DeviceEvent(device=device, kind="resumed", at=now, data={"after_s": round(now - lost.since, 1)}))
 
     # Packs and commits ------------------------------------------------------------------------------------------
 

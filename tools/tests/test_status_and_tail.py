@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from edge.gateway.status_socket import StatusSocket
 from tools.cli import app
+from tools.status import page_of
 
 WAYSIDE = Path(sys.executable).with_name("wayside")
 STATUS: dict[str, Any] = {
@@ -27,15 +29,21 @@ STATUS: dict[str, Any] = {
     "config": {"file": "node.toml", "digest": "sha256:5f1c" + 60 * "0", "version": 7, "outcome": "rolled-back",
                "reason": "the uplink was not reached with it", "on_trial": False},
     "clock": {"time_ms": 1, "time": "2026-11-24 09:00:00 UTC", "quality": "ntp"},
-    "storage": {"state": "failing", "error": "disk [red]on fire[/] \x1b[2J", "free_mb": 812.4},
+    "storage": {"state": "failing", "error": "disk [red]on fire[/] \x1b[2J", "free_mb": 812.4,
+                "not_recorded": {"meter-2": 31}},
     "lanes": {
         "telemetry": {"made": 18224, "acked": 18100, "queued": 124, "lost": 0, "oldest_s": 7500.0},
         "event": {"made": 9, "acked": 9, "queued": 0, "lost": 0, "oldest_s": 0.0},
     },
-    "uplink": {"state": "connected", "broker": "mqtts://b:8883", "error": None, "acknowledged_by": "broker"},
+    "uplink": {"state": "connected", "broker": "mqtts://b:8883", "error": None, "acknowledged_by": "broker",
+               "ingest": False, "next_attempt_in_s": None, "refused_names": []},
     "devices": {
-        "meter-1": {"driver": "modbus", "state": "running", "starts": 1, "error": None, "lost_s": None},
-        "meter-2": {"driver": "modbus", "state": "waiting", "starts": 4, "error": "no [answer]", "lost_s": 300.0},
+        "meter-1": {"driver": "modbus", "state": "running", "starts": 1, "error": None, "lost_s": None,
+                    "lost_why": None, "condition": "polling", "last_error": None, "absent_points": ["power_w"]},
+        "meter-2": {"driver": "modbus", "state": "running", "starts": 4, "error": None, "lost_s": 300.0,
+                    "lost_why": "no [answer]", "condition": "port down", "last_error": "no reply"},
+        "gnss": {"driver": "gnss", "state": "running", "starts": 1, "error": None, "lost_s": None,
+                 "lost_why": None, "condition": "too few satellites"},
     },
     "rss_mb": 38.25,
 }  # fmt: skip
@@ -85,9 +93,29 @@ def test_status_shows_what_a_technician_needs(config: Path) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     page = result.stdout
     for text in ("rsu-7f3a", "41", "24.0 h", "rolled-back", "quality ntp", "acknowledged by broker only", "18,224",
-                 "2.1 h", "meter-2", "silent for 5 min", "no [answer]", "disk [red]on fire[/]"):  # fmt: skip
+                 "2.1 h", "meter-2", "silent for 5 min", "no [answer]", "disk [red]on fire[/]",
+                 "meter-2: 31 samples", "running, polling", "not in this device: power_w", "few satellites"):  # fmt: skip
         assert text in page, text
     assert "\x1b" not in page
+
+
+@pytest.mark.parametrize(
+    ("uplink", "said"),
+    [
+        ({"acknowledged_by": "ingest", "ingest": False}, "the ingest is away"),
+        ({"state": "away", "error": "nothing answers on this port", "next_attempt_in_s": 12.3}, "tried again in 12 s"),
+        ({"refused_names": ["state", "telemetry/flow-1"]}, "the broker does not take state, telemetry/flow-1: its"),
+        ({"refused_names": [f"event/{n}" for n in range(9)]}, "event/3 (+5): its"),
+    ],
+)
+def test_status_says_what_keeps_records_in_the_box(uplink: dict[str, Any], said: str) -> None:
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(page_of({**STATUS, "uplink": {**STATUS["uplink"], **uplink}}))
+    assert said in captured.get()
+    with console.capture() as captured:
+        console.print(page_of({**STATUS, "uplink": {**STATUS["uplink"], "ingest": True}}))
+    assert said not in captured.get()
 
 
 @pytest.mark.usefixtures("gateway")
