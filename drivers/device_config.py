@@ -10,7 +10,7 @@ import msgspec
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$(?!\n)")]
 """A node, device, bus or point: it becomes a level of an MQTT topic."""
 
-PeriodSeconds = Annotated[float, msgspec.Meta(ge=0.05, le=86_400)]
+PeriodSeconds = Annotated[float, msgspec.Meta(ge=0.005, le=86_400)]
 
 
 class DeviceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="driver"):

@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "journal": ("tools.journal", _("look into a journal without its gateway: show, verify, export")),
     "emulate": ("tools.emulate", _("play a device: Modbus units, a GNSS receiver, a card reader, a bad network")),
     "probe": ("tools.probe", _("find out what answers on a line, and at what speed")),
+    "bench": ("tools.bench.app", _("measure against a bare loop and physical limits")),
     "decode": ("tools.decode", _("decode captured frames of a protocol")),
     "encode": ("tools.encode", _("encode messages into canonical frames")),
 }

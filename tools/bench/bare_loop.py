@@ -1,8 +1,9 @@
 """The bare loop: what is left of a gateway when everything that makes it one is taken away.
 
 It asks a Modbus TCP device for its registers, unpacks them, prints them as one JSON list and publishes that with QoS 1.
-No names, no quality, no journal, no reconnect, no resend, nothing kept. It is the floor that `wayside bench` measures
-the gateway against, in the same run, on the same machine.
+At most 16 messages wait for the broker's acknowledgement, as with ours. No names, no quality, no journal, no reconnect,
+no resend, nothing kept. It is the floor that `wayside bench` measures the gateway against, in the same run, on the same
+machine.
 
 usage: python -m tools.bench.bare_loop MODBUS_PORT BROKER_PORT REGISTERS PERIOD_S SECONDS     (PERIOD_S 0: flat out)
 """
@@ -18,6 +19,7 @@ import time
 import paho.mqtt.client as mqtt
 
 BLOCK = 125
+WINDOW = 16
 
 
 class _Reader(asyncio.Protocol):
@@ -60,6 +62,15 @@ async def run(modbus_port: int, broker_port: int, registers: int, period_s: floa
     """Loop for so long, then print one JSON line: polls, points, CPU seconds, resident memory."""
     client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="bare-loop", protocol=mqtt.MQTTv5)
     loop = asyncio.get_running_loop()
+    under_way = 0
+    has_room = asyncio.Event()
+
+    def acknowledged(*_arguments: object) -> None:
+        nonlocal under_way
+        under_way -= 1
+        has_room.set()
+
+    client.on_publish = acknowledged
     client.connect("127.0.0.1", broker_port)
     sock = client.socket()
     assert isinstance(sock, socket.socket)
@@ -69,7 +80,11 @@ async def run(modbus_port: int, broker_port: int, registers: int, period_s: floa
     due = began
     while time.monotonic() - began < seconds:
         values = await reader.poll()
+        while under_way >= WINDOW:  # what the broker has not taken is not delivered
+            has_room.clear()
+            await has_room.wait()
         client.publish("bench/bare", json.dumps(values), qos=1)
+        under_way += 1
         while client.want_write():
             client.loop_write()
         polls += 1

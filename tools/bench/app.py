@@ -1,0 +1,153 @@
+"""`wayside bench`: ours beside a bare loop, in one run on one machine; medians, spread, goals met or not."""
+
+import asyncio
+import os
+import platform
+import statistics
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from drivers.text import _
+from emulators.broker import BrokerError, find_mosquitto
+from tools.bench.rows import ROWS, Figure, Row
+from tools.demo.parts import SceneError
+from tools.output import Exit, fail, print_json, say
+
+app = typer.Typer()
+
+
+@app.command()
+def bench(
+    only: Annotated[list[str] | None, typer.Option(metavar="ROW", help=_("only these rows"))] = None,
+    repeat: Annotated[int, typer.Option(min=1, max=50, help=_("how often each row is measured"))] = 5,
+    quick: Annotated[bool, typer.Option("--quick", help=_("shorter measurements, for a first look"))] = False,
+    write: Annotated[Path | None, typer.Option(metavar="FILE", help=_("write the table as a page"))] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=_("plain data for programs"))] = False,
+) -> None:
+    """Measure the gateway against a bare loop and physical limits."""
+    known = {row.name: row for row in ROWS}
+    for name in only or ():
+        if name not in known:
+            fail(_("no row is called {name}; there are: {rows}").format(name=name, rows=", ".join(known)), Exit.USAGE)
+    if find_mosquitto() is None:
+        fail(_("Mosquitto is not installed (apt-get install mosquitto)"), Exit.UNREACHABLE)
+    # Byte code is compiled once, as on an installed box, and not at each start.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    rows = [known[name] for name in only] if only else list(ROWS)
+    results = []
+    for number, row in enumerate(rows, 1):
+        say(f"[{number}/{len(rows)}] {row.what} ...")
+        try:
+            figures = [asyncio.run(row.measure(0.2 if quick else 1.0)) for _n in range(repeat)]
+        except (BrokerError, SceneError, AssertionError, TimeoutError) as error:
+            fail(_("{row}: {reason}").format(row=row.name, reason=error or type(error).__name__), as_json=as_json)
+        results.append(summary(row, figures))
+        say("    " + line_of(results[-1]))
+    if as_json:
+        print_json({"machine": machine(), "rows": results})
+    else:
+        _print(results)
+    if write is not None:
+        write.write_text(page(results, repeat=repeat, is_quick=quick), "utf-8")
+
+
+def summary(row: Row, figures: list[Figure]) -> dict[str, Any]:
+    """Medians, spread and whether the goal is met."""
+    ours = statistics.median(figure.ours for figure in figures)
+    others = [figure.other for figure in figures if figure.other is not None]
+    other = statistics.median(others) if others else None
+    return {
+        "name": row.name,
+        "what": row.what,
+        "unit": row.unit,
+        "ours": ours,
+        "least": min(figure.ours for figure in figures),
+        "most": max(figure.ours for figure in figures),
+        "against": row.other,
+        "other": other,
+        "ratio": ours / other if other else None,
+        "goal": row.goal,
+        "met": row.is_met(Figure(ours, other)),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Where and with what it was measured."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": {name: metadata.version(name) for name in ("wayside", "paho-mqtt", "msgspec", "cbor2", "fastcrc")},
+    }
+
+
+def line_of(result: dict[str, Any]) -> str:
+    """One result as a line."""
+    against = f", {result['against']} {_number(result['other'])}" if result["other"] is not None else ""
+    ratio = f", {result['ratio']:.2f}x" if result["ratio"] is not None else ""
+    verdict = _("met") if result["met"] else _("NOT MET")
+    spread = f"({_number(result['least'])} to {_number(result['most'])})"
+    return f"{_number(result['ours'])} {result['unit']} {spread}{against}{ratio}; {result['goal']}: {verdict}"
+
+
+def page(results: list[dict[str, Any]], *, repeat: int, is_quick: bool) -> str:
+    """The page `docs/bench.md`."""
+    facts = machine()
+    form = ", short form (`--quick`)" if is_quick else ""
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    lines = [
+        "# Benchmark",
+        "",
+        f"Written by `wayside bench --write docs/bench.md` on {datetime.now(UTC):%Y-%m-%d}.",
+        f"Medians of {repeat}{form}, lowest and highest in brackets.",
+        "",
+        f"Machine: {facts['cpu']}, {facts['cores']} cores, {facts['system']}, Python {facts['python']}. {versions}.",
+        "",
+        "The *bare loop* (`tools/bench/bare_loop.py`) asks the same device for the same registers, eight requests",
+        "under way, and publishes the values as one JSON list with QoS 1: no names, no quality, no journal, no resend.",
+        "Ours runs with all of that, and the ingest acknowledges every record.",
+        "",
+        "| what | unit | ours | against | | ratio | goal | met |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for r in results:
+        ratio = "" if r["ratio"] is None else f"{r['ratio']:.2f}"
+        other = "" if r["other"] is None else _number(r["other"])
+        ours = f"{_number(r['ours'])} ({_number(r['least'])} to {_number(r['most'])})"
+        met = "yes" if r["met"] else "**no**"
+        lines.append(
+            f"| {r['what']} | {r['unit']} | {ours} | {r['against']} | {other} | {ratio} | {r['goal']} | {met} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _print(results: list[dict[str, Any]]) -> None:
+    table = Table(title=_("Benchmark"), title_justify="left")
+    for name in (_("what"), _("ours"), _("against"), _("ratio"), _("goal"), ""):
+        table.add_column(name)
+    for r in results:
+        other = "" if r["other"] is None else f"{r['against']} {_number(r['other'])}"
+        ratio = "" if r["ratio"] is None else f"{r['ratio']:.2f}"
+        ours = f"{_number(r['ours'])} {r['unit']}"
+        table.add_row(r["what"], ours, other, ratio, r["goal"], _("met") if r["met"] else _("NOT MET"))
+    Console(file=sys.stdout).print(table)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -1,0 +1,178 @@
+"""What every row of the benchmark stands on: a real broker, the ingest, a cheap device, and the gateway."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Self
+
+import aiomqtt
+
+from edge.store.store import Quotas, open_store
+from emulators.broker import Mosquitto
+from protocols.wayside.pack_codec import encode_pack
+from tools.demo.parts import Part, lanes_of, status_of
+
+NODE = "bench-1"
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGESIZE")
+
+
+class Harness:
+    """One folder for one measurement. Enter it as a context; the gateway is started by the row."""
+
+    def __init__(self) -> None:
+        self._scratch = tempfile.TemporaryDirectory(prefix="wayside-bench-")
+        self.folder = Path(self._scratch.name)
+        self.data = self.folder / "data"
+        self.ledger = self.folder / "ledger.sqlite"
+        self.config = self.folder / "node.toml"
+        (self.folder / "broker").mkdir()
+        self.broker = Mosquitto(self.folder / "broker")
+        python = sys.executable
+        self.slave = Part("slave", [python, "-m", "tools.bench.fast_slave"], self.folder / "slave.log")
+        self.gateway = Part("gateway", [python, "-m", "edge", str(self.config)], self.folder / "gateway.log")
+        self.sink = self.gateway
+        self.slave_port = 0
+
+    async def __aenter__(self) -> Self:
+        await self.broker.start()
+        await self.slave.start()
+        assert self.slave.process is not None
+        assert self.slave.process.stdout is not None
+        self.slave_port = int(await self.slave.process.stdout.readline())
+        command = [sys.executable, "-m", "tools.cli", "sink", "--json", "--broker", self.broker.url]
+        self.sink = Part("sink", [*command, "--ledger", str(self.ledger)], self.folder / "sink.log")
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.gateway.end(signal.SIGTERM)
+        await self.sink.end(signal.SIGTERM)
+        await self.slave.end(signal.SIGTERM)
+        if self.broker.is_running:
+            await self.broker.stop()
+        self._scratch.cleanup()
+
+    def configure(self, devices: str, *, mqtt: str = "") -> None:
+        """Write the gateway's configuration around device tables."""
+        head = f'[node]\nid = "{NODE}"\ndata = "data"\n\n[uplink.mqtt]\nbrokers = ["{self.broker.url}"]\n'
+        self.config.write_text(head + f'acknowledged_by = "ingest"\n{mqtt}\n{devices}')
+
+    def registers(self, count: int, period_s: float) -> str:
+        """The table of the device behind TCP with so many registers."""
+        return (
+            f'[[device]]\nname = "plc-1"\ndriver = "modbus"\nport = "tcp:127.0.0.1:{self.slave_port}"\n'
+            f"max_in_flight = 8\nperiod_s = {period_s}\n"
+            f'[[device.range]]\nname = "r"\ntable = "holding"\naddress = 0\ncount = {count}\n'
+        )
+
+    async def start(self) -> None:
+        """Start ingest and gateway."""
+        await self.sink.start()
+        await self.sink.first_lines(1)
+        await self.gateway.start()
+        await self.until(lambda: self.status() is not None)
+
+    def status(self) -> dict[str, Any] | None:
+        """The gateway's status document."""
+        return status_of(self.data)
+
+    def telemetry(self) -> dict[str, Any]:
+        """The telemetry lane's counters."""
+        status = self.status()
+        assert status is not None
+        lane: dict[str, Any] = status["lanes"]["telemetry"]
+        return lane
+
+    def device(self) -> dict[str, Any]:
+        """The device's status."""
+        status = self.status()
+        assert status is not None
+        device: dict[str, Any] = status["devices"]["plc-1"]
+        return device
+
+    @property
+    def pid(self) -> int:
+        """The gateway's process."""
+        assert self.gateway.process is not None
+        return self.gateway.process.pid
+
+    async def until(self, condition: Any, within_s: float = 120.0) -> float:
+        """Wait for a condition; return how long it took."""
+        began = time.monotonic()
+        async with asyncio.timeout(within_s):
+            while not await asyncio.to_thread(condition):  # noqa: ASYNC110  # it is another process that changes
+                await asyncio.sleep(0.02)
+        return time.monotonic() - began
+
+    def prefill(self, count: int, points: int) -> None:
+        """Put packs into the journal as if they had been made while nobody was reached."""
+        store = open_store(self.data / "journal", quotas=Quotas(4_000), encode_loss=_never, monotonic=lambda: 0.0)
+        lane = store.lanes["telemetry"]
+        names = [f"r{number}" for number in range(points)]
+        values = [[(7 * number) & 0x3FFF for number in range(points)]]
+        for number in range(count):
+            payload = encode_pack(
+                node=NODE,
+                epoch=lane.epoch,
+                boot=store.boot,
+                seq=lane.next_seq,
+                device="flow-1",
+                time=1_790_000_000_000 + 1_000 * number,
+                time_quality="ntp",
+                uptime=1_000 * number,
+                points=names,
+                offsets=[0],
+                values=values,
+                bad=[],
+            )
+            lane.append("telemetry/flow-1", payload)
+            if number % 200 == 0:
+                store.commit_now()
+        store.commit_now()
+        store.close()
+
+    def made(self) -> int:
+        """Telemetry records in the journal of the stopped gateway."""
+        return lanes_of(self.data)["telemetry"].made
+
+    @contextlib.asynccontextmanager
+    async def listener(self) -> AsyncIterator[aiomqtt.Client]:
+        """A subscriber of everything that nodes publish."""
+        async with aiomqtt.Client("127.0.0.1", self.broker.port, identifier="bench-listener") as client:
+            await client.subscribe("#", qos=0)
+            yield client
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def resident_mb(pid: int) -> float:
+    """Memory of a process that lies in RAM, MB of 10^6 bytes."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 1e6
+
+
+async def bare_loop(harness: Harness, registers: int, period_s: float, seconds: float) -> dict[str, float]:
+    """Run the bare loop against the same device and broker."""
+    import json
+
+    arguments = [harness.slave_port, harness.broker.port, registers, period_s, seconds]
+    command = [sys.executable, "-m", "tools.bench.bare_loop", *map(str, arguments)]
+    part = Part("bare loop", command, harness.folder / "bare.log")
+    await part.start()
+    assert part.process is not None
+    out, _err = await part.process.communicate()
+    result: dict[str, float] = json.loads(out)
+    return result
+
+
+def _never(**_fields: object) -> bytes:
+    raise AssertionError("nothing is lost while the journal is filled")
