@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from drivers.text import _
-from tools.output import nearest
+from tools.output import fail_of_system, nearest, open_missing_streams
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # verb: (module that has `app`, what it does)
@@ -94,7 +94,11 @@ def _wayside(
 
 def main() -> None:
     """Run the command line."""
-    app()
+    open_missing_streams()
+    try:
+        app()
+    except OSError as error:
+        fail_of_system(error)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ line, in UTF-8 whatever the terminal's locale.
 """
 
 import difflib
+import os
 import sys
 from collections.abc import Iterable
 from enum import IntEnum
@@ -12,6 +13,8 @@ from typing import Any, NoReturn
 
 import msgspec
 import typer
+
+from drivers.text import _
 
 
 class Exit(IntEnum):
@@ -45,6 +48,30 @@ def _write(data: bytes) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
+
+
+def open_missing_streams() -> None:
+    """Give a command that was started without stdin, stdout or stderr something in their place.
+
+    Nothing comes from such a stdin. What is written to such a stdout fails as it should, and no file that is opened
+    later takes its number. Talk that nobody hears is no failure.
+    """
+    streams = (("stdin", os.O_RDONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_WRONLY, "w"))
+    for number, (name, flags, mode) in enumerate(streams):
+        if getattr(sys, name) is None:
+            place = os.open(os.devnull, flags)
+            if place != number:
+                os.dup2(place, number)
+                os.close(place)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115  # a stream
+
+
+def fail_of_system(error: OSError) -> NoReturn:
+    """End for what the system refused and no verb had an answer to: one line, and nothing more onto a full disk."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a buffer still holds would fail once more at the end
+    where = _("stdout") if error.filename is None else os.fsdecode(error.filename)
+    say(f"wayside: {where}: {error.strerror or error}")
+    sys.exit(Exit.REFUSED)
 
 
 def fail(reason: str, code: Exit = Exit.REFUSED, *, as_json: bool = False) -> NoReturn:

@@ -2,11 +2,15 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from tools.cli import COMMANDS, app
+
+WAYSIDE = Path(sys.executable).with_name("wayside")
+GLL = "$GPGLL,4916.45,N,12311.12,W,225444,A*31"
 
 
 @pytest.mark.parametrize("verb", COMMANDS)
@@ -34,3 +38,29 @@ def test_no_verb_needs_what_only_the_tests_install() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "talk"),
+    [
+        (">/dev/full", 1, "wayside: stdout: No space left on device\n"),
+        (">&-", 1, "wayside: stdout: Bad file descriptor\n"),
+        ("2>&-", 0, ""),
+        ("<&-", 0, ""),
+        ("| true", 0, ""),
+    ],
+)
+@pytest.mark.parametrize("more", ["", "--json"])
+def test_no_stream_that_is_missing_full_or_gone_brings_a_traceback(
+    redirection: str, code: int, talk: str, more: str
+) -> None:
+    line = f"'{WAYSIDE}' decode nmea0183 '{GLL}' {more} {redirection}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (code, talk)
+
+
+@pytest.mark.parametrize("verb", ["decode", "encode"])
+def test_from_a_closed_stdin_comes_nothing(verb: str) -> None:
+    line = f"'{WAYSIDE}' {verb} nmea0183 --jsonl <&-"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
