@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from drivers.text import _
-from protocols.core.errors import ProtocolError
+from protocols.core.errors import OptionError, ProtocolError
 from tools.json_lines import answer_lines, lines_of, plain_error
 from tools.output import Exit, fail, print_json, print_line, say, visible
 from tools.protocol_table import Codec, codec_of
@@ -67,9 +67,11 @@ def _decode_each(codec: Codec, given: Iterable[str], key: str, options: Mapping[
         try:
             message = decode_message({**options, key: plain})
         except ProtocolError as error:
-            all_good = False
             if as_json:
                 print_json({"error": plain_error(error)})
+            if isinstance(error, OptionError) and error.field != key:
+                fail(_("{error}; an option is given as -o KEY=VALUE").format(error=error), Exit.USAGE)
+            all_good = False
             say(f"wayside: {error}: {_marked(plain, key, error.offset)}")
             continue
         if as_json:

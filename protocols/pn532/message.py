@@ -185,7 +185,7 @@ def decode_message(case: Mapping[str, object]) -> dict[str, object]:
         raise OptionError(f"there is no option {unknown[0]!r}", field=unknown[0])
     kind, text = case.get("kind"), case.get("hex")
     if not isinstance(kind, str) or kind not in KINDS:
-        raise OptionError("one of " + ", ".join(KINDS), field="kind")
+        raise OptionError("must be one of " + ", ".join(KINDS), field="kind")
     if not isinstance(text, str):
         raise OptionError("the frame as hex digits", field="hex")
     try:

@@ -147,6 +147,15 @@ def test_an_unknown_protocol_is_wrong_usage_and_the_known_ones_are_named() -> No
     assert wayside("encode", "nmea", "x").exit_code == 2
 
 
+def test_a_frame_whose_kind_nobody_told_is_wrong_usage_and_the_kinds_are_named() -> None:
+    for options, named in (((), "host_frame"), (("-o", "kind=host_frme"), "host_frame"), (("-o", "a=1"), "option 'a'")):
+        result = wayside("decode", "pn532", *options, ACK, ACK)
+        assert named in result.stderr
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert len(result.stderr.splitlines()) == 1
+        assert "-o KEY=VALUE" in result.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [("decode", "pn532", "--option", "kind", ACK), ("decode", "pn532", "--jsonl", ACK), ("encode", "pn532")],
