@@ -23,8 +23,7 @@ class GatewayAwayError(Exception):
 def data_folder(config: Path, *, as_json: bool = False) -> Path:
     """Where the gateway of this configuration keeps what it knows. Ends the command when the file does not tell."""
     try:
-        with config.open("rb") as file:
-            data = tomllib.load(file)["node"]["data"]
+        data = tomllib.loads(config.read_text("utf-8-sig"))["node"]["data"]
     except OSError as error:
         fail(f"{config}: {error.strerror}", Exit.USAGE, as_json=as_json)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError):

@@ -94,7 +94,7 @@ def test_status_shows_what_a_technician_needs(config: Path) -> None:
     page = result.stdout
     for text in ("rsu-7f3a", "41", "24.0 h", "rolled-back", "quality ntp", "acknowledged by broker only", "18,224",
                  "2.1 h", "meter-2", "silent for 5 min", "no [answer]", "disk [red]on fire[/]",
-                 "meter-2: 31 samples", "running, polling", "not in this device: power_w", "few satellites"):  # fmt: skip
+                 "meter-2: 31 samples", "running, polling", "not in this device: power_w", "too few"):  # fmt: skip
         assert text in page, text
     assert "\x1b" not in page
 
@@ -178,6 +178,11 @@ def test_a_file_that_does_not_name_the_data_folder_ends_with_2(tmp_path: Path, t
     result = wayside("status", file)
     assert result.exit_code == 2
     assert "wayside check" in result.stderr
+
+
+def test_a_file_that_windows_has_saved_names_the_data_folder(config: Path) -> None:
+    config.write_text("\ufeff" + config.read_text("utf-8"), "utf-8", newline="\r\n")
+    assert wayside("status", config).exit_code == 3
 
 
 def test_a_missing_file_ends_with_2(tmp_path: Path) -> None:
