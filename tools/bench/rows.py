@@ -16,7 +16,7 @@ from tools.demo.parts import Part
 from tools.sink.ledger import read_ledger, verify_ledger
 
 REFERENCE_REGISTERS = 1_000
-WIDE_REGISTERS = 8_000
+WIDE_REGISTERS = 10_000
 
 
 class Figure(msgspec.Struct, frozen=True):
