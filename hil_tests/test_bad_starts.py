@@ -1,0 +1,88 @@
+"""Starts that go wrong: one clear line, visible in `status`, and everything by itself when the cause goes."""
+
+import signal
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from edge.identity.development_ca import DevelopmentCa
+from emulators.gnss import GnssReceiver
+from emulators.kit.hosts import PtyHost
+from hil_tests.bench import NODE, Bench
+from hil_tests.devices import counter, counter_table
+from tools.demo.parts import Part
+
+pytestmark = pytest.mark.hil
+
+
+def lines_with(bench: Bench, text: str) -> list[str]:
+    return [line for line in bench.log().splitlines() if text in line]
+
+
+async def test_a_missing_port_is_one_alarm_and_is_found_when_it_comes(bench: Bench):
+    """Row 13 of docs/field_failures.md."""
+    by_id = bench.folder / "usb-adapter"
+    table = f'[[device]]\nname = "gnss"\ndriver = "gnss"\nport = "serial:{by_id}?baud=9600"\n'
+    bench.configure(table + counter_table("plc-1", await bench.add(counter())))
+    await bench.start()
+    await bench.until(lambda: bench.status()["devices"]["gnss"]["lost_s"] is not None, "the loss is seen")
+    await bench.until(lambda: bench.status()["devices"]["plc-1"]["rounds"] > 3, "the other device is polled")
+    late = GnssReceiver(seed=1, wall_ms=lambda: time.time_ns() // 1_000_000)
+    await bench.add(PtyHost([late], baud=9600, link=by_id))
+    await bench.until(lambda: bench.status()["devices"]["gnss"]["lost_s"] is None, "it is found again", within_s=12)
+    assert len(lines_with(bench, "gnss: lost")) == 1
+    await bench.everything_arrived()
+    kinds = [record.route for record in bench.records("event")]
+    assert "event/stalled" in kinds
+
+
+async def test_a_broker_that_is_not_there_is_one_line_and_is_reached_when_it_comes(bench: Bench):
+    bench.configure(counter_table("plc-1", await bench.add(counter())))
+    await bench.broker.stop()
+    await bench.start_gateway()
+    await bench.until(lambda: bench.lane("telemetry")["made"] > 3, "it polls and journals meanwhile")
+    status = bench.status()
+    assert status["uplink"]["state"] == "away"
+    assert status["uplink"]["error"]
+    assert len(lines_with(bench, "it is tried again by itself")) == 1
+    await bench.broker.start()
+    await bench.sink.start()
+    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
+    await bench.everything_arrived()
+
+
+@pytest.mark.parametrize("what", ["another authority", "expired"])
+async def test_a_certificate_that_the_broker_refuses_is_said_once_and_needs_a_person(bench: Bench, what: str):
+    other = bench.folder / "other"
+    now = datetime.now(UTC)
+    if what == "expired":
+        stale = DevelopmentCa.open(bench.folder / "pki")
+        (bench.folder / "pki" / f"{NODE}.pem").unlink()
+        (bench.folder / "pki" / f"{NODE}.key").unlink()
+        stale.issue_client(NODE, now=now - timedelta(days=500))
+    else:
+        foreign = DevelopmentCa.create(other, now=now)
+        credential = foreign.issue_client(NODE, now=now)
+        (bench.folder / "pki" / f"{NODE}.pem").write_bytes(credential.cert.read_bytes())
+        (bench.folder / "pki" / f"{NODE}.key").write_bytes(credential.key.read_bytes())
+    bench.configure(counter_table("plc-1", await bench.add(counter())))
+    await bench.start_gateway()
+    await bench.until(lambda: bench.status()["uplink"]["error"], "the refusal is seen")
+    await bench.until(lambda: bench.lane("telemetry")["made"] > 3, "it polls and journals meanwhile")
+    assert len(lines_with(bench, "somebody must look at this")) == 1
+    assert "Traceback" not in bench.log()
+
+
+async def test_a_second_gateway_on_one_folder_ends_with_one_line(bench: Bench):
+    bench.configure(counter_table("plc-1", await bench.add(counter())))
+    await bench.start_gateway()
+    second = Part("second", [sys.executable, "-m", "edge", str(bench.config)], bench.folder / "second.log")
+    await second.start()
+    assert await second.process.wait() == 1
+    await second.end(signal.SIGTERM)
+    said = (bench.folder / "second.log").read_text()
+    assert "another gateway holds this data folder" in said
+    assert "Traceback" not in said
+    assert bench.status() is not None
