@@ -12,12 +12,11 @@ import fastcrc
 import msgspec
 
 from edge.store.errors import StorageError
-from edge.store.lane import POSITION, Loss, Position
+from edge.store.position import MAX_POSITION_BYTES, POSITION, Loss, Position, PositionError, decode_position
 from edge.store.segment import FORMAT_VERSION, HEADER_BYTES, Segment, format_of, frames, parse_name
 from edge.store.storage import PosixStorage
 from protocols.wayside.ranges import RangeSet
 
-MAX_POSITION_BYTES = 4 << 20
 MAX_NUMBER = 1 << 62
 checksum = fastcrc.crc32.iscsi
 
@@ -154,7 +153,10 @@ class LaneReader:
             position = after = None
         known = position.made if position is not None else 0
         made = max(known, *(segment.last for segment in segments), 0)
-        acked = {uplink: RangeSet(pairs) for uplink, pairs in (after.acked if after else {}).items()}
+        acked = {
+            uplink: RangeSet([[first, last] for first, last in pairs])
+            for uplink, pairs in (after.acked if after else {}).items()
+        }
         losses = list(after.lost if after else [])
         lost = RangeSet([[loss.first, loss.last] for loss in losses])
         settled = _settled(acked, lost)
@@ -180,14 +182,11 @@ class LaneReader:
         try:
             if not storage.size(POSITION):
                 return None, None
-            position = msgspec.json.decode(storage.read(POSITION, 0, MAX_POSITION_BYTES), type=Position)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return decode_position(storage.read(POSITION, 0, MAX_POSITION_BYTES), checksum), None
+        except PositionError as error:
             return None, f"{POSITION}: {error}"
         finally:
             storage.close()
-        if not _is_possible(position):
-            return None, f"{POSITION}: holds numbers that no journal has"
-        return position, None
 
     def _segments(self, position: Position | None) -> tuple[str, list[tuple[Segment, int]]]:
         """The epoch in use and its files, each with the last number that may count in it."""
@@ -232,12 +231,6 @@ class LaneReader:
         if upto < MAX_NUMBER and expected <= upto:
             view.missing.append((expected, upto))
         return view
-
-
-def _is_possible(position: Position) -> bool:
-    pairs = [pair for each in position.acked.values() for pair in each]
-    pairs += [[loss.first, loss.last] for loss in position.lost]
-    return position.made >= 0 and all(len(pair) == 2 and 1 <= pair[0] <= pair[1] < MAX_NUMBER for pair in pairs)
 
 
 def _settled(acked: dict[str, RangeSet], lost: RangeSet) -> RangeSet:

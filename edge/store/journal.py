@@ -1,11 +1,9 @@
 """The journal of one lane: an append-only queue of records that survives power cuts. MicroPython-clean.
 
 A record has a sequence number, from 1, and a body. Records wait in memory until a commit makes them durable: one write
-and one sync for all that waits. `edge.store.segment` has the files' layout.
-
-What follows the last commit mark when a journal is opened was being written when the power went: whole records are
-kept, the rest is cut. What cannot be read *before* a commit mark was damaged later: it is skipped, to the next whole
-record, and the numbers between are told as lost. The newest segment always stays, so that no number is used twice.
+and one sync for all that waits, up to a segment of it. What cannot be read is skipped, to the next whole record, and
+the numbers between are told as lost. The newest segment always stays, so that no number is used twice. The layout is
+in `edge.store.segment`, what happens when they are opened in `edge.store.recovery`.
 
 `storage` has append(name, data), sync(name), end(name), sync_dir(), list(), read(name, offset, size), size(name),
 remove(name), rename(name, other), and truncate(name, size), which is None where the medium has none: there a torn
@@ -15,17 +13,15 @@ hexadecimal digits.
 A commit has three steps so that the middle one may run in another thread: `begin_commit`, `write_commit`, `end_commit`.
 """
 
+from edge.store.recovery import keep_aside, recover
 from edge.store.segment import (
-    FORMAT_VERSION,
     FRAME_BYTES,
     HEADER_BYTES,
     MAX_BODY_BYTES,
     Segment,
     commit_mark,
-    format_of,
     frames,
     header,
-    parse_name,
     record_head,
     segment_name,
 )
@@ -37,8 +33,6 @@ if TYPE_CHECKING:
     from edge.store.medium import Medium
 
 DEFAULT_SEGMENT_BYTES = 1048576
-KEPT_ASIDE = 2
-"""Damaged segments kept for whoever wants to look; older ones go."""
 _INDEX_EVERY_BYTES = 65536
 _READ_BYTES = 262144
 
@@ -90,107 +84,23 @@ class Journal:
 
     # Opening ----------------------------------------------------------------------------------------------------
 
-    def open(self, at_least: int = 0, epoch: str | None = None) -> None:
-        """Find what is there.
+    def open(self, at_least: int = 0, epoch: str | None = None) -> bool:
+        """Find what is there. False when a newer program has been here: what it left is kept for it under other names.
 
         `epoch` and `at_least` come from the position file: the epoch that was in use, and a sequence number that is
         known to have been made. What is missing below it is lost, and its number is not used again.
         """
-        found = self._found()
-        if epoch is None and found:
-            epoch = max(found, key=lambda e: max(found[e])[0])
-        if self._keep_newer(found):
-            found, epoch, at_least = {}, None, 0
-        for other in found:
-            if other != epoch:
-                for _first, name in found[other]:
-                    self._keep_aside(name, "it belongs to another epoch")
-        self.epoch = epoch or self._new_epoch()
-        for first, name in sorted(found.get(self.epoch, ())):
-            self._take_segment(name, first)
-        self._scan_last()
-        if self.segments:
-            self.next_seq = max(self.segments[-1].last + 1, self.segments[-1].first)
-        if at_least >= self.next_seq:
-            self._lose(self.next_seq, at_least)
-            self.next_seq = at_least + 1
-            self._can_append = False
-        self.committed_seq = self.next_seq - 1
-        self._pending_first = self.next_seq
-
-    def _found(self) -> dict[str, list[tuple[int, str]]]:
-        """Segments by epoch, as (first sequence, name)."""
-        found: dict[str, list[tuple[int, str]]] = {}
-        for name in self._storage.list():
-            parsed = parse_name(name)
-            if parsed is not None:
-                found.setdefault(parsed[0], []).append((parsed[1], name))
-        return found
-
-    def _keep_newer(self, found: dict[str, list[tuple[int, str]]]) -> bool:
-        """After an update was rolled back: what the newer program wrote stays for its return, and we begin anew."""
-        names = [name for each in found.values() for first, name in each if self._is_newer(name, first)]
-        if not names:
-            return False
-        for each in found.values():
-            for _first, name in each:
-                self._storage.rename(name, "newer-" + name)
-        self.notes.append(str(len(names)) + " segments are of a newer format: kept for the program that wrote them")
-        return True
-
-    def _is_newer(self, name: str, first: int) -> bool:
-        version = self._version_of(self._storage.read(name, 0, HEADER_BYTES), first)
-        return version is not None and version > FORMAT_VERSION
-
-    def _take_segment(self, name: str, first: int) -> None:
-        head = self._storage.read(name, 0, HEADER_BYTES)
-        if len(head) < HEADER_BYTES:
-            # Power went while the segment was made: nothing in it was ever committed.
-            self._storage.remove(name)
-            return
-        segment = Segment(name, first)
-        segment.size = self._storage.size(name)
-        segment.is_damaged = self._version_of(head, first) is None
-        if self.segments:
-            self.segments[-1].last = first - 1
-        self.segments.append(segment)
-        self.total_bytes += segment.size
-
-    def _version_of(self, head: bytes, first: int) -> int | None:
-        return format_of(head, first, self._checksum)
-
-    def _scan_last(self) -> None:
-        """Find the end of the newest segment: whole records are kept, a torn tail is cut."""
-        if not self.segments:
-            return
-        segment = self.segments[-1]
-        end = HEADER_BYTES
-        committed_end = HEADER_BYTES
-        segment.last = segment.first - 1
-        for _start, stop, seq, _body in frames(self._storage, self._checksum, segment, 0):
-            if seq < 0:
-                committed_end = stop
-                segment.last = max(segment.last, -seq - 1)
-            else:
-                segment.last = max(segment.last, seq)
-            end = stop
-        segment.is_scanned = True
-        size = segment.size
-        if end < size:
-            if self._storage.truncate is not None:
-                self._storage.truncate(segment.name, end)
-                self.total_bytes -= size - end
-                segment.size = end
-            self._can_append = False
-        else:
-            self._can_append = end == committed_end and not segment.is_damaged
-
-    def _keep_aside(self, name: str, why: str) -> None:
-        self.notes.append(name + ": set aside: " + why)
-        self._storage.rename(name, "aside-" + name)
-        aside = [n for n in self._storage.list() if n.startswith("aside-")]
-        while len(aside) > KEPT_ASIDE:
-            self._storage.remove(aside.pop(0))
+        found = recover(self._storage, self._checksum, epoch, at_least)
+        self.epoch = found.epoch or self._new_epoch()
+        self.segments = found.segments
+        self.total_bytes = sum([segment.size for segment in found.segments])
+        self.notes += found.notes
+        for first, last in found.lost:
+            self._lose(first, last)
+        self._can_append = found.can_append
+        self.next_seq = self._pending_first = found.next_seq
+        self.committed_seq = found.next_seq - 1
+        return not found.is_newer
 
     # Writing ----------------------------------------------------------------------------------------------------
 
@@ -205,45 +115,68 @@ class Journal:
         return seq
 
     def begin_commit(self) -> Batch | None:
-        """What the next commit is to write, or None when nothing waits. The records stay pending until `end_commit`."""
+        """What the next commit is to write, at most a segment of it; None when nothing waits.
+
+        The records stay pending until `end_commit`.
+        """
         if not self._pending:
             return None
-        first = self._pending_first
+        first = seq = self._pending_first
         parts = []
         marks = []
         at = 0
-        seq = first
         for body in self._pending:
+            if at and at + FRAME_BYTES + len(body) > self._segment_bytes:
+                break
             marks.append(at)
             parts.append(record_head(body, seq, self._checksum))
             parts.append(body)
             at += FRAME_BYTES + len(body)
             seq += 1
         parts.append(commit_mark(seq, self._checksum))
-        data = b"".join(parts)
-        segment = self.segments[-1] if self.segments and self._can_append else None
-        is_new = segment is None or segment.size + len(data) > self._segment_bytes
+        segment = self.segments[-1] if self._can_append and self.segments else None
+        is_new = segment is None or segment.size + at + FRAME_BYTES > self._segment_bytes
         if segment is None or is_new:
             start = HEADER_BYTES
             segment = Segment(segment_name(self.epoch, first), first)
-            data = header(self.epoch, first, self._checksum) + data
+            parts.insert(0, header(self.epoch, first, self._checksum))
         else:
             start = segment.size
-        return Batch(segment, is_new, first, seq - 1, data, start, marks)
+        return Batch(segment, is_new, first, seq - 1, b"".join(parts), start, marks)
 
     def write_commit(self, batch: Batch) -> None:
         """Write and sync; may run in another thread. After an error call `fail_commit`."""
         name = batch.segment.name
-        if batch.is_new:
-            if self.segments:
-                self._storage.end(self.segments[-1].name)
-            # An attempt that failed may have left a part of this very file.
-            if self._storage.size(name):
+        try:
+            if batch.is_new:
+                if self.segments:
+                    self._storage.end(self.segments[-1].name)
+                # An attempt that failed, or that a power cut ended, may have left a part of this very file.
+                if self._storage.size(name):
+                    self._storage.remove(name)
+            self._storage.append(name, batch.data)
+            self._storage.sync(name)
+            if batch.is_new:
+                self._storage.sync_dir()
+        except Exception:
+            self._undo(batch)
+            raise
+
+    def _undo(self, batch: Batch) -> None:
+        """Take back what a failed write may have left.
+
+        After a failed sync the system takes the bytes for written although the medium does not have them: whoever
+        opened the journal next would read them and believe them.
+        """
+        name = batch.segment.name
+        try:
+            self._storage.end(name)
+            if batch.is_new:
                 self._storage.remove(name)
-        self._storage.append(name, batch.data)
-        self._storage.sync(name)
-        if batch.is_new:
-            self._storage.sync_dir()
+            elif self._storage.truncate is not None:
+                self._storage.truncate(name, batch.start)
+        except Exception:  # noqa: BLE001  # media differ in what they raise; the caller hears of the first error
+            return
 
     def end_commit(self, batch: Batch) -> None:
         """The disk has the batch: its records are made."""
@@ -252,7 +185,6 @@ class Journal:
             if self.segments and self.segments[-1].first == segment.first:
                 # A segment without a single record: this one has taken the place of its file.
                 self.total_bytes -= self.segments.pop().size
-            segment.is_scanned = True
             self.segments.append(segment)
         for number in range(batch.last - batch.first + 1):
             self._index(segment, batch.first + number, batch.start + batch.marks[number])
@@ -266,22 +198,22 @@ class Journal:
         self.committed_seq = batch.last
         self._can_append = True
 
-    def fail_commit(self, batch: Batch) -> None:
+    def fail_commit(self) -> None:
         """The write failed: nobody knows what the disk has. The next attempt goes into a segment of its own."""
         self._can_append = False
-        self._storage.end(batch.segment.name)
 
     def commit(self) -> None:
-        """All three steps at once."""
-        batch = self.begin_commit()
-        if batch is None:
-            return
-        try:
-            self.write_commit(batch)
-        except Exception:
-            self.fail_commit(batch)
-            raise
-        self.end_commit(batch)
+        """All three steps at once, until nothing waits."""
+        while True:
+            batch = self.begin_commit()
+            if batch is None:
+                return
+            try:
+                self.write_commit(batch)
+            except Exception:
+                self.fail_commit()
+                raise
+            self.end_commit(batch)
 
     # Reading ----------------------------------------------------------------------------------------------------
 
@@ -307,23 +239,20 @@ class Journal:
         records = []
         size = 0
         at = self._start_of(segment, seq)
-        expected = None if at > HEADER_BYTES and not segment.index else seq
+        expected = seq
         for start, _stop, found, body in frames(self._storage, self._checksum, segment, at):
-            if found < 0:
+            if found < 0 or found > segment.last:
                 continue
-            if not segment.is_scanned:
-                self._index(segment, found, start)
-            if found < seq or found > segment.last:
+            self._index(segment, found, start)
+            if found < seq:
                 continue
-            if expected is not None and found > expected:
+            if found > expected:
                 self._damaged(segment, expected, found - 1)
             records.append((found, body))
             expected = found + 1
             size += len(body)
             if size >= limit_bytes:
                 return records
-        if expected is None:
-            expected = seq
         if expected <= segment.last:
             self._damaged(segment, expected, segment.last)
         return records
@@ -383,20 +312,23 @@ class Journal:
     def discard(self, segment: Segment) -> None:
         """Remove a segment's file; a damaged one is kept aside, a few at most."""
         if segment.is_damaged:
-            self._keep_aside(segment.name, "it was damaged")
+            keep_aside(self._storage, segment.name)
         else:
             self._storage.remove(segment.name)
 
-    def renew_epoch(self) -> None:
-        """Begin again at 1 under another epoch. What is here goes aside; what waits is forgotten."""
-        for segment in self.segments:
-            self._storage.end(segment.name)
-            self._keep_aside(segment.name, "its epoch ended")
+    def renew_epoch(self) -> list[Segment]:
+        """Begin again at 1 under another epoch, with nothing waiting. Return the segments that now are to be discarded.
+
+        They must stay until it is durable elsewhere that another epoch is in use.
+        """
+        assert not self._pending
+        segments = self.segments
+        for segment in segments:
+            segment.is_damaged = True  # set aside when it is discarded, for whoever wants to look
         self.segments = []
         self.total_bytes = 0
-        self._pending = []
-        self.pending_bytes = 0
         self._can_append = False
         self.epoch = self._new_epoch()
         self.next_seq = self._pending_first = 1
         self.committed_seq = 0
+        return segments

@@ -4,7 +4,8 @@ Always, and after any power cut: made = acknowledged + queued + lost. *Made* is 
 what every required uplink has let go; *lost* is what will never arrive, each range of it declared in an event.
 
 The position file is replaced in one step and may lag behind by some seconds: a lag only repeats records. It is always
-newer than the removal of a segment, so a missing number is never mistaken.
+newer than the removal of a segment, so a missing number is never mistaken. Where it is damaged, what is there is owed
+once more, and of what is gone nobody can say any longer that it arrived: it counts as lost.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,21 +13,31 @@ from typing import Literal
 
 import msgspec
 
-from edge.store.errors import StoreError, StoreFullError
+from edge.store.errors import StorageError, StoreError, StoreFullError
 from edge.store.journal import Batch, Journal
 from edge.store.medium import Medium
-from edge.store.segment import FRAME_BYTES, Segment
+from edge.store.position import (
+    MAX_POSITION_BYTES,
+    POSITION,
+    Loss,
+    Position,
+    PositionError,
+    Why,
+    decode_position,
+    encode_position,
+)
+from edge.store.segment import FRAME_BYTES, MAX_BODY_BYTES, Segment
 from protocols.wayside.ranges import RangeSet
 
 LaneName = Literal["transaction", "event", "telemetry"]
-Why = Literal["quota", "damaged"]
 
 MAX_PENDING_BYTES = 8 << 20
 """What may wait in memory for a disk that does not answer."""
 RECENT_BYTES = 512 << 10
 """Records just made are kept in memory this far, so that live data is not read back from the disk."""
 MAX_ACKED_RANGES = 10_000
-POSITION = "position.json"
+"""What is acknowledged beyond so many holes is passed over: it is sent again, and acknowledged when there are fewer."""
+MAX_ROUTE_BYTES = 255
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -35,24 +46,6 @@ class Record(msgspec.Struct, frozen=True):
     seq: int
     route: str
     payload: bytes
-
-
-class Loss(msgspec.Struct, frozen=True):
-    """Records that will never arrive. `is_declared`: the disk has the event that says so."""
-
-    first: int
-    last: int
-    why: Why
-    is_declared: bool = False
-
-
-class Position(msgspec.Struct, frozen=True):
-    """The position file."""
-
-    epoch: str
-    made: int
-    acked: dict[str, list[list[int]]]
-    lost: list[Loss]
 
 
 class Lane:
@@ -70,12 +63,14 @@ class Lane:
     ) -> None:
         self.name = name
         self._medium = medium
+        self._checksum = checksum
         self.journal = Journal(medium, checksum, new_epoch, segment_bytes)
         self._uplinks = tuple(uplinks)
         self._acked = {uplink: RangeSet() for uplink in uplinks}
         self.released = RangeSet()
         """Acknowledged by every required uplink."""
-        self._lost = RangeSet()
+        self.lost_ranges = RangeSet()
+        """What will never arrive."""
         self.settled = RangeSet()
         """Released or lost: nobody owes it any more."""
         self.losses: list[Loss] = []
@@ -83,6 +78,8 @@ class Lane:
         self._recent_bytes = 0
         self._ages: list[tuple[int, float]] = []
         self.is_position_dirty = False
+        self.is_epoch_new = False
+        """Begun again, and the position file does not say so yet: nothing of the epoch counts as made until it does."""
         self.is_full = False
         """At its quota with nothing to evict: appends are refused until something is acknowledged."""
 
@@ -111,7 +108,7 @@ class Lane:
     @property
     def lost(self) -> int:
         """Records that will never arrive."""
-        return len(self._lost)
+        return len(self.lost_ranges)
 
     @property
     def queued(self) -> int:
@@ -137,20 +134,21 @@ class Lane:
         position = self._read_position()
         if position is None:
             self.journal.open()
-        else:
-            self.journal.open(position.made, position.epoch)
-        if position is not None and position.epoch == self.journal.epoch:
-            for uplink, pairs in position.acked.items():
-                if uplink in self._acked:
-                    self._acked[uplink] = RangeSet(pairs)
-            for loss in position.lost:
-                self._lost.add(loss.first, loss.last)
-                self.losses.append(loss)
-        self._rebuild()
-        made = self.journal.committed_seq
-        for each in (*self._acked.values(), self.released, self.settled, self._lost):
-            each.discard(made + 1, 1 << 62)
+        elif not self.journal.open(position.made, position.epoch):
+            position = None
         first_kept = self.journal.segments[0].first if self.journal.segments else self.journal.next_seq
+        if position is not None:
+            for uplink, acked in self._acked.items():
+                # An uplink that is new here owes nothing of what has gone before it came.
+                for first, last in position.acked.get(uplink, [(1, first_kept - 1)]):
+                    acked.add(first, last)
+            for loss in position.lost:
+                self.lost_ranges.add(loss.first, loss.last)
+                self.losses.append(loss)
+        made = self.journal.committed_seq
+        for each in (*self._acked.values(), self.lost_ranges):
+            each.discard(made + 1, 1 << 62)
+        self._rebuild()
         self.lose(1, first_kept - 1, "damaged")  # what is neither settled nor there any more
         self.note_damage()
         self.is_position_dirty = True
@@ -162,25 +160,27 @@ class Lane:
             for first, last in self.released.pairs():
                 for gap_first, gap_last in other.gaps(first, last):
                     self.released.discard(gap_first, gap_last)
-        for first, last in self._lost.pairs():
+        for first, last in self.lost_ranges.pairs():
             self.released.discard(first, last)
         self.settled = RangeSet(self.released.pairs())
-        for first, last in self._lost.pairs():
+        for first, last in self.lost_ranges.pairs():
             self.settled.add(first, last)
 
     def _read_position(self) -> Position | None:
-        if not self._medium.size(POSITION):
-            return None
         try:
-            return msgspec.json.decode(self._medium.read(POSITION, 0, 4 << 20), type=Position)
-        except msgspec.DecodeError as error:
-            self.journal.notes.append(f"{POSITION}: cannot be read ({error}); everything that is kept is sent again")
+            if not self._medium.size(POSITION):
+                return None
+            return decode_position(self._medium.read(POSITION, 0, MAX_POSITION_BYTES), self._checksum)
+        except (PositionError, StorageError) as error:
+            self.journal.notes.append(
+                f"{POSITION}: cannot be read ({error}); what is kept is sent again, what has gone counts as lost"
+            )
             return None
 
     def position(self) -> bytes:
         """The position file as it should be now; `save_position` writes it, perhaps in another thread."""
-        acked = {uplink: ranges.pairs() for uplink, ranges in self._acked.items()}
-        return msgspec.json.encode(Position(self.epoch, self.made, acked, self.losses))
+        acked = {uplink: [(first, last) for first, last in ranges.pairs()] for uplink, ranges in self._acked.items()}
+        return encode_position(Position(self.epoch, self.made, acked, self.losses), self._checksum)
 
     def save_position(self, position: bytes) -> None:
         """Write the position file. Raises `StorageError`."""
@@ -198,6 +198,8 @@ class Lane:
         if self.journal.pending_bytes > MAX_PENDING_BYTES:
             raise StoreError(f"{MAX_PENDING_BYTES >> 20} MB of the lane {self.name} wait for the disk")
         name = route.encode()
+        if len(name) > MAX_ROUTE_BYTES or 1 + len(name) + len(payload) > MAX_BODY_BYTES:
+            raise StoreError(f"{route[:40]}: a record of {len(payload)} bytes is too large")
         seq = self.journal.append(bytes((len(name),)) + name + payload)
         self._remember(Record(seq, route, payload))
         return seq
@@ -232,34 +234,36 @@ class Lane:
     # Letting go -------------------------------------------------------------------------------------------------
 
     def acknowledge(self, uplink: str, first: int, last: int) -> int:
-        """An uplink has let go of a range; return how many numbers are settled by it that were not before."""
-        last = min(last, self.made)
+        """An uplink lets go of a range; return how many numbers it had not let go before. What is lost stays lost."""
+        first, last = max(1, first), min(last, self.made)
         acked = self._acked[uplink]
-        if acked.add(first, last) == 0:
+        if acked.range_count >= MAX_ACKED_RANGES and first > 1 and first not in acked and first - 1 not in acked:
+            return 0
+        new = acked.add(first, last)
+        if new == 0:
             return 0
         self.is_position_dirty = True
         pieces = [(first, last)]
         for name, other in self._acked.items():
             if name != uplink:
                 pieces = [piece for begin, end in pieces for piece in _within(other, begin, end)]
-        settled = 0
         for begin, end in pieces:
-            for gap_first, gap_last in self._lost.gaps(begin, end):
+            for gap_first, gap_last in self.lost_ranges.gaps(begin, end):
                 self.released.add(gap_first, gap_last)
-                settled += self.settled.add(gap_first, gap_last)
-        if settled:
-            self.is_full = False
-        return settled
+                self.settled.add(gap_first, gap_last)
+        if self.is_full and (self.queued == 0 or self.journal.segments[0].last <= self.settled.upto):
+            self.is_full = False  # the next commit frees a segment
+        return new
 
     def is_acked_by(self, uplink: str, seq: int) -> bool:
         """Whether an uplink has let go of a record."""
-        return seq in self._acked[uplink] or seq in self._lost
+        return seq in self._acked[uplink] or seq in self.lost_ranges
 
     def skip_acked(self, uplink: str, seq: int) -> int:
         """`seq`, or the first number after it that this uplink still owes."""
         acked = self._acked[uplink]
         while True:
-            after = self._lost.end_of_run(acked.end_of_run(seq) + 1) + 1
+            after = self.lost_ranges.end_of_run(acked.end_of_run(seq) + 1) + 1
             if after == seq:
                 return seq
             seq = after
@@ -268,7 +272,7 @@ class Lane:
         """What of a range nobody has settled will never arrive; return how many records that are."""
         gone = 0
         for gap_first, gap_last in self.settled.gaps(first, min(last, self.made)):
-            self._lost.add(gap_first, gap_last)
+            self.lost_ranges.add(gap_first, gap_last)
             self.settled.add(gap_first, gap_last)
             self.losses.append(Loss(gap_first, gap_last, why))
             gone += gap_last - gap_first + 1
@@ -286,23 +290,30 @@ class Lane:
         """Losses whose event the disk does not have."""
         return [loss for loss in self.losses if not loss.is_declared]
 
-    def declared(self, loss: Loss) -> None:
+    def declared(self, loss: Loss, event: int) -> None:
         """The disk has the event of a loss. Neighbours of one reason become one, so that the list stays short."""
-        self.losses[self.losses.index(loss)] = msgspec.structs.replace(loss, is_declared=True)
+        self.losses[self.losses.index(loss)] = msgspec.structs.replace(loss, is_declared=True, event=event)
         merged: list[Loss] = []
         for each in sorted(self.losses, key=lambda one: one.first):
             before = merged[-1] if merged else None
-            if (
-                before
-                and each.is_declared
-                and before.is_declared
-                and before.last + 1 == each.first
-                and before.why == each.why
-            ):
-                merged[-1] = Loss(before.first, each.last, each.why, is_declared=True)
+            if before is not None and _can_merge(before, each):
+                event = min(filter(None, (before.event, each.event)), default=0)
+                merged[-1] = msgspec.structs.replace(before, last=each.last, event=event)
             else:
                 merged.append(each)
         self.losses = merged
+        self.is_position_dirty = True
+
+    def declare_again(self, lost_events: RangeSet) -> None:
+        """Losses whose event has itself been lost are to be told once more."""
+        for number, loss in enumerate(self.losses):
+            if loss.is_declared and loss.event in lost_events:
+                self.losses[number] = msgspec.structs.replace(loss, is_declared=False, event=0)
+                self.is_position_dirty = True
+
+    def forget_events(self) -> None:
+        """The event lane has begun again: the numbers of its old events mean nothing any more."""
+        self.losses = [msgspec.structs.replace(loss, event=0) for loss in self.losses]
         self.is_position_dirty = True
 
     def take_settled_segments(self) -> list[Segment]:
@@ -322,16 +333,22 @@ class Lane:
         self.lose(segment.first, segment.last, "quota")
         return segment
 
-    def renew_epoch(self) -> None:
-        """Begin again under another epoch: the ingest knows numbers of this one that we have not made."""
-        self.journal.renew_epoch()
+    def renew_epoch(self) -> list[Segment]:
+        """Begin again under another epoch; nothing may wait for a commit. Return the segments to be set aside."""
+        segments = self.journal.renew_epoch()
         self._acked = {uplink: RangeSet() for uplink in self._uplinks}
-        self.released, self._lost, self.settled = RangeSet(), RangeSet(), RangeSet()
+        self.released, self.lost_ranges, self.settled = RangeSet(), RangeSet(), RangeSet()
         self.losses = []
         self._recent.clear()
         self._recent_bytes = 0
         self._ages.clear()
-        self.is_position_dirty = True
+        self.is_epoch_new = self.is_position_dirty = True
+        self.is_full = False
+        return segments
+
+
+def _can_merge(before: Loss, after: Loss) -> bool:
+    return before.is_declared and after.is_declared and before.last + 1 == after.first and before.why == after.why
 
 
 def _within(ranges: RangeSet, first: int, last: int) -> list[tuple[int, int]]:
@@ -340,5 +357,5 @@ def _within(ranges: RangeSet, first: int, last: int) -> list[tuple[int, int]]:
 
 
 def _record(seq: int, body: bytes) -> Record:
-    length = body[0]
-    return Record(seq, body[1 : 1 + length].decode("ascii", "replace"), body[1 + length :])
+    length = body[0] if body else 0
+    return Record(seq, body[1 : 1 + length].decode(errors="replace"), body[1 + length :])

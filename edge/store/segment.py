@@ -30,7 +30,7 @@ _READ_BYTES = 262144
 class Segment:
     """One file: records `first` to `last`, the last byte that counts, and where to begin reading in the middle."""
 
-    __slots__ = ("first", "index", "is_damaged", "is_scanned", "last", "name", "size")
+    __slots__ = ("first", "index", "is_damaged", "last", "name", "size")
 
     def __init__(self, name: str, first: int) -> None:
         self.name = name
@@ -39,7 +39,7 @@ class Segment:
         self.size = 0
         self.index: list[tuple[int, int]] = []
         self.is_damaged = False
-        self.is_scanned = False
+        """Something in it cannot be read: it is set aside instead of removed."""
 
 
 def header(epoch: str, first: int, checksum: "Callable[[bytes], int]") -> bytes:
@@ -91,8 +91,8 @@ def frames(
 ) -> "Iterator[tuple[int, int, int, bytes]]":
     """Every whole frame from `offset` on as (start, stop, sequence, body).
 
-    A commit mark has the next sequence number, negative.
-    After bytes that are no frame it goes on at the very next byte.
+    A commit mark has the next sequence number, negative. After what is no frame it goes on at the very next byte. A
+    number that cannot be at its place is no frame either: so a frame in the payload of a damaged record does no harm.
     """
     end = segment.size
     at = max(offset, HEADER_BYTES)
@@ -109,7 +109,8 @@ def frames(
                     start = at - base
                     (crc,) = struct.unpack_from("<I", data, start + 14)
                     body = data[start + FRAME_BYTES : start + need]
-                    if crc == checksum(data[start : start + 14] + body):
+                    is_possible = segment.first <= seq <= segment.first + (at - HEADER_BYTES) // FRAME_BYTES
+                    if is_possible and crc == checksum(data[start : start + 14] + body):
                         yield at, at + need, (seq if kind == _RECORD else -seq), body
                         at += need
                         continue

@@ -7,6 +7,7 @@ read-only one. Counts the bytes given to write(), which wear the flash.
 import errno
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from edge.store.errors import Cause, StorageError
@@ -58,7 +59,11 @@ class PosixStorage:
     def sync(self, name: str) -> None:
         """Return when the disk has all that was appended."""
         try:
-            os.fdatasync(self._writers[name])
+            descriptor = self._writers.get(name)
+            if descriptor is not None:
+                os.fdatasync(descriptor)
+            else:
+                self._sync_path(self._folder / name, os.O_RDONLY)
         except OSError as error:
             raise self._error(error, name) from error
 
@@ -71,18 +76,14 @@ class PosixStorage:
     def sync_dir(self) -> None:
         """Return when the disk knows which files there are."""
         try:
-            descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            self._sync_path(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
             raise self._error(error, "") from error
 
     def replace(self, name: str, data: bytes) -> None:
         """Put a small file in place of another: a power cut leaves the old or the new, never a part."""
         fresh = name + ".new"
-        self.end(fresh)
+        self._forget(name)
         try:
             descriptor = os.open(self._folder / fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "wb", buffering=0) as file:
@@ -94,6 +95,8 @@ class PosixStorage:
                 os.fsync(descriptor)
             (self._folder / fresh).replace(self._folder / name)
         except OSError as error:
+            with suppress(OSError):
+                (self._folder / fresh).unlink(missing_ok=True)  # a full disk needs every byte
             raise self._error(error, name) from error
         self.sync_dir()
 
@@ -162,6 +165,14 @@ class PosixStorage:
         except OSError as error:
             raise self._error(error, "") from error
         return found.f_bavail * found.f_frsize
+
+    @staticmethod
+    def _sync_path(path: Path, flags: int) -> None:
+        descriptor = os.open(path, flags | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _forget(self, name: str) -> None:
         self.end(name)

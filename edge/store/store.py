@@ -1,26 +1,26 @@
 """The store of one gateway: its lanes, their common quota, and the group commit that makes records durable.
 
 A commit is one write and one sync for each lane with news, in a thread of its own, so that the event loop never waits
-for the disk; callers that come while one runs share the next. What must be on the disk before something else is written
-in that order: the position file, then the removal of segments; a loss in the position file, then its event.
+for the disk; callers that come while one runs share the next. `edge.store.plan` has what is written in which order.
 """
 
 import asyncio
-import fcntl
-import json
 import os
 import secrets
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
 import fastcrc
 
-from edge.store.errors import Cause, StorageError, StoreError, StoreLockedError
-from edge.store.journal import Batch
-from edge.store.lane import Lane, LaneName, Loss
+from edge.store.errors import Cause, StorageError
+from edge.store.folder import Ballast, count_boot, take_lock
+from edge.store.intents import Intent, Intents
+from edge.store.lane import Lane, LaneName
+from edge.store.losses import Declarations, EncodeLoss
 from edge.store.medium import Medium
+from edge.store.plan import LaneWork, Plan
 from edge.store.segment import Segment
 from edge.store.storage import PosixStorage
 
@@ -28,20 +28,9 @@ LANES: tuple[LaneName, ...] = ("transaction", "event", "telemetry")
 """By rank: the last is evicted first, the first never."""
 MIN_SEGMENT_BYTES, MAX_SEGMENT_BYTES = 64 << 10, 1 << 20
 POSITION_PERIOD_S = 5.0
-BALLAST = "ballast"
-BALLAST_BYTES = 256 << 10
-"""Given back when the disk is full, so that what was evicted can still be written down."""
-MAX_LOSS_BACKLOG_BYTES = 1 << 20
+MAX_EVICTIONS = 3
+"""Segments given up, at most, for one commit on a full disk: somebody else may be filling it."""
 MB = 1_000_000
-
-
-class EncodeLoss(Protocol):
-    """Makes the payload of a `loss` event with the sequence number `seq` of the event lane."""
-
-    def __call__(
-        self, *, lane: str, epoch: str, first: int, last: int, count: int, why: str, event_epoch: str, seq: int
-    ) -> bytes:
-        """Encode it."""
 
 
 class Quotas:
@@ -57,18 +46,6 @@ class Quotas:
         return max(MIN_SEGMENT_BYTES, min(MAX_SEGMENT_BYTES, smallest // 32))
 
 
-class _Work:
-    """What one commit has to do in the store's thread, lane by lane."""
-
-    def __init__(self, lane: Lane) -> None:
-        self.lane = lane
-        self.position: bytes | None = None
-        self.segments: list[Segment] = []
-        self.batch: Batch | None = None
-        self.error: StorageError | None = None
-        self.is_written = False
-
-
 class Store:
     """See the module's docstring. Made by `open_store`."""
 
@@ -76,6 +53,7 @@ class Store:
         self,
         lanes: Mapping[LaneName, tuple[Lane, Medium]],
         *,
+        intents: Intents,
         quotas: Quotas,
         boot: int,
         encode_loss: EncodeLoss,
@@ -83,26 +61,32 @@ class Store:
         lock: int = -1,
     ) -> None:
         self.lanes: dict[str, Lane] = {name: lane for name, (lane, _medium) in lanes.items()}
-        self._media: dict[str, Medium] = {name: medium for name, (_lane, medium) in lanes.items()}
+        self._media: list[Medium] = [medium for _lane, medium in lanes.values()] + [intents.medium]
+        self._root: Medium = lanes["event"][1]
+        self._intents = intents
         self.quotas = quotas
         self.boot = boot
-        self._encode_loss = encode_loss
         self._monotonic = monotonic
         self._lock = lock
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self._running: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
+        self._writing: tuple[Plan, Future[None] | None] | None = None
         self._to_discard: dict[str, list[Segment]] = {name: [] for name in self.lanes}
-        self._declaring: dict[str, list[tuple[int, Loss]]] = {}
+        self._intents_to_discard: list[Segment] = []
+        self._declarations = Declarations(self.lanes, encode_loss)
         self._position_due = 0.0
-        self._is_ballast_out = False
+        self._ballast = Ballast(self._root)
+        self._ballast.lay()
         self.is_full = False
         """The disk, or the quota of a lane that may not evict, is full."""
+        self.upkeep_error: str | None = None
+        """What keeps positions from being saved or segments from being removed; records are safe all the same."""
 
     # Commit -----------------------------------------------------------------------------------------------------
 
     async def commit(self) -> None:
-        """Return when the disk has all that was appended before the call. Raises `StoreError`."""
+        """Return when the disk has all that was appended before the call. Raises `StorageError`."""
         if self._running is None:
             self._running = self._start(None)
             await asyncio.shield(self._running)
@@ -111,6 +95,11 @@ class Store:
         if self._next is None:
             self._next = self._start(self._running)
         await asyncio.shield(self._next)
+
+    def commit_now(self) -> None:
+        """Commit in this thread, positions too: before the event loop runs or at its end. Raises `StorageError`."""
+        for plan in self._rounds(is_last=True):
+            plan.write()
 
     def _start(self, after: asyncio.Task[None] | None) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(self._commit(after), name="store commit")
@@ -122,85 +111,111 @@ class Store:
             await asyncio.wait({after})
             self._running, self._next = self._next, None
         try:
-            await self._commit_once()
-        except StorageError as error:
-            if error.cause is not Cause.FULL or not self._make_room():
-                self.is_full = error.cause is Cause.FULL
-                raise
-            await self._commit_once()
+            for plan in self._rounds():
+                future = self._thread.submit(plan.write)
+                self._writing = plan, future
+                await asyncio.shield(asyncio.wrap_future(future))
         finally:
             if self._next is None:
                 self._running = None
+
+    def _rounds(self, *, is_last: bool = False) -> Iterator[Plan]:
+        """What to write, round after round, until the disk has all that was appended before; the caller writes it."""
+        self._finish_abandoned()
+        journals = [*(lane.journal for lane in self.lanes.values()), self._intents.journal]
+        wanted = [(journal, journal.epoch, journal.next_seq - 1) for journal in journals]
+        evictions = 0
+        while True:
+            self._evict_to_quota()
+            self._declarations.declare()
+            plan = self._plan(is_last=is_last)
+            if plan.has_work:
+                self._writing = plan, None
+                yield plan
+                self._settle(plan)
+            error = plan.error
+            if error is not None:
+                evictions += 1
+                if error.cause is not Cause.FULL or evictions > MAX_EVICTIONS or not self._make_room():
+                    self.is_full = error.cause is Cause.FULL
+                    raise error
+            elif all(journal.epoch != epoch or journal.committed_seq >= seq for journal, epoch, seq in wanted):
+                break
         self.is_full = any(lane.is_full for lane in self.lanes.values())
 
-    async def _commit_once(self) -> None:
-        self._evict_to_quota()
-        self._declare_losses()
-        work = self._plan()
-        if any(each.batch or each.segments or each.position is not None for each in work):
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._write, work)
-        self._settle(work)
+    def _finish_abandoned(self) -> None:
+        """A commit whose task was cancelled has left its write behind: wait for it and take note of what it did."""
+        if self._writing is not None:
+            plan, future = self._writing
+            if future is not None:
+                wait([future])
+            self._settle(plan)
 
-    def commit_now(self) -> None:
-        """Commit in this thread, before the event loop runs or after it has ended. Raises `StoreError`."""
-        self._evict_to_quota()
-        self._declare_losses()
-        work = self._plan(is_last=True)
-        self._write(work)
-        self._settle(work)
-
-    def _plan(self, *, is_last: bool = False) -> list[_Work]:
+    def _plan(self, *, is_last: bool) -> Plan:
         now = self._monotonic()
-        is_due = is_last or now >= self._position_due
+        is_due = is_last or now >= self._position_due or any(lane.is_epoch_new for lane in self.lanes.values())
         if is_due:
             self._position_due = now + POSITION_PERIOD_S
-        plan = []
+        plan = Plan(self._intents, self._ballast)
         for name, lane in self.lanes.items():
-            work = _Work(lane)
+            work = LaneWork(lane)
             self._to_discard[name] += lane.take_settled_segments()
             work.segments = list(self._to_discard[name])
             if lane.is_position_dirty and (is_due or work.segments):
                 work.position = lane.position()
                 lane.is_position_dirty = False
             work.batch = lane.journal.begin_commit()
-            plan.append(work)
+            plan.lanes.append(work)
+        self._intents_to_discard += self._intents.take_settled_segments()
+        plan.intent_segments = list(self._intents_to_discard)
+        plan.intent_batch = self._intents.journal.begin_commit()
         return plan
 
-    def _write(self, plan: list[_Work]) -> None:
-        """In the store's thread. One lane's trouble is not another's."""
-        for work in plan:
-            try:
-                if work.position is not None:
-                    work.lane.save_position(work.position)
-                for segment in tuple(work.segments):
-                    work.lane.journal.discard(segment)
-                    work.segments.remove(segment)
-                if work.batch is not None:
-                    work.lane.journal.write_commit(work.batch)
-                    work.is_written = True
-            except StorageError as error:
-                work.error = error
-        if self._is_ballast_out and not any(work.error for work in plan):
-            _lay_ballast(self._media["event"])
-            self._is_ballast_out = False
-
-    def _settle(self, plan: list[_Work]) -> None:
+    def _settle(self, plan: Plan) -> None:
+        """Take note of what the disk has; once for each plan."""
+        if self._writing is None or self._writing[0] is not plan:
+            return
+        self._writing = None
         now = self._monotonic()
-        error: StorageError | None = None
-        for work in plan:
+        trouble: StorageError | None = None
+        for work in plan.lanes:
             lane = work.lane
             self._to_discard[lane.name] = work.segments
-            if work.error is not None:
-                error = error or work.error
-                lane.is_position_dirty = lane.is_position_dirty or work.position is not None
+            trouble = trouble or work.upkeep_error
+            if work.position is not None:
+                if work.is_position_saved:
+                    lane.is_epoch_new = lane.is_epoch_new and not work.is_epoch_new
+                else:
+                    lane.is_position_dirty = True
             if work.batch is not None:
                 if work.is_written:
                     lane.committed(work.batch, now)
                 else:
-                    lane.journal.fail_commit(work.batch)
-        self._mark_declared()
-        if error is not None:
-            raise error
+                    lane.journal.fail_commit()
+        self._intents_to_discard = plan.intent_segments
+        if plan.intent_batch is not None:
+            if plan.are_intents_written:
+                self._intents.journal.end_commit(plan.intent_batch)
+            else:
+                self._intents.journal.fail_commit()
+        self._intents.settle()
+        self._declarations.settle()
+        self.upkeep_error = str(trouble) if trouble is not None else None
+
+    # Intents ----------------------------------------------------------------------------------------------------
+
+    @property
+    def unfinished_intents(self) -> list[Intent]:
+        """Intents that this start has found without a result."""
+        return list(self._intents.unfinished)
+
+    def begin_intent(self, data: bytes) -> int:
+        """Queue an intent; when the next `commit` returns, it is durable and the step may be taken."""
+        return self._intents.begin(data)
+
+    def end_intent(self, seq: int) -> None:
+        """The step's result has been appended to a lane; a `commit` makes both durable, the result first."""
+        self._intents.end(seq)
 
     # Quota and loss ---------------------------------------------------------------------------------------------
 
@@ -211,9 +226,7 @@ class Store:
 
     def _evict_to_quota(self) -> None:
         for name in reversed(LANES):
-            lane = self.lanes.get(name)
-            if lane is None:
-                continue
+            lane = self.lanes[name]
             own = self.quotas.lanes.get(name)
             while own is not None and lane.journal.total_bytes + lane.journal.pending_bytes > own:
                 if name == "transaction" or not self._evict(name):
@@ -238,38 +251,9 @@ class Store:
 
     def _make_room(self) -> bool:
         """The disk is full: give up the oldest telemetry, else the oldest events. False when there is nothing left."""
-        self._media["event"].remove(BALLAST)
-        self._is_ballast_out = True
+        with suppress(StorageError):  # what is evicted may fit all the same
+            self._ballast.give()
         return any(self._evict(name) for name in ("telemetry", "event"))
-
-    def _declare_losses(self) -> None:
-        events = self.lanes["event"]
-        for lane in self.lanes.values():
-            waiting = self._declaring.setdefault(lane.name, [])
-            for loss in lane.undeclared():
-                if any(loss == pending for _seq, pending in waiting):
-                    continue
-                if events.journal.pending_bytes > MAX_LOSS_BACKLOG_BYTES:
-                    return  # the disk takes nothing: the position file remembers, and it is said later
-                payload = self._encode_loss(
-                    lane=lane.name,
-                    epoch=lane.epoch,
-                    first=loss.first,
-                    last=loss.last,
-                    count=loss.last - loss.first + 1,
-                    why=loss.why,
-                    event_epoch=events.epoch,
-                    seq=events.next_seq,
-                )
-                waiting.append((events.append("event/loss", payload), loss))
-
-    def _mark_declared(self) -> None:
-        made = self.lanes["event"].made
-        for name, waiting in tuple(self._declaring.items()):
-            for seq, loss in tuple(waiting):
-                if seq <= made:
-                    self.lanes[name].declared(loss)
-                    waiting.remove((seq, loss))
 
     async def renew_epoch(self, name: str) -> int:
         """Begin a lane again under another epoch, its owed records declared lost; return how many they are.
@@ -277,51 +261,37 @@ class Store:
         For a box whose data folder was restored from a backup: the ingest knows numbers that it has not made, and could
         not tell the new records that bear them from the old. Raises `StoreError`.
         """
-        lane, events = self.lanes[name], self.lanes["event"]
-        while True:
+        lane = self.lanes[name]
+        while self._writing is not None or lane.journal.pending_bytes:
             await self.commit()
-            if not lane.journal.pending_bytes:
-                break
-        owed = lane.settled.gaps(1, lane.made)
-        epoch = lane.epoch
-        if lane is events:
-            lane.renew_epoch()
-        for first, last in owed:
-            payload = self._encode_loss(
-                lane=name,
-                epoch=epoch,
-                first=first,
-                last=last,
-                count=last - first + 1,
-                why="damaged",
-                event_epoch=events.epoch,
-                seq=events.next_seq,
-            )
-            events.append("event/loss", payload)
-        await self.commit()
-        if lane is not events:
-            lane.renew_epoch()
-        return sum(last - first + 1 for first, last in owed)
+        # Nothing is being written and nothing awaits from here on: no record of the lane slips in between.
+        epoch, losses = self._declarations.end_epoch(lane)
+        self._to_discard[name] += lane.renew_epoch()
+        count = self._declarations.tell_end(lane, epoch, losses)
+        with suppress(StorageError):  # done at the next commit that succeeds, whose caller hears of the trouble
+            await self.commit()
+        return count
 
     # State ------------------------------------------------------------------------------------------------------
 
     @property
     def bytes_written(self) -> int:
         """Bytes given to write(), which wear the flash."""
-        return sum(getattr(medium, "bytes_written", 0) for medium in self._media.values())
+        return sum(getattr(medium, "bytes_written", 0) for medium in self._media)
 
     def free_bytes(self) -> int:
         """Free space where the journals lie. Raises `StorageError`."""
-        return self._media["event"].free_bytes()
+        return self._root.free_bytes()
 
     def notes(self) -> list[str]:
         """Lines for a person about what was found at the start."""
-        return [f"{lane.name}: {note}" for lane in self.lanes.values() for note in lane.journal.notes]
+        lanes = [f"{lane.name}: {note}" for lane in self.lanes.values() for note in lane.journal.notes]
+        return lanes + [f"intent: {note}" for note in self._intents.journal.notes]
 
     def close(self) -> None:
         """Let go of every file and of the lock. What was not committed is gone."""
         self._thread.shutdown(wait=True)
-        for medium in self._media.values():
+        for medium in self._media:
             if isinstance(medium, PosixStorage):
                 medium.close()
         if self._lock >= 0:
@@ -349,58 +319,43 @@ def open_store(
     """
     root = PosixStorage(folder)
     root.open()
-    lock = _take_lock(folder)
+    lock = take_lock(folder)
+    media = {name: PosixStorage(folder / name) for name in (*LANES, "intent")}
     try:
-        boot = _count_boot(root)
-        root.close()
+        for medium in media.values():
+            medium.open()
+        boot = count_boot(root, Ballast(media["event"]))
         lanes: dict[LaneName, tuple[Lane, Medium]] = {}
         for name in LANES:
-            medium = PosixStorage(folder / name)
-            medium.open()
             lane = Lane(
                 name,
-                medium,
+                media[name],
                 checksum=fastcrc.crc32.iscsi,
-                new_epoch=lambda: secrets.token_hex(8),
+                new_epoch=_new_epoch,
                 segment_bytes=quotas.segment_bytes(),
                 uplinks=uplinks,
             )
             lane.open()
-            lanes[name] = lane, medium
-        _lay_ballast(lanes["event"][1])
-        return Store(lanes, quotas=quotas, boot=boot, encode_loss=encode_loss, monotonic=monotonic, lock=lock)
+            lanes[name] = lane, media[name]
+        intents = Intents(media["intent"], checksum=fastcrc.crc32.iscsi, new_epoch=_new_epoch)
+        intents.open()
+        return Store(
+            lanes,
+            intents=intents,
+            quotas=quotas,
+            boot=boot,
+            encode_loss=encode_loss,
+            monotonic=monotonic,
+            lock=lock,
+        )
     except BaseException:
+        for medium in media.values():
+            medium.close()
         os.close(lock)
         raise
+    finally:
+        root.close()
 
 
-def _take_lock(folder: Path) -> int:
-    try:
-        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StorageError(f"{folder / 'lock'}: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise StoreLockedError(f"{folder}: another gateway holds this data folder") from error
-    return lock
-
-
-def _count_boot(root: PosixStorage) -> int:
-    try:
-        boot = int(json.loads(root.read("boot.json", 0, 1000))["boot"]) + 1 if root.size("boot.json") else 1
-    except (ValueError, KeyError, TypeError):
-        boot = 1  # a damaged count: to begin again is the lesser evil
-    root.replace("boot.json", json.dumps({"boot": boot}).encode())
-    return boot
-
-
-def _lay_ballast(medium: Medium) -> None:
-    if medium.size(BALLAST) >= BALLAST_BYTES:
-        return
-    try:
-        medium.append(BALLAST, bytes(BALLAST_BYTES - medium.size(BALLAST)))
-        medium.end(BALLAST)
-    except StoreError:
-        medium.end(BALLAST)  # the disk is full already: eviction will have to do without
+def _new_epoch() -> str:
+    return secrets.token_hex(8)

@@ -18,6 +18,7 @@ FOLDERS = ("protocols", "drivers", "edge")
 
 CLEAN = (
     "edge.store.journal",
+    "edge.store.recovery",
     "edge.store.segment",
     "protocols.core.buffer",
     "protocols.core.checksum",

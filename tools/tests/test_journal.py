@@ -257,7 +257,8 @@ def test_whatever_lies_there_is_reported_and_nothing_else_happens(
     lane.mkdir(parents=True, exist_ok=True)
     losses = [{"first": first, "last": last, "why": "quota"} for first, last in lost]
     position = {"epoch": EPOCH, "made": made, "acked": {"mqtt": acked}, "lost": losses}
-    (lane / "position.json").write_text(json.dumps(position))
+    text = json.dumps(position).encode()
+    (lane / "position.json").write_bytes(text + b"\ncrc32c %08x\n" % checksum(text))
     head = header(EPOCH, 1, checksum) if has_header else b""
     (lane / segment_name(EPOCH, 1)).write_bytes(head + segment)
     for verb in ("show", "verify", "export"):
