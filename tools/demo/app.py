@@ -20,7 +20,7 @@ from drivers.text import _
 from emulators.broker import BrokerError, EmbeddedBroker
 from tools.demo.parts import SceneError
 from tools.demo.scene import Scene, is_tty
-from tools.output import Exit, fail, print_json, say
+from tools.output import Exit, fail, print_json, say, visible
 from tools.sink.ledger import LedgerError
 
 app = typer.Typer()
@@ -42,7 +42,7 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help=_("the ledger as JSON on the last line"))] = False,
 ) -> None:
     """Show the main job: devices in, nothing lost, cloud in step."""
-    away = _parsed_outage(outage, seconds)
+    away = _parsed_outage(outage, seconds, as_json=as_json)
     if keep is not None and keep.exists():
         fail(_("{folder} exists, and nothing is replaced").format(folder=keep), Exit.USAGE, as_json=as_json)
     with tempfile.TemporaryDirectory(prefix="wayside-demo-") as scratch:
@@ -51,8 +51,8 @@ def demo(
             account = asyncio.run(show.run())
         except (SceneError, BrokerError, LedgerError) as error:
             fail(str(error), as_json=as_json)
-        except KeyboardInterrupt:
-            raise typer.Exit(Exit.REFUSED) from None
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            fail(_("interrupted; everything that it had started is stopped"), as_json=as_json)
     if as_json:
         print_json({"lanes": account["lanes"], "ok": account["ok"]})
     else:
@@ -61,18 +61,17 @@ def demo(
         raise typer.Exit(Exit.REFUSED)
 
 
-def _parsed_outage(text: str | None, seconds: int) -> tuple[float, float]:
+def _parsed_outage(text: str | None, seconds: int, *, as_json: bool) -> tuple[float, float]:
     if text is None:
         return 0.3 * seconds, 0.5 * seconds
     first, _colon, last = text.partition(":")
     try:
         away = float(first), float(last)
     except ValueError:
-        fail(_("--outage {text}: is not A:B, such as 20:30").format(text=text), Exit.USAGE)
+        fail(_("--outage {text}: is not A:B, such as 20:30").format(text=text), Exit.USAGE, as_json=as_json)
     if not 0 <= away[0] <= away[1] <= seconds:
-        fail(
-            _("--outage {text}: must lie within 0:{seconds}, A before B").format(text=text, seconds=seconds), Exit.USAGE
-        )
+        problem = _("--outage {text}: must lie within 0:{seconds}, A before B").format(text=text, seconds=seconds)
+        fail(problem, Exit.USAGE, as_json=as_json)
     return away
 
 
@@ -94,7 +93,11 @@ class Show:
         self._outages = 0
 
     async def run(self) -> dict[str, Any]:
-        """Everything from start to ledger."""
+        """Everything from start to ledger. Whoever closes the terminal or ends us ends all that we have started."""
+        task = asyncio.current_task()
+        assert task is not None, "runs as a task"
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         self._say(_("starting a broker, six devices on emulated lines, the ingest and the gateway ..."))
         async with self._scene as scene:
             if isinstance(scene.broker, EmbeddedBroker):
@@ -180,6 +183,7 @@ class Show:
             "lanes": lanes,
             "ok": ok,
             "problems": ledger.problems,
+            "said": {part.name: part.last_words() for part in (self._scene.gateway, self._scene.sink)},
             "placed": placed,
             "taps": taps,
             "kills": self._kills,
@@ -239,7 +243,7 @@ def _print_ledger(account: dict[str, Any]) -> None:
         ).format(**account)
     )
     for problem in account["problems"]:
-        console.print(problem)
+        console.print(visible(problem), markup=False)
     if account["ok"]:
         console.print(
             _(
@@ -249,3 +253,5 @@ def _print_ledger(account: dict[str, Any]) -> None:
         )
     else:
         console.print(_("NOT every record that was made arrived exactly once."))
+        for part, said in account["said"].items():
+            console.print(_("what the {part} said last: {said}").format(part=part, said=visible(said)), markup=False)
