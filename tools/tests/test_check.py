@@ -33,8 +33,10 @@ def test_a_wrong_one_exits_2_and_names_each_mistake_on_a_line(tmp_path: Path) ->
     assert result.exit_code == 2
     assert result.stdout.splitlines() == [
         f"{file}:9: journal.quota_mb: is 0, must be a number from 1 to 1000000",
-        f"{file}:10: journal.quota: is not a known key; "
-        'the nearest known one is "quota_mb" (known here: quota_mb, lane)',
+        (
+            f"{file}:10: journal.quota: is not a known key; "
+            'the nearest known one is "quota_mb" (known here: quota_mb, lane)'
+        ),
     ]
     assert result.stderr == "2 problems\n"
     answer = json.loads(check(file, "--json").stdout)
