@@ -135,6 +135,7 @@ def free_mb(store: Store) -> float:
 
 def storage_status(store: Store, error: str | None, not_recorded: Mapping[str, int]) -> dict[str, Any]:
     """Whether the disk takes records, and every bound of what waits for it."""
+    error = error or store.trouble
     word = "full" if store.is_full else "ok" if error is None else "failing"
     return {
         "state": word,

@@ -235,6 +235,11 @@ class Journal:
             seq = segment.last + 1
         return []
 
+    def last_beside(self, seq: int) -> int:
+        """The last committed record of the segment that holds `seq`; 0 when there is none."""
+        segment = self._segment_of(seq)
+        return segment.last if segment is not None else 0
+
     def _read_segment(self, segment: Segment, seq: int, limit_bytes: int) -> list[tuple[int, bytes]]:
         records = []
         size = 0

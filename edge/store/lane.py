@@ -77,6 +77,8 @@ class Lane:
         self._recent: dict[int, Record] = {}
         self._recent_bytes = 0
         self._ages: list[tuple[int, float]] = []
+        self.read_error: str | None = None
+        """Why the disk could not give a record, the last time that it was asked."""
         self.is_position_dirty = False
         self.is_epoch_new = False
         """Begun again, and the position file does not say so yet: nothing of the epoch counts as made until it does."""
@@ -215,14 +217,23 @@ class Lane:
     def read(self, seq: int) -> list[Record]:
         """Committed records from `seq` on, as many as are at hand; empty when none is there.
 
-        What proves to be damaged is lost from now on.
+        What proves to be damaged is lost from now on. Raises `StorageError`.
         """
         recent = self._recent.get(seq)
         if recent is not None and seq <= self.made:
             return [recent]
-        records = [_record(found, body) for found, body in self.journal.read(seq)]
+        try:
+            records = [_record(found, body) for found, body in self.journal.read(seq)]
+        except StorageError as error:
+            self.read_error = str(error)
+            raise
+        self.read_error = None
         self.note_damage()
         return records
+
+    def readable_with(self, seq: int) -> int:
+        """The last number that lies in one file with `seq`."""
+        return max(seq, self.journal.last_beside(seq))
 
     def _remember(self, record: Record) -> None:
         self._recent[record.seq] = record

@@ -275,6 +275,11 @@ class Store:
     # State ------------------------------------------------------------------------------------------------------
 
     @property
+    def trouble(self) -> str | None:
+        """What of the disk does not work although commits do: a read, a position, a removal."""
+        return self.upkeep_error or next((lane.read_error for lane in self.lanes.values() if lane.read_error), None)
+
+    @property
     def bytes_written(self) -> int:
         """Bytes given to write(), which wear the flash."""
         return sum(getattr(medium, "bytes_written", 0) for medium in self._media)

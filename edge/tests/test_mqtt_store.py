@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edge.store import outbox
+from edge.store import lane_view
 from edge.store.outbox import Outbox
 from edge.store.store import Quotas, Store, open_store
 from edge.tests.outbox_double import NODE, LoopClock, Running, Told, make_uplink, mqtt_config, stays, until
@@ -164,7 +164,7 @@ async def test_an_ingest_that_is_away_stops_the_flow_and_costs_nothing(tmp_path:
 
 async def test_only_the_ingests_word_frees_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Row 8: PUBACK is not "stored": what the ingest does not acknowledge goes again, over reconnects too."""
-    monkeypatch.setattr(outbox, "RESEND_FIRST_S", 0.2)
+    monkeypatch.setattr(lane_view, "RESEND_FIRST_S", 0.2)
     async with ScriptedBroker() as broker:
         ingest = IngestDouble(broker)
         ingest.acknowledges = False

@@ -1,5 +1,6 @@
 """What is owed goes in order, once, and again when it must; nothing grows with the backlog."""
 
+import asyncio
 import random
 import sys
 
@@ -7,15 +8,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.store.outbox import ANSWER_WITHIN_S, INGEST_SILENT_S, RESEND_CAP_S, RESEND_FIRST_S, Entry, Outbox
+from edge.store.errors import Cause, StorageError
+from edge.store.lane_view import RESEND_CAP_S, RESEND_FIRST_S, UNREADABLE_AGAIN_S
+from edge.store.outbox import AHEAD_AGAIN_S, ANSWER_WITHIN_S, INGEST_SILENT_S, Entry, Outbox
 from edge.tests.test_store import balance, disks, store_on
 
 
 class Bench:
     def __init__(self, *, has_ingest: bool = True, quota_bytes: int = 1 << 24, segment_bytes: int = 1 << 16) -> None:
-        self.store = store_on(disks(), quota_bytes=quota_bytes, segment_bytes=segment_bytes)
+        self.media = disks()
+        self.store = store_on(self.media, quota_bytes=quota_bytes, segment_bytes=segment_bytes)
         self.ahead: list[str] = []
-        self.outbox = Outbox(list(self.store.lanes.values()), has_ingest=has_ingest, on_ahead=self.ahead.append)
+        self.has_ingest = has_ingest
+        self.begin()
+
+    def begin(self) -> None:
+        """As a process does that starts with what lies there."""
+        self.outbox = Outbox(list(self.store.lanes.values()), has_ingest=self.has_ingest, on_ahead=self.ahead.append)
 
     def make(self, lane: str = "telemetry", count: int = 1, size: int = 100) -> None:
         for _ in range(count):
@@ -49,6 +58,7 @@ def test_nothing_leaves_before_a_broker_serves_us():
 def test_live_data_goes_at_once_and_backlog_waits_for_the_ingests_answer():
     bench = Bench()
     bench.make(count=5)
+    bench.begin()
     bench.outbox.connected(10)
     bench.make(count=2)
     assert seqs(bench.drain(10)) == [6, 7]
@@ -231,6 +241,110 @@ def test_an_ingest_that_knows_numbers_we_have_not_made_asks_for_a_new_epoch():
     assert bench.store.lanes["telemetry"].acked == 0
 
 
+def test_an_ingest_that_knows_records_we_have_never_sent_asks_for_a_new_epoch():
+    """A folder from a backup, and new records under old numbers since: the ingest would take them for repeats."""
+    bench = Bench()
+    bench.make(count=100)
+    bench.begin()
+    bench.make(count=20)
+    bench.outbox.connected(0)
+    bench.ack("telemetry", 110, 0.1)
+    assert bench.ahead == ["telemetry"]
+    assert bench.store.lanes["telemetry"].acked == 0
+    bench.ack("telemetry", 110, 1)
+    assert bench.ahead == ["telemetry"], "said once"
+    bench.ack("telemetry", 110, 0.1 + AHEAD_AGAIN_S)
+    assert bench.ahead == ["telemetry"] * 2, "and again, should nothing have come of it"
+
+
+def test_what_was_in_flight_when_its_lane_began_again_is_not_taken_for_the_new_record_of_that_number():
+    bench = Bench(has_ingest=False)
+    bench.outbox.connected(0)
+    bench.make(count=3)
+    old = [bench.outbox.take(0, 1 << 20) for _ in range(3)]
+    asyncio.run(bench.store.renew_epoch("telemetry"))
+    bench.make(count=3)
+    for entry in old:
+        bench.outbox.published(entry, 1)
+    lane = bench.store.lanes["telemetry"]
+    assert (lane.made, lane.acked, lane.queued) == (3, 0, 3)
+    fresh = [entry for entry in bench.drain(2) if entry.lane == "telemetry"]
+    assert [(entry.seq, entry.epoch) for entry in fresh] == [(1, lane.epoch), (2, lane.epoch), (3, lane.epoch)]
+    for entry in old:
+        bench.outbox.refused(entry, 3)
+    bench.outbox.disconnected(3)
+    balance(bench.store)
+
+
+def test_what_the_disk_cannot_give_now_waits_and_the_rest_goes_on():
+    """Row 19 of docs/field_failures.md: a bad spot on the disk neither stops the drain nor counts as lost."""
+    bench = Bench(segment_bytes=3_000)
+    bench.make(count=100)
+    bench.begin()
+    bench.store.lanes["telemetry"]._recent.clear()
+    bad = bench.media["telemetry"].list()[1]
+    bench.media["telemetry"].unreadable.add(bad)
+    bench.outbox.connected(0)
+    bench.ack("telemetry", 0, 0)
+    bench.make("event", 2)
+    taken = bench.drain(0)
+    assert 60 < len(seqs(taken)) < 100
+    assert len(seqs(taken, "event")) == 2
+    assert bench.store.lanes["telemetry"].lost == 0
+    bench.ack("telemetry", 0, 0, also=[(seq, seq) for seq in seqs(taken)])
+    bench.media["telemetry"].unreadable.clear()
+    assert bench.outbox.next_deadline() <= UNREADABLE_AGAIN_S
+    assert sorted(seqs(taken) + seqs(bench.drain(UNREADABLE_AGAIN_S))) == list(range(1, 101))
+
+
+def test_a_failing_read_is_told_until_one_succeeds():
+    bench = Bench(segment_bytes=3_000)
+    bench.make(count=100)
+    lane = bench.store.lanes["telemetry"]
+    lane._recent.clear()
+    bench.media["telemetry"].unreadable.update(bench.media["telemetry"].list())
+    with pytest.raises(StorageError, match="Input/output") as caught:
+        lane.read(1)
+    assert caught.value.cause is Cause.BROKEN
+    assert "Input/output" in bench.store.trouble
+    bench.media["telemetry"].unreadable.clear()
+    lane.read(1)
+    assert bench.store.trouble is None
+
+
+def test_an_acknowledgement_of_what_was_declared_lost_or_is_in_flight_leaves_the_ledger_whole():
+    bench = Bench(quota_bytes=8_000, segment_bytes=600)
+    bench.outbox.connected(0)
+    bench.make(count=10)
+    sent = bench.drain(0, publish=False)
+    bench.make(count=300)
+    lane = bench.store.lanes["telemetry"]
+    assert lane.lost >= 10
+    lost = lane.lost
+    bench.ack("telemetry", 10, 1)
+    balance(bench.store)
+    assert (lane.acked, lane.lost) == (0, lost), "what is declared lost stays so"
+    for entry in sent:
+        bench.outbox.published(entry, 2)
+    assert bench.outbox.in_flight() == 0
+    assert bench.outbox._views["telemetry"].busy.range_count == 0
+    balance(bench.store)
+
+
+def test_an_ingest_that_acknowledges_only_every_second_record_costs_no_memory():
+    bench = Bench(segment_bytes=1 << 18)
+    bench.make(count=30_000, size=10)
+    bench.begin()
+    bench.outbox.connected(0)
+    bench.ack("telemetry", 0, 0, also=[(n, n) for n in range(2, 30_000, 2)])
+    lane = bench.store.lanes["telemetry"]
+    assert lane.acked == 10_000
+    assert len(lane.position()) < 300_000
+    bench.ack("telemetry", 30_000, 1)
+    assert (lane.acked, lane.queued) == (30_000, 0)
+    balance(bench.store)
+
+
 def test_an_acknowledgement_of_another_epoch_is_passed_over():
     bench = Bench()
     bench.make(count=3)
@@ -279,7 +393,8 @@ def test_memory_does_not_grow_with_the_backlog():
     view = bench.outbox._views["telemetry"]
     assert view.busy.range_count == 1
     assert len(view.waiting) < 5
-    assert len(view.ahead) < 5_000
+    assert len(view.back_ahead._records) < 5_000
+    assert view._sent.range_count == 1
     assert sys.getsizeof(view.waiting) < 10_000
 
 
