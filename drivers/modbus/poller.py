@@ -41,6 +41,7 @@ from protocols.modbus_devices.pdu import (
     PASSING_EXCEPTIONS,
     BitsResponse,
     Pdu,
+    ReadRequest,
     RegistersResponse,
 )
 from protocols.modbus_devices.register_map import RegisterMap
@@ -161,6 +162,7 @@ class Poller:
         self._doubt = 0
         self._probe_at = 0.0
         self._is_lost = True
+        self._why_lost: str | None = None
 
     @property
     def is_dead(self) -> bool:
@@ -426,13 +428,15 @@ class Poller:
     def _die(self, call: Call, at: float) -> None:
         tenth_round = self._round_due + (PROBE_ROUNDS - 0.5) * self.period_s
         self._probe_at = max(tenth_round, at + self._probe_gap_s(call.timeout_s))
-        if self.state is not PollState.DEAD:
+        error = DeviceTimeoutError(_("unit %d does not answer") % call.unit_id)
+        if self.state is not PollState.DEAD or self._why_lost != str(error):  # the port may have been the reason since
             self.state = PollState.DEAD
-            self._lose(DeviceTimeoutError(_("unit %d does not answer") % call.unit_id))
+            self._lose(error)
 
     def _lose(self, error: DriverError) -> None:
         self._is_lost = True
-        self._note(str(error))
+        self._why_lost = str(error)
+        self._note(self._why_lost)
         self._outlet.lost(error)
 
     def _count(self, call: Call, reason: Failure, code: int | None) -> None:
@@ -444,7 +448,10 @@ class Poller:
             counters.timeouts += reason is Failure.TIMEOUT
             counters.noise += reason is not Failure.TIMEOUT
             text = reason.value
-        self._note(f"{call.request}: {text}")
+        asked = call.request
+        assert isinstance(asked, ReadRequest), "rounds only read"
+        last = asked.start_address + asked.quantity - 1
+        self._note(_("function %d, addresses %d to %d: %s") % (asked.function, asked.start_address, last, text))
 
     def _note(self, error: str) -> None:
         self.last_error = error

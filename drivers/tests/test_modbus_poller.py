@@ -190,6 +190,16 @@ def test_a_silent_unit_is_dead_after_three_misses_and_probed_every_tenth_round(w
     assert world.history == ["back", "unit 1 does not answer", "back"]
 
 
+def test_a_dead_unit_whose_port_was_away_is_dead_for_its_own_reason_again(world):
+    world.round()
+    world.round(world.fail())
+    world.poller.port_down(PortError("unplugged"), world.now)
+    world.poller.port_opened(world.now)
+    for _ in range(PROBE_ROUNDS + 1):
+        world.round(world.fail())
+    assert world.history == ["back", "unit 1 does not answer", "unplugged", "unit 1 does not answer"]
+
+
 def test_without_retries_three_rounds_are_three_misses():
     world = World(retries=0)
     world.start()
