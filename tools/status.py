@@ -123,13 +123,15 @@ def _device_state(device: dict[str, Any]) -> Text:
 
 
 def _problem_of(device: dict[str, Any]) -> Text:
-    """Why it is silent; else what went wrong last, and which of its points it does not have."""
-    problem = device["lost_why"] or device["error"] or device.get("last_error") or ""
-    absent = device.get("absent_points") or ()
-    if absent:
-        missing = _("not in this device: {points}").format(points=", ".join(absent))
-        problem = f"{problem}; {missing}" if problem else missing
-    return _plain(problem)
+    """Why it is silent or what stopped it last; how its line is; which of its points it does not have."""
+    problems = [device["lost_why"] or device["error"] or ""]
+    unanswered = device.get("request_timeouts", 0) + device.get("request_noise", 0)
+    if unanswered and device["lost_s"] is None:
+        text = _("{count} of {requests} requests had no good answer")
+        problems.append(text.format(count=unanswered, requests=device["requests"]))
+    if absent := device.get("absent_points"):
+        problems.append(_("not in this device: {points}").format(points=", ".join(absent)))
+    return _plain("; ".join(filter(None, problems)))
 
 
 _ACKNOWLEDGED = {

@@ -39,9 +39,11 @@ STATUS: dict[str, Any] = {
                "ingest": False, "next_attempt_in_s": None, "refused_names": []},
     "devices": {
         "meter-1": {"driver": "modbus", "state": "running", "starts": 1, "error": None, "lost_s": None,
-                    "lost_why": None, "condition": "polling", "last_error": None, "absent_points": ["power_w"]},
+                    "lost_why": None, "condition": "polling", "absent_points": ["power_w"], "requests": 130,
+                    "request_timeouts": 4, "request_noise": 1},
         "meter-2": {"driver": "modbus", "state": "running", "starts": 4, "error": None, "lost_s": 300.0,
-                    "lost_why": "no [answer]", "condition": "port down", "last_error": "no reply"},
+                    "lost_why": "no [answer]", "condition": "port down", "requests": 9, "request_timeouts": 9,
+                    "request_noise": 0},
         "gnss": {"driver": "gnss", "state": "running", "starts": 1, "error": None, "lost_s": None,
                  "lost_why": None, "condition": "too few satellites"},
     },
@@ -94,7 +96,8 @@ def test_status_shows_what_a_technician_needs(config: Path) -> None:
     page = result.stdout
     for text in ("rsu-7f3a", "41", "24.0 h", "rolled-back", "quality ntp", "acknowledged by broker only", "18,224",
                  "2.1 h", "meter-2", "silent for 5 min", "no [answer]", "disk [red]on fire[/]",
-                 "meter-2: 31 samples", "running, polling", "not in this device: power_w", "too few"):  # fmt: skip
+                 "meter-2: 31 samples", "running, polling", "not in this device: power_w", "too few",
+                 "5 of 130 requests"):  # fmt: skip
         assert text in page, text
     assert "\x1b" not in page
 
