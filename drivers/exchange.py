@@ -102,13 +102,12 @@ class Exchange(Generic[CommandT, EventT]):
         dialogue = self._dialogue
         try:
             while self._is_open:
-                wire = dialogue.bytes_to_send()
-                if wire:
-                    self._write(wire)
                 event = dialogue.next_event()
                 if not isinstance(event, NeedData):
-                    self._on_event(event)
-                elif not wire:
+                    self._on_event(event)  # what it sends goes in one piece with what the next ones send
+                elif wire := dialogue.bytes_to_send():
+                    self._write(wire)
+                else:
                     break
         finally:
             self._is_pumping = False

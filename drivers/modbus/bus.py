@@ -356,17 +356,21 @@ class ModbusBus:
         self._lose(PortError(_("%s: what comes is not Modbus: %s") % (self._port.name, error)))
 
     def _fill(self, now: float) -> None:
-        """Give the master calls while it has room."""
+        """Give the master calls while it has room. One write carries them all."""
         exchange = self._exchange
         if self.state is not BusState.OPEN or exchange is None or not exchange.is_open:
             self._arm(now)
             return
-        while self._master.has_room and exchange.is_open:
+        is_news = False
+        while self._master.has_room:
             call = self._next_call(now)
             if call is None:
                 self._arm(now)
-                return
-            exchange.send(call)
+                break
+            self._master.send(call, self._now())
+            is_news = True
+        if is_news:
+            exchange.pump()
 
     def _next_call(self, now: float) -> Call | None:
         held_until = self._master.held_until
