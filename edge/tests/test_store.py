@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import threading
 from contextlib import suppress
 
 import fastcrc
@@ -26,6 +27,7 @@ def store_on(
     segment_bytes: int = 600,
     quotas_mb: dict[str, float] | None = None,
     monotonic=lambda: 0.0,
+    uplinks: tuple[str, ...] = ("mqtt",),
 ) -> Store:
     lanes = {}
     counter = iter(range(1, 1_000))
@@ -41,6 +43,7 @@ def store_on(
             checksum=fastcrc.crc32.iscsi,
             new_epoch=new_epoch,
             segment_bytes=segment_bytes,
+            uplinks=uplinks,
         )
         lane.open()
         lanes[name] = lane, disks[name]
@@ -112,6 +115,154 @@ def test_callers_that_come_while_a_commit_runs_share_the_next(tmp_path):
         store.close()
 
     asyncio.run(main())
+
+
+class SlowDisk(Disk):
+    """A disk whose sync waits until somebody lets it go on."""
+
+    def __init__(self, power: Power) -> None:
+        super().__init__(power)
+        self.may_sync = threading.Event()
+        self.is_syncing = threading.Event()
+
+    def sync(self, name: str) -> None:
+        self.is_syncing.set()
+        assert self.may_sync.wait(10)
+        super().sync(name)
+
+
+def slow_store() -> tuple[Store, SlowDisk, dict[str, Disk]]:
+    media = disks()
+    disk = SlowDisk(media["event"].power)
+    media["telemetry"] = disk
+    disk.may_sync.set()
+    store = store_on(media)
+    store.commit_now()
+    disk.may_sync.clear()
+    disk.is_syncing.clear()
+    return store, disk, media
+
+
+async def begins(disk: SlowDisk) -> None:
+    async with asyncio.timeout(5):
+        while not disk.is_syncing.is_set():
+            await asyncio.sleep(0.001)
+
+
+def check_numbers(store: Store, media: dict[str, Disk], count: int) -> None:
+    lane = store.lanes["telemetry"]
+    assert all_of(lane) == {seq: b"%d" % seq for seq in range(1, count + 1)}
+    assert lane.journal.pending_bytes == 0
+    assert all_of(store_on(media).lanes["telemetry"]) == all_of(lane)
+    balance(store)
+
+
+@pytest.mark.parametrize("how", ["loop still runs", "loop has ended"])
+def test_a_last_commit_takes_over_from_one_that_the_thread_still_writes(how):
+    store, disk, media = slow_store()
+    lane = store.lanes["telemetry"]
+
+    async def main():
+        lane.append("telemetry/a", b"1")
+        waiting = asyncio.ensure_future(store.commit())
+        await begins(disk)
+        lane.append("telemetry/a", b"2")
+        if how == "loop has ended":
+            waiting.cancel()
+            return
+        threading.Timer(0.05, disk.may_sync.set).start()
+        store.commit_now()
+        assert lane.made == 2
+        await waiting
+
+    asyncio.run(main())
+    disk.may_sync.set()
+    store.commit_now()
+    store.close()
+    check_numbers(store, media, 2)
+
+
+def test_a_caller_that_is_cancelled_takes_nothing_from_the_others():
+    store, disk, media = slow_store()
+    lane = store.lanes["telemetry"]
+
+    async def main():
+        callers = []
+        for n in range(1, 7):
+            lane.append("telemetry/a", b"%d" % n)
+            callers.append(asyncio.ensure_future(store.commit()))
+            if n == 1:
+                await begins(disk)
+        await asyncio.sleep(0)
+        callers[0].cancel()
+        callers[3].cancel()
+        await asyncio.sleep(0)
+        disk.may_sync.set()
+        done = await asyncio.gather(*callers, return_exceptions=True)
+        assert [isinstance(one, asyncio.CancelledError) for one in done] == [True, False, False, True, False, False]
+        assert lane.made == 6
+
+    asyncio.run(main())
+    store.close()
+    check_numbers(store, media, 6)
+
+
+def test_an_error_reaches_every_caller_of_that_commit_and_the_next_one_goes_on():
+    store, disk, media = slow_store()
+    lane = store.lanes["telemetry"]
+
+    async def main():
+        lane.append("telemetry/a", b"1")
+        callers = [asyncio.ensure_future(store.commit())]
+        await begins(disk)
+        disk.power.fail_at, disk.power.cause = range(1, 1 << 30), Cause.BROKEN
+        for n in (2, 3):
+            lane.append("telemetry/a", b"%d" % n)
+            callers.append(asyncio.ensure_future(store.commit()))
+        await asyncio.sleep(0)
+        disk.may_sync.set()
+        done = await asyncio.gather(*callers, return_exceptions=True)
+        assert all(isinstance(one, StorageError) for one in done)
+        disk.power.fail_at = None
+        await store.commit()
+
+    asyncio.run(main())
+    store.close()
+    check_numbers(store, media, 3)
+
+
+def test_one_lanes_dead_disk_is_not_anothers():
+    media = disks()
+    media["telemetry"] = Disk(Power())
+    store = store_on(media)
+    store.commit_now()
+    media["telemetry"].power.fail_at, media["telemetry"].power.cause = range(1, 1 << 30), Cause.BROKEN
+    store.lanes["telemetry"].append("telemetry/a", b"1")
+    store.lanes["transaction"].append("transaction/fare", b"1")
+    with pytest.raises(StorageError):
+        store.commit_now()
+    assert (store.lanes["telemetry"].made, store.lanes["transaction"].made) == (0, 1)
+
+
+def test_a_position_that_cannot_be_saved_is_told_and_holds_up_nothing():
+    media = disks()
+    media["telemetry"] = Disk(Power())
+    store = store_on(media)
+    for _ in range(20):
+        store.lanes["telemetry"].append("telemetry/a", b"x" * 60)
+        store.commit_now()
+    store.lanes["telemetry"].acknowledge("mqtt", 1, 19)
+    power = media["telemetry"].power
+    power.fail_at, power.cause = range(power.operations + 1, power.operations + 2), Cause.BROKEN
+    before = media["telemetry"].list()
+    store.lanes["telemetry"].append("telemetry/a", b"last")
+    store.commit_now()
+    assert store.lanes["telemetry"].made == 21
+    assert "failed" in store.trouble
+    assert set(before) <= set(media["telemetry"].list()), "no segment goes before the position knows"
+    store.commit_now()
+    assert store.trouble is None
+    assert len(media["telemetry"].list()) < len(before)
 
 
 def test_counters_come_back_from_the_journal_after_a_restart(tmp_path):
