@@ -158,7 +158,8 @@ class LaneView:
 
     def is_backlogged(self) -> bool:
         """Whether there is any backlog that could go now."""
-        return self.owed_from(self.back_at) < min(self.live_from, self.lane.made + 1)
+        end = min(self.live_from, self.lane.made + 1)
+        return self.back_at < end and self.owed_from(self.back_at) < end
 
     def wait(self, first: int, last: int, due: float) -> None:
         """Look at these numbers again when `due`."""
