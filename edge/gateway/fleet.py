@@ -115,18 +115,21 @@ class Fleet:
         await asyncio.gather(*(self._supervisor.stop(ward.name) for _config, ward in self._buses.values()))
 
     async def set_enabled(self, name: str, *, is_enabled: bool) -> None:
-        """Switch a device off or on, durably. Raises `DeviceConfigError` for an unknown device."""
+        """Switch a device off or on, durably. Raises `DriverError`: no such device, or the disk refuses to remember."""
         async with self._lock:
             driver = self._driver(name)
             if is_enabled == (name not in self._disabled):
                 return
+            disabled = self._disabled ^ {name}
+            try:
+                replace_file(self._disabled_file, msgspec.json.encode(sorted(disabled)))
+            except OSError as error:
+                raise DriverError(f"{self._disabled_file}: {error.strerror}") from error
+            self._disabled = disabled
             if is_enabled:
-                self._disabled.discard(name)
                 self._supervisor.start(driver)
             else:
-                self._disabled.add(name)
                 await self._supervisor.stop(name)
-            replace_file(self._disabled_file, msgspec.json.encode(sorted(self._disabled)))
 
     async def command(self, device: str, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Have a device do something. Raises `DriverError`."""
@@ -146,8 +149,7 @@ class Fleet:
 
     async def _take_out(self, name: str) -> None:
         del self._devices[name]
-        if name not in self._disabled:
-            await self._supervisor.forget(name)
+        await self._supervisor.forget(name)
 
     # What is there ----------------------------------------------------------------------------------------------
 

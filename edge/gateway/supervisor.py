@@ -87,8 +87,10 @@ class Supervisor:
         kept.task = asyncio.get_running_loop().create_task(self._keep(kept), name=f"ward {ward.name}")
 
     async def stop(self, name: str) -> None:
-        """Cancel a ward and wait until it has let go of all that it holds."""
-        kept = self._kept[name]
+        """Cancel a ward and wait until it has let go of all that it holds. One that never started holds nothing."""
+        kept = self._kept.get(name)
+        if kept is None:
+            return
         if kept.task is not None:
             kept.task.cancel()
             await asyncio.gather(kept.task, return_exceptions=True)
@@ -97,15 +99,17 @@ class Supervisor:
     async def forget(self, name: str) -> None:
         """Stop a ward for good: it is no longer configured."""
         await self.stop(name)
-        del self._kept[name]
+        self._kept.pop(name, None)
 
     async def stop_all(self) -> None:
         """Stop every ward, all at once."""
         await asyncio.gather(*(self.stop(name) for name in tuple(self._kept)))
 
     def status_of(self, name: str) -> dict[str, Any]:
-        """Plain data about one ward."""
-        kept = self._kept[name]
+        """Plain data about one ward, also before it has ever started."""
+        kept = self._kept.get(name)
+        if kept is None:
+            return {"state": WardState.STOPPED.value, "starts": 0, "error": None}
         return {"state": kept.state.value, "starts": kept.starts, "error": kept.error}
 
     async def _keep(self, kept: _Kept) -> None:

@@ -101,5 +101,5 @@ async def test_a_ward_that_is_stopped_and_started_keeps_its_count_of_starts(supe
     supervisor.start(Ward("meter", forever))
     await until(lambda: supervisor.status_of("meter")["starts"] == 2)
     await supervisor.forget("meter")
-    with pytest.raises(KeyError):
-        supervisor.status_of("meter")
+    await supervisor.forget("meter")
+    assert supervisor.status_of("meter") == {"state": "stopped", "starts": 0, "error": None}
