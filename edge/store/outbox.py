@@ -1,7 +1,8 @@
 """What one uplink still owes: what is in flight, what must go again, and in which order. Pure: `now` comes in.
 
-Order: transactions, events, live telemetry, then backfill, which gets a fifth of the bytes whenever it has something
-and all of them when the others are quiet. With an ingest, a record is let go on the ingest's acknowledgement only;
+Order: transactions, live events, live telemetry, then what is late: events, then backfill. Late events and backfill get
+a fifth of the bytes each whenever they have something, and all of them when the others are quiet; so neither a backlog
+holds up live data, nor live data a backlog. With an ingest, a record is let go on the ingest's acknowledgement only;
 what the broker took and the ingest did not acknowledge is sent again after 30 s, doubling to 10 min. Without one, the
 broker's PUBACK lets it go.
 
@@ -25,7 +26,10 @@ ANSWER_WITHIN_S = 2.0
 """How long, after a connect, backlog waits for the ingest to say what it has."""
 INGEST_SILENT_S = 90.0
 """An ingest that was heard repeats itself every 30 s; silent for this long it is away."""
-BACKFILL_SHARE = 0.2
+BEHIND_LIVE = ("event", "telemetry")
+"""Lanes whose backlog goes after the live records of all lanes."""
+LATE_SHARE = 0.2
+"""What each backlog behind live data gets of the bytes all the same."""
 MAX_CREDIT_BYTES = 65_536
 
 
@@ -60,7 +64,8 @@ class Outbox:
         self._on_ahead = on_ahead
         self._is_connected = False
         self._answer_due = 0.0
-        self._credit = 0.0
+        self._behind = {name: 0.0 for name in BEHIND_LIVE if name in self._views}
+        """Bytes that are due to the backlog of a lane behind live data."""
         self._in_flight: dict[str, RangeSet] = {name: RangeSet() for name in self._views}
         self._ingest_online: bool | None = None
         self._ingest_heard: float | None = None
@@ -143,36 +148,40 @@ class Outbox:
         if len(record.payload) > max_bytes:
             return None
         name = view.lane.name
-        is_backfill = not live and name == "telemetry"
-        if is_backfill:
-            self._credit = max(0.0, self._credit - len(record.payload))
-        else:
-            gained = len(record.payload) * BACKFILL_SHARE / (1 - BACKFILL_SHARE)
-            self._credit = min(MAX_CREDIT_BYTES, self._credit + gained)
+        gained = len(record.payload) * LATE_SHARE / (1 - LATE_SHARE)
+        for other, credit in self._behind.items():
+            if other == name and not live:
+                self._behind[other] = max(0.0, credit - len(record.payload))
+            else:
+                self._behind[other] = min(MAX_CREDIT_BYTES, credit + gained)
         view.taken(record.seq)
         self._in_flight[name].add(record.seq)
-        route = backfill_route(record.route) if is_backfill else record.route
+        route = backfill_route(record.route) if name == "telemetry" and not live else record.route
         return Entry(name, record.seq, route, record.payload, live, view.epoch)
 
     def _pick(self, now: float, *, is_open: bool) -> tuple[LaneView, Record, bool] | None:
-        telemetry = self._views.get("telemetry")
-        if telemetry is not None and self._credit > 0 and (is_open or telemetry.is_answered):
-            record = telemetry.back(now)
-            if record is not None and self._credit >= len(record.payload):
-                return telemetry, record, False
+        for name, credit in self._behind.items():
+            found = self._late(self._views[name], now, is_open=is_open) if credit > 0 else None
+            if found is not None and credit >= len(found[1].payload):
+                return found
         for view in self._order:
-            if view is not telemetry and (is_open or view.is_answered):
-                record = view.back(now)
-                if record is not None:
-                    return view, record, False
+            found = None if view.lane.name in self._behind else self._late(view, now, is_open=is_open)
+            if found is not None:
+                return found
             record = view.live(now)
             if record is not None:
                 return view, record, True
-        if telemetry is not None and (is_open or telemetry.is_answered):
-            record = telemetry.back(now)
-            if record is not None:
-                return telemetry, record, False
+        for name in self._behind:
+            found = self._late(self._views[name], now, is_open=is_open)
+            if found is not None:
+                return found
         return None
+
+    @staticmethod
+    def _late(view: LaneView, now: float, *, is_open: bool) -> tuple[LaneView, Record, bool] | None:
+        """The next record of a lane's backlog; none before the ingest has said what it has, or `is_open`."""
+        record = view.back(now) if is_open or view.is_answered else None
+        return None if record is None else (view, record, False)
 
     def published(self, entry: Entry, now: float) -> None:
         """The broker has taken it."""
