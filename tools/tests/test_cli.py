@@ -1,5 +1,7 @@
 """The one command: every verb loads, none before it is named, and with nothing but what the demo installs."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -64,3 +66,10 @@ def test_from_a_closed_stdin_comes_nothing(verb: str) -> None:
     line = f"'{WAYSIDE}' {verb} nmea0183 --jsonl <&-"
     done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_file_name_that_is_no_text_is_said_as_json(tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/\xff.toml"
+    done = subprocess.run([WAYSIDE, "check", name, "--json"], capture_output=True, check=False, timeout=60)
+    assert (done.returncode, b"Traceback" in done.stderr) == (2, False)
+    assert json.loads(done.stdout)["problems"][0]["file"].endswith("\\udcff.toml")
