@@ -10,9 +10,8 @@ from edge.store.errors import Cause, StorageError, StoreLockedError
 from edge.store.medium import Medium
 
 BALLAST = "ballast"
-BALLAST_BYTES = 256 << 10
-ROOM_FOR_BALLAST_BYTES = 4 << 20
-"""With less free space than this the ballast stays out: it would only take the last bytes."""
+BALLAST_BYTES = 64 << 10
+"""Room for the largest position file there is, and no more than the smallest segment that is given up."""
 _BOOT = "boot.json"
 
 
@@ -60,25 +59,26 @@ def _try_replace(root: Medium, content: bytes) -> None:
 
 
 class Ballast:
-    """A file that is given back when the disk is full, so that what is evicted can still be written down."""
+    """A file that is given back when the disk is full, so that what is evicted can still be written down.
+
+    It is laid again from what that frees, before new records take it all: else the next full disk could evict nothing.
+    """
 
     def __init__(self, medium: Medium) -> None:
         self._medium = medium
         self.is_out = True
 
     def lay(self) -> None:
-        """Put it down where there is ample room."""
+        """Put it down, as much of it as there is room for."""
         medium = self._medium
-        missing = BALLAST_BYTES - medium.size(BALLAST)
         try:
+            missing = BALLAST_BYTES - medium.size(BALLAST)
             if missing > 0:
-                if medium.free_bytes() < ROOM_FOR_BALLAST_BYTES:
-                    return
                 medium.append(BALLAST, bytes(missing))
-                medium.end(BALLAST)
             self.is_out = False
         except StorageError:
-            self.give()  # the disk is full already: it is laid when there is room again
+            self.is_out = True  # what there is of it stays; the rest follows when there is room
+        medium.end(BALLAST)
 
     def give(self) -> None:
         """Give its space back. Raises `StorageError`."""

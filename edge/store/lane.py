@@ -35,7 +35,7 @@ MAX_PENDING_BYTES = 8 << 20
 """What may wait in memory for a disk that does not answer."""
 RECENT_BYTES = 512 << 10
 """Records just made are kept in memory this far, so that live data is not read back from the disk."""
-MAX_ACKED_RANGES = 10_000
+MAX_ACKED_RANGES = 2_000
 """What is acknowledged beyond so many holes is passed over: it is sent again, and acknowledged when there are fewer."""
 MAX_ROUTE_BYTES = 255
 

@@ -84,6 +84,8 @@ class Plan:
         for work in lanes:
             if not work.is_epoch_new:
                 work.keep_up()
+        if self._ballast.is_out:
+            self._ballast.lay()
         for work in lanes:
             if work.is_epoch_new and events.error is not None:
                 work.error = work.error or events.error  # what the old epoch leaves behind has not been told yet
@@ -96,8 +98,6 @@ class Plan:
                     work.is_written = False
         if self.error is None:
             self._write_intents()
-        if self._ballast.is_out and self.error is None:
-            self._ballast.lay()
 
     def _write_intents(self) -> None:
         try:
