@@ -78,7 +78,7 @@ class LaneView:
     def owe(self, numbers: RangeSet) -> None:
         """These go again, as far as nobody has let them go."""
         pairs = [(first, last) for first, last in numbers.pairs()]
-        self.forget_busy(pairs)
+        self._forget(pairs)
         for first, _last in pairs:
             self.back_at = min(self.back_at, first)
         self.sent_before = RangeSet()
@@ -194,8 +194,23 @@ class LaneView:
         if again:
             self.resend_s = min(self.resend_s * 2, RESEND_CAP_S)
 
-    def forget_busy(self, numbers: Iterable[tuple[int, int]]) -> None:
-        """These are let go: nothing waits for them any more."""
+    def let_go(self, numbers: Iterable[tuple[int, int]]) -> None:
+        """The ingest has these. What waits for nothing else need not be looked at again.
+
+        A single number is not taken out of its bucket: many ranges times many buckets would hold up everything else,
+        and `wake` passes over what is let go.
+        """
+        for first, last in numbers:
+            self.busy.discard(first, last)
+        if self.waiting:
+            self.waiting = deque(each for each in self.waiting if self._owes_any(each[1]))
+            self.due = min((due for due, _numbers in self.waiting), default=float("inf"))
+
+    def _owes_any(self, numbers: RangeSet) -> bool:
+        return any(self.lane.skip_acked(self.uplink, first) <= last for first, last in numbers.pairs())
+
+    def _forget(self, numbers: Iterable[tuple[int, int]]) -> None:
+        """Nothing waits for these any more."""
         for first, last in numbers:
             self.busy.discard(first, last)
             for _due, bucket in self.waiting:

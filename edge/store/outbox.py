@@ -227,7 +227,7 @@ class Outbox:
         settled = sum(view.lane.acknowledge(self._uplink, first, last) for first, last in ranges if first <= last)
         if settled:
             view.begin_resends()
-            view.forget_busy(_outside(ranges, self._in_flight[lane]))
+            view.let_go(_outside(ranges, self._in_flight[lane]))
         if is_answer:
             view.owe(view.sent_before)
 

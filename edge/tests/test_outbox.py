@@ -3,6 +3,7 @@
 import asyncio
 import random
 import sys
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -369,6 +370,27 @@ def test_an_ingest_that_acknowledges_only_every_second_record_costs_no_memory():
     bench.ack("telemetry", 10_000, 1)
     assert (lane.acked, lane.queued) == (10_000, 0)
     balance(bench.store)
+
+
+def test_an_acknowledgement_in_many_pieces_holds_up_nothing():
+    """Hundreds of seconds without an answer, then one that names every second record."""
+    bench = Bench(segment_bytes=1 << 18)
+    bench.make(count=6_000, size=10)
+    bench.begin()
+    bench.outbox.connected(0)
+    bench.ack("telemetry", 0, 0)
+    for now in range(300):
+        assert len(bench.drain(now, 20)) == 20
+    view = bench.outbox._views["telemetry"]
+    assert len(view.waiting) > 100
+    began = time.perf_counter()
+    bench.ack("telemetry", 0, 300, also=[(n, n) for n in range(2, 4_000, 2)])
+    assert time.perf_counter() - began < 0.5
+    assert bench.store.lanes["telemetry"].acked > 1_900
+    bench.ack("telemetry", 6_000, 301)
+    assert not view.waiting
+    assert not view.busy
+    assert bench.outbox.next_deadline() is None
 
 
 def test_an_acknowledgement_of_another_epoch_is_passed_over():
