@@ -1,7 +1,6 @@
 """How the tools reach a running gateway: over the status socket in its data folder."""
 
 import socket
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import msgspec
 
 from drivers.text import _
+from edge.gateway.data_folder import named_data_folder
 from edge.gateway.status_socket import short_path
 from tools.output import Exit, fail
 
@@ -23,15 +23,13 @@ class GatewayAwayError(Exception):
 def data_folder(config: Path, *, as_json: bool = False) -> Path:
     """Where the gateway of this configuration keeps what it knows. Ends the command when the file does not tell."""
     try:
-        data = tomllib.loads(config.read_text("utf-8-sig"))["node"]["data"]
+        folder = named_data_folder(config)
     except OSError as error:
         fail(f"{config}: {error.strerror}", Exit.USAGE, as_json=as_json)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError):
-        data = None
-    if not isinstance(data, str) or not data:
+    if folder is None:
         text = _("{file}: does not say [node] data; try: wayside check {file}")
         fail(text.format(file=config), Exit.USAGE, as_json=as_json)
-    return config.parent / data
+    return folder
 
 
 def ask(folder: Path, what: str) -> Iterator[dict[str, Any]]:

@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from drivers.text import _
+
 MAX_FILE_BYTES = 1_000_000
 KEPT_FILES = 3
 MAX_LINE_CHARS = 2_000
@@ -34,16 +36,27 @@ class _OneLine(logging.Formatter):
 
 
 def start_logging(directory: Path | None, level: str = "INFO") -> None:
-    """Send the log to stderr, and to `directory`/wayside.log with at most `KEPT_FILES` older files beside it."""
+    """Send the log to stderr, and to `directory`/wayside.log with at most `KEPT_FILES` older files beside it.
+
+    Where there can be no such file stderr has to do, and says so.
+    """
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    trouble: OSError | None = None
     if directory is not None:
-        directory.mkdir(parents=True, exist_ok=True)
-        handlers.append(
-            logging.handlers.RotatingFileHandler(
-                directory / "wayside.log", maxBytes=MAX_FILE_BYTES, backupCount=KEPT_FILES, encoding="utf-8", delay=True
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            handlers.append(
+                logging.handlers.RotatingFileHandler(
+                    directory / "wayside.log", maxBytes=MAX_FILE_BYTES, backupCount=KEPT_FILES, encoding="utf-8"
+                )
             )
-        )
+        except OSError as error:
+            trouble = error
     for handler in handlers:
         handler.setFormatter(_OneLine())
     logging.basicConfig(level=level, handlers=handlers, force=True)
+    if trouble is not None:
+        logging.getLogger(__name__).warning(
+            _("log: %s: %s; what is said goes to stderr only"), trouble.filename, trouble.strerror
+        )
     logging.raiseExceptions = False  # a full disk must not turn each log line into a traceback

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import tomllib
 from pathlib import Path
 
 from drivers.errors import DriverError
@@ -10,6 +9,7 @@ from drivers.text import _
 from edge.gateway.app import EXIT_STOPPED, Gateway
 from edge.gateway.config import ConfigError, NodeConfigFile, load_config, parse_config, problems_around
 from edge.gateway.config_history import ConfigHistory, HistoryError
+from edge.gateway.data_folder import named_data_folder
 from edge.gateway.logs import start_logging
 from edge.identity.operator_keys import OperatorKeyError
 from edge.identity.pseudonym import PseudonymKeyError
@@ -37,7 +37,10 @@ def run_gateway(file: Path) -> int:
         log.warning("%s", problem)
     try:
         return asyncio.run(_live(file.absolute(), document, config, history))
-    except (OSError, StoreError, PseudonymKeyError, OperatorKeyError, DriverError) as error:
+    except OSError as error:
+        log.error("%s", f"{error.filename}: {error.strerror}" if error.filename else error)
+        return EXIT_FAILED
+    except (StoreError, PseudonymKeyError, OperatorKeyError, DriverError) as error:
         log.error("%s", error)
         return EXIT_FAILED
     except KeyboardInterrupt:
@@ -66,10 +69,12 @@ def _start_configuration(file: Path) -> tuple[bytes, NodeConfigFile, ConfigHisto
 def _last_good(file: Path, error: ConfigError) -> tuple[bytes, NodeConfigFile, ConfigHistory]:
     """What ran well before, for a box that nobody is at. Raises `error` when nothing is kept, or nobody knows where."""
     try:
-        data = tomllib.loads(file.read_text("utf-8-sig"))["node"]["data"]
-        history = ConfigHistory(file.parent / str(data) / "config", file)
+        data = named_data_folder(file)
+        if data is None:
+            raise error
+        history = ConfigHistory(data / "config", file)
         history.open()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, HistoryError):
+    except (OSError, HistoryError):
         raise error from None
     document = history.good()
     if document is None:

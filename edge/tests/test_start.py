@@ -46,6 +46,16 @@ def test_a_file_that_an_edit_has_broken_is_passed_over_for_the_last_good_one(fil
     assert "the last good one runs" in caplog.text
 
 
+@pytest.mark.parametrize("slip", [b"nonsense\n", b"[[device\n", b'x = "\n', b"\xff = 1\n", b"a = " + b"[" * 5_000])
+def test_a_slip_of_the_keyboard_does_not_keep_a_box_down(file, caplog, slip):
+    """Nobody is there, and what ran yesterday still runs."""
+    ran_well(file)
+    file.write_bytes(GOOD + slip)
+    document, _config, _history = start._start_configuration(file)
+    assert document == GOOD
+    assert "the last good one runs" in caplog.text
+
+
 @pytest.mark.parametrize("broken", [BAD, b"[node", b"\xff", b""])
 def test_where_nothing_good_is_kept_the_mistake_is_told_and_nothing_runs(file, broken):
     file.write_bytes(broken)

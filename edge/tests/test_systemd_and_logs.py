@@ -48,3 +48,16 @@ def test_a_peers_text_is_one_line_of_bounded_length(own_logging, tmp_path):
     (line,) = (tmp_path / "wayside.log").read_text().splitlines()
     assert "\\x1b[31m" in line
     assert len(line) < logs.MAX_LINE_CHARS + 10
+
+
+@pytest.mark.parametrize("name", ["log", "log/wayside.log"])
+def test_where_there_can_be_no_log_file_stderr_has_to_do(tmp_path, capsys, own_logging, name):
+    if name == "log":
+        (tmp_path / name).touch()
+    else:
+        (tmp_path / name).mkdir(parents=True)
+    logs.start_logging(tmp_path / "log")
+    logging.getLogger("x").error("hear me")
+    said = capsys.readouterr().err.splitlines()
+    assert str(tmp_path / "log") in said[0]
+    assert "hear me" in said[1]

@@ -174,6 +174,13 @@ def test_what_answers_nonsense_is_no_gateway(config: Path, verb: str, said: byte
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("slip", ["nonsense\n", "[[device\n", 'x = "\n', "a = " + "[" * 5_000])
+@pytest.mark.usefixtures("gateway")
+def test_a_gateway_is_asked_although_its_file_was_broken_meanwhile(config: Path, slip: str) -> None:
+    config.write_text(config.read_text("utf-8") + slip, "utf-8")
+    assert wayside("status", config).exit_code == 0
+
+
 @pytest.mark.parametrize("text", ["", "[node]\n", "[node\n", "node = 1\n", "[node]\ndata = 7\n", "\xff"])
 def test_a_file_that_does_not_name_the_data_folder_ends_with_2(tmp_path: Path, text: str) -> None:
     file = tmp_path / "bad.toml"
