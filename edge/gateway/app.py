@@ -223,7 +223,10 @@ class Gateway:
         try:
             await self._go_over(config)
         except (OSError, OperatorKeyError, DeviceConfigError) as error:
-            await self._go_over(old)
+            try:
+                await self._go_over(old)
+            except (OSError, OperatorKeyError, DeviceConfigError) as further:
+                log.error(_("configuration: the one before cannot be put back as a whole: %s"), further)
             raise ApplyError(str(error)) from error
 
     async def _go_over(self, config: NodeConfigFile) -> None:

@@ -48,11 +48,16 @@ class ConfigHistory:
 
     def open(self) -> bytes:
         """Decide which document to start with and return it. Raises `HistoryError` when there is none at all."""
-        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise HistoryError(f"{self._directory}: {error.strerror}") from error
         with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
             self.state = msgspec.json.decode((self._directory / "state.json").read_bytes(), type=HistoryState)
         if self.state.trial_sha256:
-            self.roll_back("it was cut short by a restart before the uplink was reached")
+            # A disk that cannot take note of it, a full one, is no reason to stay down: the next start notes it again.
+            with contextlib.suppress(HistoryError):
+                self.roll_back("it was cut short by a restart before the uplink was reached")
         file = self.read_file()
         if self.state.is_pushed and file is not None and sha256_of(file) == self.state.file_sha256:
             pushed = self.good()
@@ -80,17 +85,22 @@ class ConfigHistory:
         except OSError:
             return None
 
-    def begin_trial(self, document: bytes, *, version: int | None) -> None:
+    def take_up(self, document: bytes, *, version: int | None, is_on_trial: bool) -> None:
         """Note that a document is about to be put to work; `version` if it was pushed, None if the file was edited."""
         file = self.read_file()
         self._save(
             version=self.state.version if version is None else version,
             is_pushed=version is not None,
             file_sha256=sha256_of(file) if file is not None else "",
-            trial_sha256=sha256_of(document),
+            trial_sha256=sha256_of(document) if is_on_trial else "",
             outcome="running",
             reason=None,
         )
+
+    def put_back(self, state: HistoryState, reason: str, *, version: int | None) -> None:
+        """A document that was taken up could not be put to work: what `state` says holds again, and why is kept."""
+        self.state = state
+        self.refuse(reason, version=version)
 
     def confirm(self, document: bytes) -> None:
         """The document has proven itself: the uplink was reached with it. It becomes the newest good one."""

@@ -14,7 +14,7 @@ from typing import Protocol
 from drivers.clock import Clock
 from drivers.text import _
 from edge.gateway.config import ConfigError, NodeConfigFile, parse_config, problems_around
-from edge.gateway.config_history import ConfigHistory, HistoryError, sha256_of
+from edge.gateway.config_history import ConfigHistory, HistoryError, HistoryState, sha256_of
 from edge.gateway.inbox import Inbox
 from edge.gateway.trial import Trial, Verdict
 from protocols.core.errors import ProtocolError
@@ -97,7 +97,7 @@ class DesiredConfig:
 
     def connected(self) -> None:
         """The uplink has been reached. Outside a trial the running document is a good one from now on."""
-        if self._trial is None:
+        if self._trial is None and not self._lock.locked():  # in mid-change nobody knows yet what is running
             self._confirm()
 
     def receive(self, data: bytes) -> None:
@@ -176,32 +176,42 @@ class DesiredConfig:
 
     async def _change(self, document: bytes, version: int | None) -> None:
         async with self._lock:
+            if version is not None and version <= self._history.state.version:
+                return  # a newer one was taken up while this one waited
             try:
                 config = self._checked(document)
             except ConfigError as error:
                 self._refuse(str(error), version)
                 return
             if config.digest == self._config.digest:
-                # Nothing changes for any device; at most its comments do, and its number.
-                self._document, self._config = document, config
-                if version is not None:
-                    self._history.accept_equal(version=version)
-                    self._on_outcome()
+                self._take_equal(document, config, version)
                 return
-            was_connected = self._applier.is_connected
-            previous = self._document, self._config
+            # What was pushed came over the uplink; and a trial that has lost it hands that burden on.
+            was_connected = version is not None or self._applier.is_connected
+            was_connected = was_connected or (self._trial is not None and self._trial.was_connected)
+            before = self._history.state
             try:
-                self._history.begin_trial(document, version=version) if was_connected else None
+                self._history.take_up(document, version=version, is_on_trial=was_connected)
                 await self._applier.apply(config)
             except (ApplyError, HistoryError) as error:
-                self._history.confirm(previous[0])
-                self._refuse(str(error), version)
+                self._refuse(str(error), version, before)
                 return
             self._document, self._config = document, config
             self._trial = Trial(self._clock.monotonic(), was_connected=was_connected)
             log.info(_("configuration: %s put to work"), self.digest[:19])
             self._look_now.set()
             self._on_outcome()
+
+    def _take_equal(self, document: bytes, config: NodeConfigFile, version: int | None) -> None:
+        """Nothing changes for any device; at most its comments do, and its number."""
+        self._document, self._config = document, config
+        if version is None:
+            return
+        try:
+            self._history.accept_equal(version=version)
+        except HistoryError as error:
+            log.error(_("configuration: %s"), error)
+        self._on_outcome()
 
     def _checked(self, document: bytes) -> NodeConfigFile:
         config = parse_config(document, self._file)
@@ -210,16 +220,16 @@ class DesiredConfig:
             raise ConfigError(problems)
         return config
 
-    def _refuse(self, reason: str, version: int | None) -> None:
+    def _refuse(self, reason: str, version: int | None, before: HistoryState | None = None) -> None:
         log.error(_("configuration: refused, what ran goes on running: %s"), reason)
         try:
-            self._history.refuse(reason[:1000], version=version)
+            self._history.put_back(before or self._history.state, reason[:1000], version=version)
         except HistoryError as error:
             log.error(_("configuration: %s"), error)
         self._on_outcome()
 
     async def _judge(self, now: float) -> None:
-        if self._trial is None:
+        if self._trial is None or self._lock.locked():
             return
         match self._trial.look(now, is_connected=self._applier.is_connected):
             case Verdict.CONFIRM:
@@ -242,7 +252,11 @@ class DesiredConfig:
         async with self._lock:
             self._trial = None
             reason = _("the uplink was not reached with it")
-            document = self._history.roll_back(reason)
+            try:
+                self._history.roll_back(reason)
+            except HistoryError as error:  # it is gone back all the same; a restart takes the good one too
+                log.error(_("configuration: %s"), error)
+            document = self._history.good()
             if document is None:
                 log.error(_("configuration: %s, and no earlier one is kept"), reason)
                 return
@@ -250,7 +264,8 @@ class DesiredConfig:
                 config = parse_config(document, self._file)
                 await self._applier.apply(config)
             except (ConfigError, ApplyError) as error:
-                log.error(_("configuration: %s, and the earlier one cannot run any more: %s"), reason, error)
+                log.error(_("configuration: %s, and the earlier one cannot run now: %s"), reason, error)
+                self._trial = Trial(self._clock.monotonic(), was_connected=True)  # what is in its way may go
                 return
             self._document, self._config = document, config
             log.error(_("configuration: rolled back to %s: %s"), self.digest[:19], reason)

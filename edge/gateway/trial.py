@@ -26,14 +26,14 @@ class Trial:
 
     def __init__(self, now: float, *, was_connected: bool) -> None:
         self._began = now
-        self._was_connected = was_connected
+        self.was_connected = was_connected
         self._connected_since: float | None = None
 
     def look(self, now: float, *, is_connected: bool) -> Verdict:
         """Judge by what is seen at `now`; call it about once a second."""
         if not is_connected:
             self._connected_since = None
-            is_over = self._was_connected and now - self._began >= TRIAL_S
+            is_over = self.was_connected and now - self._began >= TRIAL_S
             return Verdict.ROLL_BACK if is_over else Verdict.WAIT
         if self._connected_since is None:
             self._connected_since = now

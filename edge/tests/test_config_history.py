@@ -28,7 +28,7 @@ def test_the_file_is_what_runs_first(tmp_path, file):
 def test_a_pushed_document_holds_over_restarts_until_the_file_is_edited(tmp_path, file):
     history, _ = opened(tmp_path, file)
     history.confirm(OLD)
-    history.begin_trial(PUSHED, version=7)
+    history.take_up(PUSHED, version=7, is_on_trial=True)
     history.confirm(PUSHED)
     history, document = opened(tmp_path, file)
     assert document == PUSHED
@@ -40,7 +40,7 @@ def test_a_pushed_document_holds_over_restarts_until_the_file_is_edited(tmp_path
 def test_a_trial_cut_short_by_a_restart_is_rolled_back(tmp_path, file):
     history, _ = opened(tmp_path, file)
     history.confirm(OLD)
-    history.begin_trial(PUSHED, version=7)
+    history.take_up(PUSHED, version=7, is_on_trial=True)
     history, document = opened(tmp_path, file)
     assert document == OLD
     assert history.state.outcome == "rolled-back"
@@ -51,7 +51,7 @@ def test_an_edited_file_that_lost_the_uplink_is_not_taken_up_again_until_it_is_e
     history, _ = opened(tmp_path, file)
     history.confirm(OLD)
     file.write_bytes(NEW)
-    history.begin_trial(NEW, version=None)
+    history.take_up(NEW, version=None, is_on_trial=True)
     assert history.roll_back("the uplink was not reached") == OLD
     assert opened(tmp_path, file)[1] == OLD
     file.write_bytes(NEW + b"# mended\n")
@@ -61,7 +61,7 @@ def test_an_edited_file_that_lost_the_uplink_is_not_taken_up_again_until_it_is_e
 def test_the_last_three_good_ones_are_kept(tmp_path, file):
     history, _ = opened(tmp_path, file)
     for n in range(6):
-        history.begin_trial(b"# %d\n" % n, version=n)
+        history.take_up(b"# %d\n" % n, version=n, is_on_trial=True)
         history.confirm(b"# %d\n" % n)
         history.confirm(b"# %d\n" % n)
     assert [history.good(age) for age in range(1, KEPT_GOOD + 1)] == [b"# 5\n", b"# 4\n", b"# 3\n"]
