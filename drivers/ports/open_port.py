@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 from drivers.errors import DeviceConfigError
 from drivers.ports.port import LineSettings, Port
 from drivers.ports.serial_port import SerialPort
-from drivers.ports.tcp_port import TcpPort
+from drivers.ports.tcp_port import TcpPort, is_resolvable
 from drivers.text import _
 
 MAX_BAUD = 4_000_000
@@ -68,8 +68,10 @@ def _tcp_address(rest: str) -> tuple[str, int]:
         host = host[1:-1]
     elif ":" in host:
         raise _PortUrlError(_("an IPv6 address stands in brackets, such as tcp:[fd00::7]:502"))
-    if not host or any(c.isspace() or c in "/?#[]" for c in host):
+    if not host or any(c.isspace() or not c.isprintable() or c in "/?#[]" for c in host):
         raise _PortUrlError(_("a TCP port is tcp:HOST:PORT, such as tcp:10.0.0.7:502"))
+    if not is_resolvable(host):
+        raise _PortUrlError(_("the parts of a host's name have 1 to 63 characters, such as tcp:meter.example:502"))
     if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65_535):
         raise _PortUrlError(_("the port number is 1 to 65535, such as tcp:10.0.0.7:502"))
     return host, int(port)

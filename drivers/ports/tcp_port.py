@@ -23,6 +23,18 @@ KEEPALIVE_PROBES = 3
 USER_TIMEOUT_MS = 20_000
 
 
+def is_resolvable(host: str) -> bool:
+    """Whether a resolver would so much as look for this host: the parts of its name have 1 to 63 characters.
+
+    For one that it would not, connecting raises `UnicodeError`, which is no `OSError` (RFC 1034, 3.1).
+    """
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
+
+
 class TcpPort(asyncio.Protocol):
     """Bytes over one TCP connection. See `drivers.ports.port.Port` for the face."""
 
