@@ -75,6 +75,8 @@ class ScriptedBroker:
         self.packets: list[str] = []
         """Names of all packets as they came, over all connections."""
         self.subscriptions: list[str] = []
+        self.denied_filters: set[str] = set()
+        """Subscriptions that it refuses."""
         self.violations: list[str] = []
         self.most_unacked = 0
         self.pings = 0
@@ -278,15 +280,16 @@ class _Client(asyncio.Protocol):
             self.transport.write(_packet(PUBACK << 4, struct.pack("!H", packet_id) + tail))
 
     def _subscribe(self, body: bytes) -> None:
-        at, count = 2, 0
+        at, codes = 2, b""
         if self.version == 5:
             _properties, at = _take_properties(body, at)
         while at < len(body):
             name, at = _take_bytes(body, at)
             at += 1
-            count += 1
             self.broker.subscriptions.append(name.decode())
-        tail = (b"\x00" if self.version == 5 else b"") + b"\x01" * count
+            refusal = b"\x87" if self.version == 5 else b"\x80"  # 3.9.3
+            codes += refusal if name.decode() in self.broker.denied_filters else b"\x01"
+        tail = (b"\x00" if self.version == 5 else b"") + codes
         self.transport.write(_packet(SUBACK << 4, body[:2] + tail))
 
 

@@ -47,6 +47,8 @@ def test_plain_mqtt_off_this_machine_is_refused_unless_the_ugly_words_are_said(h
         ({"brokers": ["mqtts://b:0"]}, "port"),
         ({"brokers": ["mqtts://b:65536"]}, "port"),
         ({"brokers": ["mqtts://[::::]"]}, "IPv6"),
+        ({"brokers": ["mqtts://broker..example"]}, "1 to 63"),
+        ({"brokers": [f"mqtts://{64 * 'b'}"]}, "1 to 63"),
         ({"brokers": ["mqtts://b", "mqtts://b"]}, "twice"),
         ({"tls": None}, "uplink.mqtt.tls"),
         ({"tls": {"ca": "x", "cert": "y"}}, "key"),

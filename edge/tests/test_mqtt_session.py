@@ -128,6 +128,29 @@ async def test_a_refused_publish_is_kept_and_alarmed_once(caplog: pytest.LogCapt
     assert len(broker.connects) == 1
 
 
+@pytest.mark.parametrize(("versions", "code"), [((4, 5), "0x87"), ((4,), "0x80")])
+async def test_a_refused_subscription_is_alarmed_once_until_it_is_granted(
+    versions: tuple[int, ...], code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also over connections: what a broker has granted since must not stand in the status for ever."""
+    outbox, told = OutboxDouble(), Told()
+    async with (
+        ScriptedBroker(versions=versions) as broker,
+        Running(make_uplink(mqtt_config(broker.url), outbox, told)) as uplink,
+    ):
+        await until(lambda: uplink.is_connected)
+        broker.denied_filters.add(DOWN + "#")
+        for connects in (1, 2):
+            broker.clients[0].reset()
+            await until(lambda most=connects: uplink.status()["sessions"] > most)  # type: ignore[misc]
+            await until(lambda: uplink.status()["refused_names"] == [DOWN + "#"])
+        broker.denied_filters.clear()
+        broker.clients[0].reset()
+        await until(lambda: uplink.status()["refused_names"] == [])
+    assert told.alarms == [("subscription-refused", f"{DOWN}#: the broker refuses it with reason code {code}")]
+    assert [record.levelname for record in caplog.records if code in record.getMessage()] == ["ERROR"]
+
+
 async def test_a_record_above_the_brokers_maximum_is_kept_and_alarmed_and_stops_nothing() -> None:
     outbox, told = OutboxDouble(), Told()
     outbox.make(1, bytes_each=2000)

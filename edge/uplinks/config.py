@@ -11,6 +11,7 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 
 from drivers.device_config import Name
+from drivers.ports.tcp_port import is_resolvable
 from drivers.text import _
 
 _URL = r"^(mqtts?)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?$"
@@ -87,6 +88,9 @@ class MqttConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 raise ValueError(_("brokers: {url}: a port is from 1 to 65535").format(url=broker.url))
             if "[" in broker.url and not _is_ipv6(broker.host):
                 raise ValueError(_("brokers: {url}: what stands in brackets is no IPv6 address").format(url=broker.url))
+            if not is_resolvable(broker.host):
+                text = _("brokers: {url}: the parts of a host's name have 1 to 63 characters")
+                raise ValueError(text.format(url=broker.url))
             if broker.tls and self.tls is None:
                 raise ValueError(
                     _("brokers: {url} needs the table [uplink.mqtt.tls] with ca, cert and key").format(url=broker.url)

@@ -227,6 +227,8 @@ class MqttSession:
             if code >= REFUSAL_CODE:
                 text = _("the broker refuses it with reason code 0x{code:02x}").format(code=code)
                 self._tally.alarm_once("subscription-refused", name, text)
+            else:
+                self._tally.grant(name)
 
     def on_message(self, topic: str, payload: bytes) -> None:
         """Something for us. Others are told from the event loop, so that their mistakes are not the connection's."""
@@ -277,9 +279,9 @@ class MqttSession:
         return self.connection if self._why is None and not self.ended.done() else None
 
     def _send_note(self, connection: MqttConnection, note: Note, now: float) -> None:
-        self._tally.notes += 1
         life_s = None if note.dies_at is None else max(1, int(note.dies_at - now))
         if self._fits(note.route, note.payload):
+            self._tally.notes += 1
             self._send(connection, note, note.route, note.payload, now, note.qos, retain=note.retain, life_s=life_s)
 
     def _send_record(self, connection: MqttConnection, entry: Entry, now: float) -> None:

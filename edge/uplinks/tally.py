@@ -42,6 +42,10 @@ class Tally:
         if self.refused_names:
             self.refused_names.discard(route)
 
+    def grant(self, topic: str) -> None:
+        """The broker has granted a subscription: a refusal of it is over."""
+        self.refused_names.discard(topic)
+
     def refuse(self, route: str, reason: str) -> None:
         """The broker will not have a message."""
         self.refused += 1
