@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from drivers.ports.tcp_port import is_resolvable
 from drivers.text import _, counted
 from protocols.wayside.topics import is_level
 from tools.output import Exit, fail, print_json, say
@@ -110,6 +111,8 @@ def parse_broker(url: str, *, insecure_plain_mqtt: bool) -> tuple[str, int, bool
         raise UsageError(_("--broker: {error}").format(error=error)) from error
     if parts.scheme not in ("mqtt", "mqtts") or not host or parts.path not in ("", "/") or parts.query:
         raise UsageError(_("--broker: is not mqtts://HOST[:PORT] or mqtt://HOST[:PORT]"))
+    if not is_resolvable(host):
+        raise UsageError(_("--broker: the parts of a host's name have 1 to 63 characters"))
     if parts.username is not None:
         raise UsageError(_("--broker: a name and password have no place in it; the certificate says who we are"))
     is_tls = parts.scheme == "mqtts"

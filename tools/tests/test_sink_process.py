@@ -335,6 +335,7 @@ def run(*arguments: str) -> tuple[int, dict[str, Any], str]:
         ["--broker", "mqtt://localhost:x"],
         ["--broker", "mqtt://localhost/path"],
         ["--broker", "mqtt://user:secret@localhost"],
+        ["--broker", "mqtts://broker..example"],
         ["--broker", "mqtt://broker.example"],
         ["--broker", "mqtts://localhost", "--cert", "/etc/hostname"],
         ["--broker", "mqtts://localhost", "--ca", "/nowhere/ca.pem"],
