@@ -124,11 +124,13 @@ class CloudLink:
             return None
         self._catalogue = KnownCatalogue(digest, lane.epoch, lane.next_seq, payload)
         self._is_catalogue_kept = False
-        self._publish_catalogue()
         return catalogue_route(digest), payload
 
     def _publish_catalogue(self) -> None:
-        if self._catalogue is not None and self.uplink.is_connected:
+        """For whoever comes later: retained, beside its record. As with the record, the disk has it first."""
+        if self._catalogue is not None and self._is_catalogue_kept and self.uplink.is_connected:
+            if self._catalogue.epoch == self._store.lanes["telemetry"].epoch:
+                self.outbox.sent_beside("telemetry", self._catalogue.seq)
             self.uplink.publish(catalogue_route(self._catalogue.digest), self._catalogue.payload, retain=True)
 
     def _read_catalogue(self) -> "KnownCatalogue | None":
@@ -149,6 +151,7 @@ class CloudLink:
             log.warning(
                 _("the catalogue could not be kept and is recorded again at the next start: %s"), error.strerror
             )
+        self._publish_catalogue()
 
     def _connected(self) -> None:
         self._publish_catalogue()

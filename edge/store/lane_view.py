@@ -140,6 +140,10 @@ class LaneView:
     def taken(self, seq: int) -> None:
         """A record is on its way out."""
         self.busy.add(seq)
+        self.sent_beside(seq)
+
+    def sent_beside(self, seq: int) -> None:
+        """A record has left, here or on another way: that the ingest has it says nothing about this box."""
         if seq > self._found_made:
             self._sent.add(seq)
 

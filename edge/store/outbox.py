@@ -231,6 +231,10 @@ class Outbox:
         if is_answer:
             view.owe(view.sent_before)
 
+    def sent_beside(self, lane: str, seq: int) -> None:
+        """A copy of this record leaves on another way than `take`: the ingest may have it before we have sent it."""
+        self._views[lane].sent_beside(seq)
+
     def epoch_renewed(self, lane: str) -> None:
         """A lane has begun again: nothing that was known of its numbers holds. `take` sees it by itself, too."""
         old = self._views[lane]

@@ -72,6 +72,20 @@ def test_live_data_goes_at_once_and_backlog_waits_for_the_ingests_answer():
     assert {entry.route for entry in late} == {"backfill/a"}
 
 
+def test_an_ingest_that_has_a_copy_of_what_is_still_backlog_is_not_ahead_of_us():
+    bench = Bench()
+    bench.make(count=5)
+    bench.begin()
+    bench.make()  # the catalogue: its record is backlog by the time a broker serves us, a retained copy goes at once
+    bench.outbox.connected(10)
+    bench.outbox.sent_beside("telemetry", 6)
+    bench.make()
+    assert seqs(bench.drain(10)) == [7]
+    bench.ack("telemetry", 0, 10.5, also=[(6, 7)])
+    assert bench.ahead == []
+    assert seqs(bench.drain(10.5)) == [1, 2, 3, 4, 5]
+
+
 def test_ranks_are_kept_and_backfill_gets_a_fifth_of_the_bytes():
     bench = Bench()
     bench.make(count=400)
