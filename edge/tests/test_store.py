@@ -12,6 +12,7 @@ import pytest
 from edge.store.errors import Cause, StorageError, StoreError, StoreFullError, StoreLockedError
 from edge.store.intents import Intents
 from edge.store.lane import Lane
+from edge.store.segment import MAX_BODY_BYTES
 from edge.store.store import LANES, Quotas, Store, open_store
 from edge.tests.disk_double import Disk, Power, PowerCut, survivors
 
@@ -229,6 +230,26 @@ def test_an_error_reaches_every_caller_of_that_commit_and_the_next_one_goes_on()
     asyncio.run(main())
     store.close()
     check_numbers(store, media, 3)
+
+
+def test_an_acknowledgement_of_more_than_there_is_counts_for_what_there_is():
+    store = store_on(disks())
+    lane = store.lanes["telemetry"]
+    lane.append("telemetry/a", b"1")
+    store.commit_now()
+    lane.append("telemetry/a", b"2")
+    assert lane.acknowledge("mqtt", -5, 1 << 60) == 1
+    balance(store)
+    store.commit_now()
+    assert (lane.made, lane.acked, lane.queued) == (2, 1, 1)
+
+
+def test_a_record_that_no_segment_could_hold_is_refused():
+    lane = store_on(disks()).lanes["telemetry"]
+    for route, payload in (("telemetry/a", bytes(MAX_BODY_BYTES)), ("x" * 300, b"")):
+        with pytest.raises(StoreError, match="too large"):
+            lane.append(route, payload)
+    assert lane.next_seq == 1
 
 
 def test_one_lanes_dead_disk_is_not_anothers():
