@@ -129,7 +129,10 @@ class Gateway:
             self._loop.add_signal_handler(number, self._stop.set)
         self._loop.add_signal_handler(signal.SIGHUP, self._desired.reload)
         self._fleet.open()
-        self._audit.open()
+        try:
+            self._audit.open()
+        except AuditError as error:
+            log.error(_("audit: %s"), error)
         self._set_operators(self._config)
         self._inbox.open()
         for note in self._store.notes():

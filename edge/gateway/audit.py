@@ -9,14 +9,13 @@ Files have a ceiling; the oldest is let go when the newest is full, and the chai
 """
 
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from edge.gateway.durable import append_line
+from edge.gateway.durable import append_line, cut_torn_line, decode_kept
 
 MAX_FILE_BYTES = 1_000_000
 KEPT_FILES = 4
@@ -42,16 +41,22 @@ class AuditLog:
         return self._chain
 
     def open(self) -> None:
-        """Go on after the last whole line; a torn one, from a power cut, is cut off."""
+        """Go on after the last whole line; a torn one, from a power cut, is cut off. Raises `AuditError`.
+
+        A damaged line is gone on after, too: it stays for `verify_audit` to name, and is no reason to stay down.
+        """
+        try:
+            self._open()
+        except OSError as error:
+            raise AuditError(f"{self._directory}: {error.strerror}") from error
+
+    def _open(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
-        newest = self._directory / "audit.jsonl"
-        if newest.exists():
-            data = newest.read_bytes()
-            whole = data.rfind(b"\n") + 1
-            if whole != len(data):
-                os.truncate(newest, whole)
-        for _path, _number, line in _lines(self._directory):
-            self._count, self._chain = line.get("n", self._count), line.get("chain", self._chain)
+        cut_torn_line(self._directory / "audit.jsonl")
+        for _path, _number, raw in _raw_lines(self._directory):
+            kept = decode_kept(raw, _Link)
+            if kept is not None:
+                self._count, self._chain = kept.n, kept.chain
 
     def write(self, what: str, *, time_ms: int, time_quality: str, uptime_ms: int, **facts: Any) -> str:
         """Append one line durably and return the chain's new head. Raises `AuditError`."""
@@ -104,15 +109,26 @@ def _link(previous: str, body: dict[str, Any]) -> str:
     return hashlib.sha256(previous.encode() + msgspec.json.encode(body, order="sorted")).hexdigest()
 
 
+class _Link(msgspec.Struct):
+    """What the next line needs of a line."""
+
+    n: int
+    chain: str
+
+
 def _lines(directory: Path) -> Iterator[tuple[Path, int, dict[str, Any]]]:
+    for path, number, raw in _raw_lines(directory):
+        line = decode_kept(raw, dict[str, Any])
+        if line is None:
+            raise AuditError(f"{path.name}:{number}: not an audit line")
+        yield path, number, line
+
+
+def _raw_lines(directory: Path) -> Iterator[tuple[Path, int, bytes]]:
     older = [directory / f"audit.{number}.jsonl" for number in range(KEPT_FILES - 1, 0, -1)]
     for path in (*older, directory / "audit.jsonl"):
         if not path.exists():
             continue
         with path.open("rb") as file:
             for number, raw in enumerate(file, 1):
-                try:
-                    line = msgspec.json.decode(raw, type=dict[str, Any])
-                except msgspec.DecodeError as error:
-                    raise AuditError(f"{path.name}:{number}: not an audit line") from error
-                yield path, number, line
+                yield path, number, raw

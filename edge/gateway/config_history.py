@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge.gateway.durable import replace_file
+from edge.gateway.durable import decode_kept, replace_file
 
 KEPT_GOOD = 3
 MAX_DOCUMENT_BYTES = 1_000_000
@@ -52,8 +52,8 @@ class ConfigHistory:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise HistoryError(f"{self._directory}: {error.strerror}") from error
-        with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
-            self.state = msgspec.json.decode((self._directory / "state.json").read_bytes(), type=HistoryState)
+        with contextlib.suppress(OSError):
+            self.state = decode_kept((self._directory / "state.json").read_bytes(), HistoryState) or HistoryState()
         if self.state.trial_sha256:
             # A disk that cannot take note of it, a full one, is no reason to stay down: the next start notes it again.
             with contextlib.suppress(HistoryError):

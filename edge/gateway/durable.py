@@ -1,7 +1,15 @@
-"""Small files that survive a power cut: replaced in one step, or a line at a time appended. Both raise `OSError`."""
+"""Small files that survive a power cut: replaced in one step, or a line at a time appended. Both raise `OSError`.
+
+What a disk has damaged all the same is told from what was written, and is never a reason to stay down.
+"""
 
 import os
 from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+_T = TypeVar("_T")
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -17,14 +25,36 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Append to a file, readable by its owner alone; the disk has the line when the call returns."""
+    """Append to a file, readable by its owner alone; the disk has the line when the call returns, or nothing of it."""
     _write(path, line, os.O_APPEND)
+
+
+def cut_torn_line(path: Path) -> None:
+    """Take off what a power cut has left of a last line, so that the next one begins a line."""
+    if path.exists():
+        data = path.read_bytes()
+        whole = data.rfind(b"\n") + 1
+        if whole != len(data):
+            os.truncate(path, whole)
+
+
+def decode_kept(data: bytes, kind: type[_T]) -> _T | None:
+    """What JSON of ours says; None when it is damaged."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _write(path: Path, data: bytes, how: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | how, 0o600)
     with os.fdopen(descriptor, "wb", buffering=0) as file:
-        view = memoryview(data)
-        while view:  # a nearly full disk may take a part
-            view = view[file.write(view) :]
-        os.fsync(descriptor)
+        before = os.fstat(descriptor).st_size
+        try:
+            view = memoryview(data)
+            while view:  # a nearly full disk may take a part
+                view = view[file.write(view) :]
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, before)
+            raise

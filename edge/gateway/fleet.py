@@ -6,6 +6,7 @@ the configuration and never changes it.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,7 +21,7 @@ from drivers.errors import DeviceConfigError, DriverError
 from drivers.modbus.config import BusConfig
 from drivers.readings import Readings
 from drivers.text import _
-from edge.gateway.durable import replace_file
+from edge.gateway.durable import decode_kept, replace_file
 from edge.gateway.recorder import LostDevice
 from edge.gateway.stream import block_names, spans_of
 from edge.gateway.supervisor import Supervisor
@@ -73,11 +74,10 @@ class Fleet:
         self._lock = asyncio.Lock()
 
     def open(self) -> None:
-        """Remember which devices were switched off."""
-        try:
-            self._disabled = set(msgspec.json.decode(self._disabled_file.read_bytes(), type=list[str]))
-        except (FileNotFoundError, msgspec.DecodeError):
-            self._disabled = set()
+        """Remember which devices were switched off. A memory that the disk has damaged switches nothing off."""
+        self._disabled = set()
+        with contextlib.suppress(FileNotFoundError):
+            self._disabled.update(decode_kept(self._disabled_file.read_bytes(), list[str]) or ())
 
     # Changes ----------------------------------------------------------------------------------------------------
 

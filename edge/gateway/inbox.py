@@ -98,7 +98,12 @@ class Inbox:
 
     def open(self) -> None:
         """Answer for commands that a power cut interrupted: their outcome is unknown, and they are not repeated."""
-        for kept in self._results.open():
+        try:
+            unfinished = self._results.open()
+        except ResultsError as error:
+            log.error(_("commands: refused from now on: %s"), error)
+            return
+        for kept in unfinished:
             self._end(kept.id, "failed", reason=_("power was lost while it ran; what came of it is not known"))
 
     async def aclose(self) -> None:

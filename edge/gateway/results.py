@@ -4,13 +4,12 @@ A command is *begun* on the disk before the device is asked: power that fails in
 and the next start answers for it that its outcome is unknown. It is never carried out again.
 """
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from edge.gateway.durable import append_line, replace_file
+from edge.gateway.durable import append_line, cut_torn_line, decode_kept, replace_file
 
 MAX_RESULTS = 1_000
 MAX_AGE_MS = 7 * 86_400_000
@@ -39,14 +38,23 @@ class Results:
         self._path = path
         self._kept: dict[str, Kept] = {}
         self._lines = 0
+        self._is_open = False
 
     def open(self) -> list[Kept]:
-        """Read what is kept; return those that were begun and never ended. A torn last line is passed over."""
-        with contextlib.suppress(FileNotFoundError):
-            for line in self._path.read_bytes().splitlines():
-                with contextlib.suppress(msgspec.DecodeError, msgspec.ValidationError):
-                    self._remember(msgspec.json.decode(line, type=Kept))
-                self._lines += 1
+        """Read what is kept; return those that were begun and never ended. A torn or damaged line is passed over.
+
+        Raises `ResultsError` when the disk does not give it; then nothing is begun until it does at another start.
+        """
+        try:
+            cut_torn_line(self._path)
+            lines = self._path.read_bytes().split(b"\n") if self._path.exists() else []
+        except OSError as error:
+            raise ResultsError(f"{self._path}: {error.strerror}") from error
+        for line in lines:
+            kept = decode_kept(line, Kept)
+            if kept is not None:
+                self._remember(kept)
+        self._is_open = True
         self._compact()
         return [kept for kept in self._kept.values() if kept.result is None]
 
@@ -56,6 +64,8 @@ class Results:
 
     def begin(self, command_id: str, payload_sha256: str, now_ms: int) -> None:
         """Note durably that a command is about to be carried out. Raises `ResultsError`."""
+        if not self._is_open:
+            raise ResultsError(f"{self._path}: what was done before could not be read")
         self._write(Kept(command_id, payload_sha256, now_ms))
 
     def end(self, command_id: str, result: dict[str, Any]) -> None:
@@ -83,11 +93,15 @@ class Results:
             del self._kept[next(iter(self._kept))]
 
     def _compact(self) -> None:
-        """Write what is kept anew, in one step: the old file stands until the new one is whole on the disk."""
+        """Write what is kept anew, in one step: the old file stands until the new one is whole on the disk.
+
+        A disk that has no room for it keeps the old one, which says the same; the next line tries again.
+        """
         newest = max((kept.begun_ms for kept in self._kept.values()), default=0)
         self._kept = {i: kept for i, kept in self._kept.items() if newest - kept.begun_ms <= MAX_AGE_MS}
         try:
             replace_file(self._path, b"".join(msgspec.json.encode(kept) + b"\n" for kept in self._kept.values()))
-        except OSError as error:
-            raise ResultsError(f"{self._path}: {error.strerror}") from error
-        self._lines = len(self._kept)
+        except OSError:
+            self._lines = _COMPACT_AT_LINES
+        else:
+            self._lines = len(self._kept)

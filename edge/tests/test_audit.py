@@ -1,10 +1,13 @@
 """The audit log goes on over restarts, stays below its ceiling and shows any tampering."""
 
+import errno
 import json
+import os
 
 import pytest
 
 from edge.gateway import audit as module
+from edge.gateway import durable
 from edge.gateway.audit import AuditError, AuditLog, verify_audit
 
 WHEN = {"time_ms": 1_793_421_234_567, "time_quality": "ntp", "uptime_ms": 5}
@@ -77,3 +80,37 @@ def test_lines_are_plain_json(tmp_path):
     line = json.loads((tmp_path / "audit.jsonl").read_text())
     assert line["what"] == "command"
     assert line["op"] == "modbus.write"
+
+
+@pytest.mark.parametrize("rubbish", [b"\xff\xfe", b"{}", b'{"n":"one","chain":1}', b"", b'{"what":"\xff"}'])
+def test_a_damaged_line_stops_nothing_and_is_named_afterwards(tmp_path, rubbish):
+    """Row 17 of docs/field_failures.md."""
+    written(tmp_path, 3)
+    path = tmp_path / "audit.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + rubbish + b"\n" + lines[2])
+    log = written(tmp_path, 1)
+    assert json.loads(path.read_bytes().splitlines()[-1])["n"] == 4
+    assert log.head
+    with pytest.raises(AuditError, match=r"audit\.jsonl:2"):
+        verify_audit(tmp_path)
+
+
+def test_a_place_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "audit").write_bytes(b"")
+    with pytest.raises(AuditError, match="audit"):
+        AuditLog(tmp_path / "audit").open()
+
+
+def test_a_line_that_the_disk_takes_a_part_of_is_taken_back(tmp_path, monkeypatch):
+    log = written(tmp_path, 2)
+
+    def refuse(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full:
+        full.setattr(durable.os, "fsync", refuse)
+        with pytest.raises(AuditError, match="No space left"):
+            log.write("command", **WHEN)
+    log.write("command", **WHEN)
+    assert verify_audit(tmp_path) == (3, log.head)

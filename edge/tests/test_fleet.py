@@ -250,7 +250,7 @@ async def test_what_the_disk_will_not_remember_is_not_done(site: Site) -> None:
     assert site.states() == {"m1": "running"}
 
 
-@pytest.mark.parametrize("rubbish", [b"", b"{", b"[1]", b"\xff\x00"])
+@pytest.mark.parametrize("rubbish", [b"", b"{", b"[1]", b"\xff\x00", b'["\xff"]'])
 async def test_a_damaged_memory_of_what_is_off_starts_everything(site: Site, rubbish: bytes) -> None:
     (site.folder / "disabled.json").write_bytes(rubbish)
     site.open()
