@@ -24,6 +24,10 @@ AHEAD_AGAIN_S = 30.0
 """How often an ingest that is ahead of us is spoken of, until the lane has a new epoch."""
 ANSWER_WITHIN_S = 2.0
 """How long, after a connect, backlog waits for the ingest to say what it has."""
+PRESENT_ANSWER_WITHIN_S = 10.0
+"""The same for an ingest that is known to be there."""
+MAX_UNACKNOWLEDGED = 1_000
+"""Late records of a lane that the broker has and a present ingest has not acknowledged: five of its batches."""
 INGEST_SILENT_S = 90.0
 """An ingest that was heard repeats itself every 30 s; silent for this long it is away."""
 BEHIND_LIVE = ("event", "telemetry")
@@ -112,7 +116,10 @@ class Outbox:
         if online and was_away:
             for view in self._order:
                 view.begin_live()  # what was made while it was away is late by now
-        if not is_new or not self._has_ingest or now < self._answer_due:
+        if not is_new or not self._has_ingest:
+            return False
+        if now < self._answer_due and not was_away:
+            self._answer_due = now + PRESENT_ANSWER_WITHIN_S  # it is there: a busy one is waited for
             return False
         self._answer_due = now + ANSWER_WITHIN_S
         for view in self._order:
@@ -177,9 +184,14 @@ class Outbox:
                 return found
         return None
 
-    @staticmethod
-    def _late(view: LaneView, now: float, *, is_open: bool) -> tuple[LaneView, Record, bool] | None:
-        """The next record of a lane's backlog; none before the ingest has said what it has, or `is_open`."""
+    def _late(self, view: LaneView, now: float, *, is_open: bool) -> tuple[LaneView, Record, bool] | None:
+        """The next record of a lane's backlog; none before the ingest has said what it has, or `is_open`.
+
+        None either while the ingest, which is there, owes us too many answers: what a fast broker heaps up in front of
+        a slow ingest would stand before live data, and be sent again after a restart.
+        """
+        if self._ingest_online and len(view.busy) >= MAX_UNACKNOWLEDGED:
+            return None
         record = view.back(now) if is_open or view.is_answered else None
         return None if record is None else (view, record, False)
 

@@ -13,7 +13,15 @@ from edge.store.errors import Cause, StorageError
 from edge.store.folder import BALLAST_BYTES
 from edge.store.lane import MAX_ACKED_RANGES
 from edge.store.lane_view import RESEND_CAP_S, RESEND_FIRST_S, UNREADABLE_AGAIN_S
-from edge.store.outbox import AHEAD_AGAIN_S, ANSWER_WITHIN_S, INGEST_SILENT_S, Entry, Outbox
+from edge.store.outbox import (
+    AHEAD_AGAIN_S,
+    ANSWER_WITHIN_S,
+    INGEST_SILENT_S,
+    MAX_UNACKNOWLEDGED,
+    PRESENT_ANSWER_WITHIN_S,
+    Entry,
+    Outbox,
+)
 from edge.tests.test_store import balance, disks, store_on
 
 
@@ -517,3 +525,26 @@ def test_whatever_the_network_does_every_record_arrives_and_the_ledger_holds(dat
         assert received[name] == set(range(1, lane.made + 1))
         assert lane.queued == 0
     assert bench.outbox.next_deadline() is None
+
+
+def test_no_more_backlog_is_heaped_up_in_front_of_an_ingest_than_it_answers_for():
+    """Row 21 of docs/field_failures.md: live data would wait behind it."""
+    bench = Bench(segment_bytes=1 << 18)
+    bench.make(count=3_000, size=10)
+    bench.outbox.connected(0)
+    bench.outbox.ingest_seen(online=True, now=0.1)
+    bench.ack("telemetry", 0, 0.2)
+    assert len(bench.drain(0.3)) == MAX_UNACKNOWLEDGED
+    bench.make(size=10)
+    assert [entry.live for entry in bench.drain(0.4)] == [True]
+    bench.ack("telemetry", 500, 0.5)
+    assert len(bench.drain(0.6)) == 499
+
+
+def test_an_ingest_that_is_there_is_waited_for_longer():
+    bench = Bench()
+    bench.make(count=3)
+    bench.outbox.connected(0)
+    bench.outbox.ingest_seen(online=True, now=0.1)
+    assert bench.drain(ANSWER_WITHIN_S + 1) == []
+    assert len(bench.drain(PRESENT_ANSWER_WITHIN_S + 0.2)) == 3
