@@ -39,6 +39,7 @@ async def test_a_pushed_configuration_runs_and_is_still_there_after_a_power_cut(
     await bench.everything_arrived()
 
 
+@pytest.mark.timeout(300)
 async def test_an_equal_configuration_pushed_fifty_times_over_reconnects_changes_nothing(bench: Bench):
     """Rows 1 and 2 of docs/field_failures.md: the queue, its epoch and every driver stay as they are."""
     tables = counter_table("plc-1", await bench.add(counter()), period_s=0.2)

@@ -39,7 +39,7 @@ NAME = "a name: a-z, 0-9, _ and -, at most 63, a letter or digit first"
         ("[journal]\nlane = []\n", 2, "journal.lane", "is a list, must be a table"),
         (METER + PORT + "unit_id = 300\n", 6, "device[0].unit_id", "is 300, must be a whole number from 0 to 255"),
         (METER + PORT + "unit_id = 1.0\n", 6, "device[0].unit_id", "is 1.0, must be a whole number from 0 to 255"),
-        (METER + PORT + "period_s = 0\n", 6, "device[0].period_s", "is 0, must be a number from 0.05 to 86400"),
+        (METER + PORT + "period_s = 0\n", 6, "device[0].period_s", "is 0, must be a number from 0.005 to 86400"),
         (
             METER + PORT + 'report = "sometimes"\n',
             6,
