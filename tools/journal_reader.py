@@ -103,7 +103,10 @@ def lane_folders(folder: Path) -> list[Path]:
 
 
 def _is_lane(path: Path) -> bool:
-    return any(name.name == POSITION or parse_name(name.name) is not None for name in path.iterdir())
+    """Intents lie beside the lanes in the same format, and have no position: they are nobody's to receive."""
+    return path.name != "intent" and any(
+        name.name == POSITION or parse_name(name.name) is not None for name in path.iterdir()
+    )
 
 
 class LaneReader:

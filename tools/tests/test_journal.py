@@ -191,6 +191,14 @@ def test_a_segment_that_is_gone_is_damage_unless_it_was_acknowledged_or_declared
     assert "are not there" in wayside("journal", "export", data, "--lane", "telemetry").stderr
 
 
+def test_intents_are_no_lane(data: Path) -> None:
+    fill(data, 3)
+    path = segments(data)[0]
+    (data / "journal/intent" / path.name).write_bytes(path.read_bytes())
+    assert "intent" not in json.loads(wayside("journal", "show", data, "--json").stdout)["lanes"]
+    assert wayside("journal", "verify", data).exit_code == 0
+
+
 def test_a_position_that_cannot_be_read_is_named(data: Path) -> None:
     fill(data, 3)
     (data / "journal/telemetry/position.json").write_bytes(b"\xff{")
