@@ -5,7 +5,13 @@ At most 16 messages wait for the broker's acknowledgement, as with ours. No name
 no resend, nothing kept. It is the floor that `wayside bench` measures the gateway against, in the same run, on the same
 machine.
 
-usage: python -m tools.bench.bare_loop MODBUS_PORT BROKER_PORT REGISTERS PERIOD_S SECONDS     (PERIOD_S 0: flat out)
+It comes in two forms. `plain` asks, waits for the answer and asks again, as a loop over asyncio streams does that
+anyone would write. `burst` writes all requests of a round at once, which no device in the field takes: it is the least
+that is possible.
+
+usage: python -m tools.bench.bare_loop MODBUS_PORT BROKER_PORT REGISTERS PERIOD_S SECONDS [FORM]
+
+PERIOD_S 0 is flat out; FORM is plain or burst.
 """
 
 import asyncio
@@ -22,11 +28,35 @@ BLOCK = 125
 WINDOW = 16
 
 
-class _Reader(asyncio.Protocol):
-    """Keeps eight requests under way and hands out each poll when its last block has come."""
+def _blocks(registers: int) -> list[tuple[int, int]]:
+    return [(start, min(BLOCK, registers - start)) for start in range(0, registers, BLOCK)]
+
+
+class _Plain:
+    """Asks for one block, reads its answer, asks for the next."""
+
+    def __init__(self, registers: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._blocks = _blocks(registers)
+        self._reader = reader
+        self._writer = writer
+
+    async def poll(self) -> list[int]:
+        values: list[int] = []
+        for number, (start, count) in enumerate(self._blocks):
+            self._writer.write(struct.pack(">HHHBBHH", number, 0, 6, 1, 3, start, count))
+            head = await self._reader.readexactly(9)
+            values += struct.unpack(f">{head[8] // 2}H", await self._reader.readexactly(head[8]))
+        return values
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _Burst(asyncio.Protocol):
+    """Asks for all blocks at once and hands out the poll when the last one has come."""
 
     def __init__(self, registers: int) -> None:
-        self._blocks = [(start, min(BLOCK, registers - start)) for start in range(0, registers, BLOCK)]
+        self._blocks = _blocks(registers)
         self._request = b"".join(
             struct.pack(">HHHBBHH", n, 0, 6, 1, 3, start, count) for n, (start, count) in enumerate(self._blocks)
         )
@@ -57,8 +87,20 @@ class _Reader(asyncio.Protocol):
         self.transport.write(self._request)
         return await self._done
 
+    def close(self) -> None:
+        assert self.transport is not None
+        self.transport.close()
 
-async def run(modbus_port: int, broker_port: int, registers: int, period_s: float, seconds: float) -> None:
+
+async def _reader(modbus_port: int, registers: int, form: str) -> _Plain | _Burst:
+    if form == "plain":
+        return _Plain(registers, *await asyncio.open_connection("127.0.0.1", modbus_port))
+    loop = asyncio.get_running_loop()
+    _transport, burst = await loop.create_connection(lambda: _Burst(registers), "127.0.0.1", modbus_port)
+    return burst
+
+
+async def run(modbus_port: int, broker_port: int, registers: int, period_s: float, seconds: float, form: str) -> None:
     """Loop for so long, then print one JSON line: polls, points, CPU seconds, resident memory."""
     client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="bare-loop", protocol=mqtt.MQTTv5)
     loop = asyncio.get_running_loop()
@@ -75,7 +117,7 @@ async def run(modbus_port: int, broker_port: int, registers: int, period_s: floa
     sock = client.socket()
     assert isinstance(sock, socket.socket)
     loop.add_reader(sock, client.loop_read)
-    _transport, reader = await loop.create_connection(lambda: _Reader(registers), "127.0.0.1", modbus_port)
+    reader = await _reader(modbus_port, registers, form)
     began, cpu, polls = time.monotonic(), time.process_time(), 0
     due = began
     while time.monotonic() - began < seconds:
@@ -106,9 +148,17 @@ async def run(modbus_port: int, broker_port: int, registers: int, period_s: floa
     )
     loop.remove_reader(sock)
     client.disconnect()
-    assert reader.transport is not None
-    reader.transport.close()
+    reader.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(run(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), float(sys.argv[5])))
+    asyncio.run(
+        run(
+            int(sys.argv[1]),
+            int(sys.argv[2]),
+            int(sys.argv[3]),
+            float(sys.argv[4]),
+            float(sys.argv[5]),
+            sys.argv[6] if len(sys.argv) > 6 else "plain",
+        )
+    )

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -60,9 +61,10 @@ class Harness:
             await self.broker.stop()
         self._scratch.cleanup()
 
-    def configure(self, devices: str, *, mqtt: str = "") -> None:
-        """Write the gateway's configuration around device tables."""
-        head = f'[node]\nid = "{NODE}"\ndata = "data"\n\n[uplink.mqtt]\nbrokers = ["{self.broker.url}"]\n'
+    def configure(self, devices: str, *, mqtt: str = "", broker: str = "") -> None:
+        """Write the gateway's configuration around device tables; `broker` is another way to the same broker."""
+        url = broker or self.broker.url
+        head = f'[node]\nid = "{NODE}"\ndata = "data"\n\n[uplink.mqtt]\nbrokers = ["{url}"]\n'
         self.config.write_text(head + f'acknowledged_by = "ingest"\n{mqtt}\n{devices}')
 
     def registers(self, count: int, period_s: float) -> str:
@@ -90,6 +92,13 @@ class Harness:
         assert status is not None
         lane: dict[str, Any] = status["lanes"]["telemetry"]
         return lane
+
+    def uplink(self) -> dict[str, Any]:
+        """The uplink's counters."""
+        status = self.status()
+        assert status is not None
+        uplink: dict[str, Any] = status["uplink"]
+        return uplink
 
     def device(self) -> dict[str, Any]:
         """The device's status."""
@@ -165,11 +174,18 @@ def resident_mb(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 1e6
 
 
-async def bare_loop(harness: Harness, registers: int, period_s: float, seconds: float) -> dict[str, float]:
-    """Run the bare loop against the same device and broker."""
-    import json
+def peak_mb(pid: int) -> float:
+    """The most memory of a process that ever lay in RAM, MB of 10^6 bytes."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
+    return int(peak) * 1024 / 1e6
 
-    arguments = [harness.slave_port, harness.broker.port, registers, period_s, seconds]
+
+async def bare_loop(
+    harness: Harness, registers: int, period_s: float, seconds: float, form: str = "plain"
+) -> dict[str, float]:
+    """Run the bare loop against the same device and broker."""
+    arguments = [harness.slave_port, harness.broker.port, registers, period_s, seconds, form]
     command = [sys.executable, "-m", "tools.bench.bare_loop", *map(str, arguments)]
     part = Part("bare loop", command, harness.folder / "bare.log")
     await part.start()
