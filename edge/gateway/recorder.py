@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from drivers.errors import DriverError
 from drivers.readings import DeviceEvent, Sample, TimeOffer, Transaction
 from drivers.text import _
-from edge.gateway.stream import Stream
+from edge.gateway.stream import Part, Stream
 from edge.store.errors import StoreError
 from edge.store.store import Store
 from protocols.core.errors import LocalProtocolError
@@ -24,6 +24,8 @@ from protocols.wayside.topics import event_route, transaction_route
 log = logging.getLogger(__name__)
 
 COMMIT_PERIOD_S = 1.0
+DECLARE_PERIOD_S = 60.0
+"""What is refused again and again is declared at once, then this often: the alarm must not fill the event lane."""
 
 
 class RecordClock(Protocol):
@@ -78,6 +80,9 @@ class Recorder:
         self._due: float | None = None
         self._last_commit = float("-inf")
         self._not_recorded: dict[str, int] = {}
+        self._refused: set[tuple[str, str]] = set()
+        """(lane, device) whose newest record was refused: each was logged once."""
+        self._declared_at = float("-inf")
         self.storage_error: str | None = None
 
     # What app.py arranges ---------------------------------------------------------------------------------------
@@ -87,6 +92,7 @@ class Recorder:
         for stream in self._streams.values():
             self._seal(stream)
         self._streams = dict(streams)
+        self._lost = {device: lost for device, lost in self._lost.items() if device in streams}
         self._commit_at(self._clock.monotonic())
 
     @property
@@ -108,6 +114,7 @@ class Recorder:
             await asyncio.shield(self._task)
         for stream in self._streams.values():
             self._seal(stream)
+        self._declare_not_recorded()
         await self._store.commit()
         self._on_committed()
 
@@ -140,31 +147,36 @@ class Recorder:
         self._event(None, kind, data, self._clock.monotonic())
 
     def _event(self, device: str | None, kind: str, data: dict[str, Any], at: float) -> None:
-        lane = self._store.lanes["event"]
         try:
-            payload = encode_event(
-                node=self._node,
-                device=device,
-                kind=kind,
-                data=data,
-                epoch=lane.epoch,
-                seq=lane.next_seq,
-                boot=self._store.boot,
-                time_ms=self._clock.wall_ms(at),
-                time_quality=self._clock.quality(),
-                uptime_ms=self._clock.uptime_ms(at),
-            )
-        except LocalProtocolError as error:
-            self._could_not_record(device or self._node, error)
-            return
-        self.record("event", event_route(kind), payload, device)
+            self._append_event(device, kind, data, at)
+        except (StoreError, LocalProtocolError) as error:
+            self._could_not_record("event", device or self._node, error)
+        else:
+            self._refused.discard(("event", device or self._node))
 
-    def record(self, lane: str, route: str, payload: bytes, device: str | None = None) -> None:
+    def _append_event(self, device: str | None, kind: str, data: dict[str, Any], at: float) -> None:
+        lane = self._store.lanes["event"]
+        payload = encode_event(
+            node=self._node,
+            device=device,
+            kind=kind,
+            data=data,
+            epoch=lane.epoch,
+            seq=lane.next_seq,
+            boot=self._store.boot,
+            time_ms=self._clock.wall_ms(at),
+            time_quality=self._clock.quality(),
+            uptime_ms=self._clock.uptime_ms(at),
+        )
+        lane.append(event_route(kind), payload)
+        self._commit_at(self._clock.monotonic())
+
+    def record(self, lane: str, route: str, payload: bytes) -> None:
         """Put a record that is encoded already, with the lane's next number inside, into its lane; commit at once."""
         try:
             self._store.lanes[lane].append(route, payload)
         except StoreError as error:
-            self._could_not_record(device or self._node, error)
+            self._could_not_record(lane, self._node, error)
             return
         self._commit_at(self._clock.monotonic())
 
@@ -185,10 +197,11 @@ class Recorder:
                 uptime_ms=self._clock.uptime_ms(transaction.at),
             )
             lane.append(transaction_route(transaction.kind), payload)
-            await self._store.commit()
+            await self._store.commit("transaction")
         except (StoreError, LocalProtocolError) as error:
-            self._could_not_record(transaction.device, error)
+            self._could_not_record("transaction", transaction.device, error)
             return False
+        self._refused.discard(("transaction", transaction.device))
         self._on_committed()
         return True
 
@@ -221,36 +234,54 @@ class Recorder:
     def _seal(self, stream: Stream) -> None:
         if not stream.rows:
             return
-        lane = self._telemetry
         rows = len(stream.rows)
-        size = 0
-        try:
-            for part in stream.parts:
-                payload = encode_pack(
-                    node=self._node,
-                    epoch=lane.epoch,
-                    boot=self._store.boot,
-                    lane="telemetry",
-                    seq=lane.next_seq,
-                    device=stream.device,
-                    time=self._clock.wall_ms(stream.first_at),
-                    time_quality=self._clock.quality(),
-                    uptime=self._clock.uptime_ms(stream.first_at),
-                    points=None if part.block is not None else part.points,
-                    block=part.block,
-                    offsets=stream.offsets,
-                    values=stream.values_of(part),
-                    bad=stream.bad_of(part),
-                    compact=stream.is_compact,
-                )
-                lane.append(stream.route, payload)
-                size += len(payload)
-        except (StoreError, LocalProtocolError) as error:
-            self._could_not_record(stream.device, error, rows)
-        else:
-            stream.bytes_a_row = max(1.0, size / rows)
+        size = self._pack(stream, 0, rows)
+        if size:
+            stream.bytes_a_row = size / rows
         stream.clear()
         stream.last_sealed = self._clock.monotonic()
+
+    def _pack(self, stream: Stream, first: int, last: int) -> int:
+        """Record the rows from `first` to before `last`; return how many bytes that took."""
+        lane = self._telemetry
+        try:
+            payloads = [
+                self._encode(stream, part, first, last, seq) for seq, part in enumerate(stream.parts, lane.next_seq)
+            ]
+        except LocalProtocolError as error:
+            if last - first == 1:
+                self._could_not_record("telemetry", stream.device, error)
+                return 0
+            # Too much for one pack, or a row among them that the wire cannot carry: that must not cost the others.
+            middle = (first + last) // 2
+            return self._pack(stream, first, middle) + self._pack(stream, middle, last)
+        try:
+            for payload in payloads:
+                lane.append(stream.route, payload)
+        except StoreError as error:
+            self._could_not_record("telemetry", stream.device, error, last - first)
+            return 0
+        self._refused.discard(("telemetry", stream.device))
+        return sum(map(len, payloads))
+
+    def _encode(self, stream: Stream, part: Part, first: int, last: int, seq: int) -> bytes:
+        return encode_pack(
+            node=self._node,
+            epoch=self._telemetry.epoch,
+            boot=self._store.boot,
+            lane="telemetry",
+            seq=seq,
+            device=stream.device,
+            time=self._clock.wall_ms(stream.first_at),
+            time_quality=self._clock.quality(),
+            uptime=self._clock.uptime_ms(stream.first_at),
+            points=None if part.block is not None else part.points,
+            block=part.block,
+            offsets=stream.offsets[first:last],
+            values=stream.values_of(part, first, last),
+            bad=stream.bad_of(part, first, last),
+            compact=stream.is_compact,
+        )
 
     def _commit_at(self, when: float) -> None:
         """Have a commit begin at `when` at the latest; while one runs, the next begins after it."""
@@ -281,27 +312,35 @@ class Recorder:
                 log.info(_("storage: works again"))
                 self.storage_error = None
             self._on_committed()
-            self._declare_not_recorded()
+            if self._last_commit >= self._declared_at + DECLARE_PERIOD_S:
+                self._declare_not_recorded()
         finally:
             self._task = None
         later = [stream.last_sealed + stream.pack_s for stream in self._streams.values() if stream.rows]
         if self.storage_error is not None:
             later.append(self._last_commit + COMMIT_PERIOD_S)
+        if self._not_recorded:
+            later.append(max(self._declared_at + DECLARE_PERIOD_S, self._last_commit + COMMIT_PERIOD_S))
         if self._due is not None:
             later.append(self._due)
         if later:
             self._commit_at(min(later))
 
-    def _could_not_record(self, device: str, error: Exception, rows: int = 1) -> None:
-        if not self._not_recorded:
+    def _could_not_record(self, lane: str, device: str, error: Exception, rows: int = 1) -> None:
+        if (lane, device) not in self._refused:
+            self._refused.add((lane, device))
             log.error(_("storage: %s: records are refused: %s"), device, error)
         self._not_recorded[device] = self._not_recorded.get(device, 0) + rows
         self._commit_at(self._last_commit + COMMIT_PERIOD_S)
 
     def _declare_not_recorded(self) -> None:
         """Tell what the store could not take, as soon as it takes something again."""
-        refused, self._not_recorded = self._not_recorded, {}
         now = self._clock.monotonic()
-        for device, count in refused.items():
-            data = {"count": count, "why": "storage"}
-            self.event(DeviceEvent(device=device, kind="not-recorded", at=now, data=data, severity="alarm"))
+        for device, count in tuple(self._not_recorded.items()):
+            data = {"count": count, "why": "storage", "severity": "alarm"}
+            try:
+                self._append_event(None if device == self._node else device, "not-recorded", data, now)
+            except (StoreError, LocalProtocolError):
+                return  # still owed
+            self._declared_at = now
+            del self._not_recorded[device]

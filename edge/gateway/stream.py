@@ -98,9 +98,10 @@ class Stream:
         last = self.last_values
         if last is not None and sample.bad == self.last_bad and len(last) == len(sample.values):
             for old, new, deadband in zip(last, sample.values, self.deadbands, strict=True):
-                if old == new:
+                if old == new or (old != old and new != new):  # noqa: PLR0124  # NaN, which equals nothing
                     continue
-                if not (_is_number(old) and _is_number(new)) or abs(new - old) > deadband:  # type: ignore[operator]
+                # Written so that no comparison with NaN counts as "within".
+                if not (_is_number(old) and _is_number(new) and abs(new - old) <= deadband):  # type: ignore[operator]
                     break
             else:
                 return False
@@ -128,18 +129,20 @@ class Stream:
         rows = len(self.rows)
         return rows > 0 and (rows + 1) * self.bytes_a_row > MAX_PACK_BYTES * len(self.parts)
 
-    def values_of(self, part: "Part") -> list[list[Value]]:
-        """The rows of one part."""
+    def values_of(self, part: "Part", first: int, last: int) -> list[list[Value]]:
+        """One part of the rows from `first` to before `last`."""
+        rows = self.rows[first:last]
         if len(self.parts) == 1:
-            return self.rows
-        return [row[part.first : part.last] for row in self.rows]
+            return rows
+        return [row[part.first : part.last] for row in rows]
 
-    def bad_of(self, part: "Part") -> list[tuple[int, int, int]]:
-        """What is not good in the rows of one part."""
-        if len(self.parts) == 1:
-            return self.bad
-        first, last = part.first, part.last
-        return [(row, point - first, code) for row, point, code in self.bad if first <= point < last]
+    def bad_of(self, part: "Part", first: int, last: int) -> list[tuple[int, int, int]]:
+        """What is not good in one part of these rows."""
+        return [
+            (row - first, point - part.first, code)
+            for row, point, code in self.bad
+            if first <= row < last and part.first <= point < part.last
+        ]
 
     def clear(self) -> None:
         """Begin the next pack."""
