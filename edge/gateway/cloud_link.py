@@ -14,7 +14,7 @@ from drivers.text import _
 from edge.gateway import health
 from edge.gateway.config import NodeConfigFile
 from edge.gateway.config_history import HistoryState
-from edge.gateway.durable import replace_file
+from edge.gateway.durable import decode_kept, replace_file
 from edge.store.outbox import Outbox
 from edge.store.store import Store
 from edge.uplinks.mqtt_session import Heard
@@ -135,8 +135,8 @@ class CloudLink:
 
     def _read_catalogue(self) -> "KnownCatalogue | None":
         try:
-            return msgspec.json.decode(self._catalogue_file.read_bytes(), type=KnownCatalogue)
-        except (OSError, msgspec.DecodeError):
+            return decode_kept(self._catalogue_file.read_bytes(), KnownCatalogue)
+        except OSError:
             return None
 
     def _keep_catalogue(self) -> None:
@@ -175,8 +175,8 @@ class CloudLink:
     def _next_session(self) -> int:
         """Connections over all boots, so that a late will is known as such."""
         try:
-            session = int(msgspec.json.decode(self._session_file.read_bytes(), type=int)) + 1
-        except (OSError, msgspec.DecodeError):
+            session = (decode_kept(self._session_file.read_bytes(), int) or 0) + 1
+        except OSError:
             session = 1
         try:
             replace_file(self._session_file, msgspec.json.encode(session))
