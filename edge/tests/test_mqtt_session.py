@@ -128,6 +128,14 @@ async def test_a_refused_publish_is_kept_and_alarmed_once(caplog: pytest.LogCapt
     assert len(broker.connects) == 1
 
 
+async def test_what_is_no_record_waits_within_a_bound_that_the_status_states() -> None:
+    """Row 7 of docs/field_failures.md: nobody is reached, and everything goes on being said."""
+    uplink = make_uplink(mqtt_config("mqtt://127.0.0.1:1"), OutboxDouble(), Told())
+    assert sum(uplink.publish(f"result/{number}", b"x") for number in range(1_000)) == uplink.status()["queued_limit"]
+    assert uplink.status()["queued"] == uplink.status()["queued_limit"] == 256
+    assert uplink.status()["dropped"] == 1_000 - 256
+
+
 @pytest.mark.parametrize(("versions", "code"), [((4, 5), "0x87"), ((4,), "0x80")])
 async def test_a_refused_subscription_is_alarmed_once_until_it_is_granted(
     versions: tuple[int, ...], code: str, caplog: pytest.LogCaptureFixture

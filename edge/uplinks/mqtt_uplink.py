@@ -22,7 +22,7 @@ from edge.uplinks.config import CONNECT_TIMEOUT_S, Broker, MqttConfig
 from edge.uplinks.mqtt import MqttConnection
 from edge.uplinks.mqtt_session import Heard, MqttSession
 from edge.uplinks.reconnect import STEADY_S, Attempt, Failure, Reconnect
-from edge.uplinks.side_queue import Note, SideQueue
+from edge.uplinks.side_queue import MAX_MESSAGES, Note, SideQueue
 from edge.uplinks.tally import Tally
 from edge.uplinks.tls import tls_context
 from edge.uplinks.uplink_errors import UplinkError, error_of
@@ -172,6 +172,7 @@ class MqttUplink:
             "in_flight": self._session.in_flight if self._session else 0,
             "in_flight_limit": self._config.in_flight,
             "queued": len(self._notes),
+            "queued_limit": MAX_MESSAGES,
             "dropped": self._notes.dropped,
             "records": self._tally.records,
             "notes": self._tally.notes,
