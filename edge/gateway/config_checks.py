@@ -23,12 +23,11 @@ from edge.gateway.config_words import unknown_name
 from edge.identity.operator_keys import OperatorKeyError, read_public_key
 from edge.identity.pseudonym import PseudonymKeyError, read_pseudonym_key
 from edge.uplinks.config import TlsConfig
+from protocols.wayside.topics import RESERVED_NODES
 
 if TYPE_CHECKING:
     from edge.gateway.config import NodeConfigFile
 
-ROLES_AT_THE_BROKER = ("ingest", "control")
-"""User names that the broker's access list gives to others than nodes."""
 MAX_DISK_SHARE = 0.9
 BYTES_PER_MEGABYTE = 1_000_000
 
@@ -78,7 +77,7 @@ def surroundings(config: "NodeConfigFile") -> Iterator[Problem]:
 
 
 def _node(node: NodeConfig | None) -> Iterator[Problem]:
-    if node is not None and node.id in ROLES_AT_THE_BROKER:
+    if node is not None and node.id in RESERVED_NODES:
         text = _('is "{name}", which the broker takes for the {name} side; choose another name')
         yield Problem(("node", "id"), text.format(name=node.id))
 
