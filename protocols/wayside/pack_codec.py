@@ -16,7 +16,6 @@ from protocols.wayside.pack import MAX_PACK_BYTES, Pack, cbor_map, pack_map, pac
 MAX_UNPACKED_BYTES = 4 << 20
 _MAX_DEPTH = 16
 _JSON = 0x7B
-_ZLIB = 0x78
 _CBOR_MAPS = range(0xA0, 0xC0)
 
 _BUILT_IN_TAGS = (0, 1, 2, 3, 4, 5, 25, 28, 29, 30, 35, 36, 37, 52, 54, 100, 256, 258, 260, 261, 1004, 43000, 55799)
