@@ -41,12 +41,15 @@ FAREWELL_S = 5.0
 _CONNECT = 1
 """CONNECT's packet type, for its properties (MQTT 5, section 2.1.2)."""
 _ACKS_AT_ONCE = 32
+_EVERY_NODE = "wayside/1/up/#"
+_REFUSED = 0x80
+"""SUBACK's reason codes from here on refuse (MQTT 5, 3.9.3; 3.1.1 knows this one)."""
 _OVERHEAD_BYTES = 500
 """What a message costs in memory beside its payload."""
 
 
 class UnreachableError(Exception):
-    """The broker could not be reached at the start; the text says why."""
+    """The broker could not be reached at the start, or will not let us hear the nodes; the text says why."""
 
 
 class _StoppedError(Exception):
@@ -135,7 +138,7 @@ class Link:
         self._has_connected = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until `stop`. Raises `UnreachableError` where the first connection does not come about in time."""
+        """Serve until `stop`. Raises `UnreachableError`, above all where the first connection does not come in time."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         failures = 0
@@ -187,7 +190,9 @@ class Link:
         return client
 
     async def _serve(self, client: aiomqtt.Client, stop: asyncio.Event) -> None:
-        await client.subscribe("wayside/1/up/#", qos=1)
+        for code in await client.subscribe(_EVERY_NODE, qos=1):
+            if (code if isinstance(code, int) else code.value) >= _REFUSED:
+                raise UnreachableError(_("the broker does not let us hear {topic}").format(topic=_EVERY_NODE))
         await self._publish_presence(client)
         self._on_connected()
         lost: aiomqtt.MqttError | None = None

@@ -10,6 +10,7 @@ from typing import Any
 import aiomqtt
 import pytest
 
+from edge.tests.scripted_broker import ScriptedBroker
 from emulators.broker import Mosquitto
 from protocols.wayside.pack_codec import encode_pack
 from protocols.wayside.state import Ack, Ingest, decode
@@ -169,6 +170,23 @@ async def test_a_broker_that_never_was_there_is_given_up(tmp_path: Path) -> None
     with pytest.raises(UnreachableError):
         await link.run(asyncio.Event())
     store.close()
+
+
+@pytest.mark.parametrize("versions", [(5, 4), (4,)])
+async def test_a_broker_that_does_not_let_it_hear_the_nodes_ends_it_with_words(
+    tmp_path: Path, versions: tuple[int, ...]
+) -> None:
+    """A certificate for another role: without this it would serve, and store nothing, for ever."""
+    store = Store(tmp_path / "ledger.db")
+    try:
+        async with ScriptedBroker(versions=versions) as broker:
+            broker.denied_filters.add("wayside/1/up/#")
+            settings = LinkSettings(host="127.0.0.1", port=broker.port, client_id="ingest-1", patience_s=10)
+            link = Link(settings, store, tls=None, say=print, on_connected=lambda: None)
+            with pytest.raises(UnreachableError, match="does not let us hear"):
+                await asyncio.wait_for(link.run(asyncio.Event()), 20)
+    finally:
+        store.close()
 
 
 async def test_the_inbox_hands_out_batches_and_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
