@@ -8,7 +8,7 @@ STAMP := $(VENV)/.stamp
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test hil micro bench docs fuzz soak release lock clean apt-test
+.PHONY: help setup demo check test hil bench docs fuzz soak release lock clean apt-test
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -58,10 +58,10 @@ bench: $(STAMP)-test apt-test  ## measure against the bare loop and write docs/b
 docs: $(STAMP)-test  ## regenerate the pages that are drawn from code (AsyncAPI, schema, diagrams)
 	@$(BIN)/python -m tools.docs --write
 
-fuzz: $(STAMP)-test  ## a minute of hostile bytes for every decoder
+fuzz: $(STAMP)-test  ## some minutes of hostile bytes for every decoder
 	@$(BIN)/python -m pytest -m long -k fuzz --long $(ARGS)
 
-soak: $(STAMP)-test apt-test  ## the long form of every fault and power-cut test
+soak: $(STAMP)-test apt-test  ## whatever has a long form: hostile bytes, hundreds of power cuts
 	@$(BIN)/python -m pytest --long -m long $(ARGS)
 
 release: check test  ## a reproducible wheel and source archive in dist/

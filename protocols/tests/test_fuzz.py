@@ -1,0 +1,120 @@
+"""Hostile bytes for every decoder: damaged vectors, and bytes that never were a frame. `make fuzz` runs the long form.
+
+One invariant and nothing else: only `RemoteProtocolError` comes out, whatever goes in.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import pytest
+
+from drivers.modbus.map_file import ShippedMaps
+from protocols.core.errors import RemoteProtocolError
+from protocols.iso14443 import message as iso14443
+from protocols.modbus_devices import message as modbus_devices
+from protocols.nmea0183 import message as nmea0183
+from protocols.pn532 import message as pn532
+from protocols.tests.kit import cases_of, input_of
+from protocols.wayside.envelope import Envelope, command_of, desired_of, parse_envelope
+from protocols.wayside.events import decode_event
+from protocols.wayside.pack_codec import decode_pack
+from protocols.wayside.state import Ack, Health, Ingest, Notice, Reported, State, decode, decode_catalogue
+
+PROTOCOLS: dict[str, Callable[[Mapping[str, object]], object]] = {
+    "iso14443": iso14443.decode_message,
+    "modbus_devices": partial(modbus_devices.decode_message, maps=ShippedMaps()),
+    "nmea0183": nmea0183.decode_message,
+    "pn532": pn532.decode_message,
+}
+PAYLOADS: dict[str, Callable[[bytes], object]] = {
+    "pack": decode_pack,
+    "event": decode_event,
+    "catalogue": decode_catalogue,
+    "envelope": parse_envelope,
+    "command": lambda data: command_of(Envelope(key_id="ops-1", payload=data, form="sig", signature=b"")),
+    "desired": lambda data: desired_of(Envelope(key_id="ops-1", payload=data, form="sig", signature=b"")),
+    **{kind.__name__.lower(): partial(decode, kind=kind) for kind in (Ack, Health, Ingest, Notice, Reported, State)},
+}
+STARTS = (b"", b"{", b'{"v": 1, ', b"[" * 5_000, b"\xa0", b"\xbf", b"\x78\x9c", b'{"a":' * 5_000, b"\xff\xfe")
+
+
+def damaged(rng: random.Random, data: bytes) -> bytes:
+    """A frame after something has happened to it on the way."""
+    out = bytearray(data)
+    for _ in range(rng.randrange(1, 4)):
+        at = rng.randrange(len(out) + 1)
+        match rng.randrange(5):
+            case 0 if at < len(out):
+                out[at] ^= 1 << rng.randrange(8)
+            case 1:
+                del out[at:]
+            case 2:
+                out[at:at] = rng.randbytes(rng.choice((1, 2, 300)))
+            case 3:
+                out[at : at + 4] = out[: rng.randrange(1, 8)]
+            case _:
+                out[at : at + 1] = bytes([rng.choice((0, 1, 0x7F, 0x80, 0xFE, 0xFF))])
+    return bytes(out) if rng.random() < 0.95 else rng.randbytes(rng.randrange(300))
+
+
+def damaged_case(rng: random.Random, case: Mapping[str, Any]) -> dict[str, Any]:
+    """A vector with its frames damaged and its options as they were."""
+    out = input_of(case)
+    if "hex" in out:
+        out["hex"] = damaged(rng, bytes.fromhex(out["hex"])).hex()
+    elif "text" in out:
+        out["text"] = damaged(rng, out["text"].encode("latin-1", "replace")).decode("latin-1")
+    else:
+        frames = [dict(frame) if isinstance(frame, dict) else frame for frame in out["frames"]]
+        at = rng.randrange(len(frames))
+        frame = frames[at]
+        if isinstance(frame, dict):
+            frame["hex"] = damaged(rng, bytes.fromhex(frame["hex"])).hex()
+        else:
+            frames[at] = damaged(rng, bytes.fromhex(frame)).hex()
+        out["frames"] = frames
+    return out
+
+
+def for_seconds(seconds: float, most: int) -> Iterator[int]:
+    """Rounds, until either is reached."""
+    until = time.monotonic() + seconds
+    number = 0
+    while number < most and time.monotonic() < until:
+        yield number
+        number += 1
+
+
+FORMS = [pytest.param(300, 10.0, id="short"), pytest.param(10**9, 15.0, id="long", marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize(("rounds", "seconds"), FORMS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_fuzz_a_protocol(protocol: str, rounds: int, seconds: float) -> None:
+    rng = random.Random(f"{protocol} 1")
+    cases = cases_of(protocol)
+    for _number in for_seconds(seconds, rounds):
+        case = damaged_case(rng, rng.choice(cases))
+        try:
+            PROTOCOLS[protocol](case)
+        except RemoteProtocolError:
+            continue
+        except Exception as error:
+            raise AssertionError(case) from error
+
+
+@pytest.mark.parametrize(("rounds", "seconds"), FORMS)
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_fuzz_a_payload(payload: str, rounds: int, seconds: float) -> None:
+    rng = random.Random(f"{payload} 1")
+    for _number in for_seconds(seconds, rounds):
+        data = rng.choice(STARTS) + damaged(rng, b'{"v":1,"node":"a","epoch":"0123456789abcdef","lane":"event"}')
+        try:
+            PAYLOADS[payload](data)
+        except RemoteProtocolError:
+            continue
+        except Exception as error:
+            raise AssertionError(data) from error
