@@ -10,6 +10,13 @@ from hil_tests.bench import Bench
 from hil_tests.rig import Rig, load_rig
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Real processes on a busy machine take their time: these tests may last longer than the others before they hang."""
+    for item in items:
+        if "hil_tests" in item.path.parts and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(400))
+
+
 @pytest.fixture(scope="session")
 def rig(request: pytest.FixtureRequest) -> Rig | None:
     """The real bench; None when the tests stand on emulators."""
