@@ -11,7 +11,7 @@ from hil_tests.rig import Rig, load_rig
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Real processes on a busy machine take their time: these tests may last longer than the others before they hang."""
+    """Real processes on a busy machine take their time: these tests may last longer before they count as hung."""
     for item in items:
         if "hil_tests" in item.path.parts and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(400))

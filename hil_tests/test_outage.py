@@ -37,9 +37,6 @@ async def test_live_data_stays_young_while_a_backlog_drains_and_the_backlog_begi
     assert min(record.received_ms for record in backlog) < began_ms + 5_000
     live = [r for r in records if r.route == "telemetry/plc-1" and began_ms < r.claimed_ms < drained_ms]
     ages = sorted((record.received_ms - record.claimed_ms) / 1000 for record in live)
-    print(
-        f"{len(ages)} live packs while it drained in {(drained_ms - began_ms) / 1000} s, ages {ages[:1]} to {ages[-1:]}"
-    )  # noqa: T201  # what was measured
     assert len(ages) >= 10
     assert ages[int(0.95 * len(ages))] < 3
 
