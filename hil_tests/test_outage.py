@@ -20,24 +20,26 @@ async def connected(bench: Bench, within_s: float = 20.0) -> None:
     await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached", within_s)
 
 
-async def test_live_data_stays_young_while_a_backlog_drains_and_the_backlog_begins_at_once(bench: Bench):
+@pytest.mark.parametrize("count", [15_000, pytest.param(100_000, marks=pytest.mark.long)])
+@pytest.mark.timeout(400)
+async def test_live_data_stays_young_while_a_backlog_drains_and_the_backlog_begins_at_once(bench: Bench, count: int):
     """Row 21 of docs/field_failures.md."""
-    table = counter_table("plc-1", await bench.add(counter()), period_s=0.1)
+    table = counter_table("plc-1", await bench.add(counter()), period_s=0.05)
     bench.configure(table.replace("period_s", "pack_s = 0\nperiod_s"))
-    bench.prefill(100_000, points=2)
+    bench.prefill(count, points=2)
     await bench.start()
     await connected(bench)
     began_ms = time.time_ns() // 1_000_000
-    await bench.until(lambda: bench.lane("telemetry")["queued"] < 1_000, "the backlog drains", within_s=90)
+    await bench.until(lambda: bench.lane("telemetry")["queued"] < 100, "the backlog drains", within_s=count / 250)
     drained_ms = time.time_ns() // 1_000_000
-    await bench.everything_arrived(within_s=90)
+    await bench.everything_arrived(few=10)
     records = bench.records("telemetry")
     backlog = [record for record in records if record.route == "telemetry/flow-1"]
-    assert len(backlog) == 100_000
+    assert len(backlog) == count
     assert min(record.received_ms for record in backlog) < began_ms + 5_000
     live = [r for r in records if r.route == "telemetry/plc-1" and began_ms < r.claimed_ms < drained_ms]
     ages = sorted((record.received_ms - record.claimed_ms) / 1000 for record in live)
-    assert len(ages) >= 10
+    assert len(ages) >= 5
     assert ages[int(0.95 * len(ages))] < 3
 
 
