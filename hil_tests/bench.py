@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+import aiomqtt
+
 from edge.deploy import __file__ as deploy_package
 from edge.identity.development_ca import DevelopmentCa
 from edge.identity.operator_keys import OperatorKey
@@ -174,6 +176,18 @@ ops = ["*"]
         )
         out, said = await process.communicate()
         return process.returncode or 0, out.decode(), said.decode()
+
+    def client(self, name: str) -> aiomqtt.Client:
+        """A connection to the broker as one of its other clients: `control` or `ingest`."""
+        ca, cert, key = self.pki(name)
+        return aiomqtt.Client(
+            self.broker.host,
+            self.broker.port,
+            identifier=f"{name}-test",
+            tls_params=aiomqtt.TLSParameters(ca_certs=str(ca), certfile=str(cert), keyfile=str(key)),
+            protocol=aiomqtt.ProtocolVersion.V5,
+            timeout=10,
+        )
 
     # Life -------------------------------------------------------------------------------------------------------
 

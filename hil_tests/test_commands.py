@@ -3,12 +3,16 @@
 import asyncio
 import json
 import signal
+import time
 
+import aiomqtt
 import pytest
 
 from edge.gateway.audit import verify_audit
-from hil_tests.bench import Bench
+from hil_tests.bench import NODE, Bench
 from hil_tests.devices import counter, counter_table, receiver, receiver_table
+from protocols.wayside.envelope import Command, build_envelope
+from protocols.wayside.topics import down_topic, up_topic
 
 pytestmark = pytest.mark.hil
 
@@ -70,3 +74,48 @@ async def test_a_command_that_nobody_has_signed_for_this_box_changes_nothing(ben
     assert code == 3
     assert bench.status()["devices"]["plc-1"]["state"] == "running"
     assert bench.status()["commands"]["unbelieved"] >= 1
+
+
+def signed(bench: Bench, name: str, operation: str) -> bytes:
+    issued = time.time_ns() // 1_000_000
+    command = Command(v=1, node=NODE, id=name, op=operation, device="plc-1", issued=issued, life_s=60)
+    return build_envelope("command", command, key_id="ops-1", sign=bench.operator.sign)
+
+
+async def answer(control: aiomqtt.Client, envelope: bytes) -> dict:
+    """Send an envelope and return what came of it."""
+    await control.publish(down_topic(NODE, "command"), envelope, qos=1)
+    async with asyncio.timeout(15):
+        async for message in control.messages:
+            result = json.loads(message.payload)
+            if result["state"] not in ("accepted", "running"):
+                return result
+    raise AssertionError("the connection ended")
+
+
+async def test_a_command_sent_again_is_answered_again_and_carried_out_once(bench: Bench):
+    """Row 27 of docs/field_failures.md: also after a power cut, and after its opposite has been carried out."""
+    bench.configure(counter_table("plc-1", await bench.add(counter())) + receiver_table(await bench.add(receiver())))
+    await bench.start()
+    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
+    await bench.until(lambda: bench.status()["clock"]["quality"] != "none", "the box knows what time it is")
+    off = signed(bench, "off-1", "device.disable")
+    async with bench.client("control") as control:
+        await control.subscribe(up_topic(NODE, "result/#"), qos=1)
+        first = await answer(control, off)
+        assert (first["state"], first["out"]) == ("done", {"enabled": False})
+        assert await answer(control, off) == first
+        assert (await answer(control, signed(bench, "on-1", "device.enable")))["state"] == "done"
+        starts = bench.status()["devices"]["plc-1"]["starts"]
+        assert await answer(control, off) == first
+        assert bench.status()["devices"]["plc-1"]["state"] == "running"
+        assert bench.status()["devices"]["plc-1"]["starts"] == starts
+        await bench.stop_gateway(signal.SIGKILL)
+        await bench.start_gateway()
+        await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
+        assert await answer(control, off) == first
+        other = await answer(control, signed(bench, "off-1", "device.enable"))
+        assert other["state"] == "duplicate", "another command has had this id"
+    assert bench.status()["devices"]["plc-1"]["state"] == "running"
+    assert verify_audit(bench.data / "audit")[0] == 4
+    await bench.everything_arrived()
