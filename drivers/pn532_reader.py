@@ -24,6 +24,7 @@ from drivers.exchange import Exchange
 from drivers.ports.port import Port
 from drivers.text import _
 from protocols.core.errors import RemoteProtocolError
+from protocols.iso14443.activation import decode_ats, encode_ats
 from protocols.iso14443.parameters import FIELD_GUARD_S
 from protocols.pn532 import chip_commands as chip
 from protocols.pn532.command import Command, Response, StatusAndData
@@ -235,7 +236,7 @@ class CardFacts(msgspec.Struct, frozen=True):
     """A or B."""
     sak: int | None
     ats: str | None
-    """Type A: the ATS in hex, or None."""
+    """Type A: the ATS in hex without its historical bytes, in which some makers put the serial number; or None."""
     protocol: str | None
     """Type B: the ATQB in hex without its PUPI."""
 
@@ -243,5 +244,14 @@ class CardFacts(msgspec.Struct, frozen=True):
 def facts_of(card: FoundCard) -> CardFacts:
     """What may be told of a card."""
     if isinstance(card, TypeATarget):
-        return CardFacts("A", card.sel_res, card.ats.hex() or None, None)
+        return CardFacts("A", card.sel_res, _interface_bytes(card.ats), None)
     return CardFacts("B", None, None, card.atqb[5:].hex())
+
+
+def _interface_bytes(ats: bytes) -> str | None:
+    """An ATS without its historical bytes (ISO/IEC 14443-4, 5.2.7)."""
+    try:
+        answer = decode_ats(ats)
+    except RemoteProtocolError:  # also where there is none
+        return None
+    return encode_ats(msgspec.structs.replace(answer, historical_bytes=b"")).hex()
