@@ -16,6 +16,7 @@ from rich.table import Table
 
 from drivers.text import _
 from emulators.broker import BrokerError, find_mosquitto
+from tools.bench.peers import PEER, install, measure
 from tools.bench.rows import ROWS, Figure, Row
 from tools.demo.parts import SceneError
 from tools.output import Exit, fail, print_json, say
@@ -29,6 +30,11 @@ it. Ours has eight requests under way, and runs with all of that; the ingest ack
 writes all requests of a round at once, which no field device takes, stands below the table. CPU time is a process's
 own, all its threads. Broker, device and ingest share the machine.
 """
+PEER_ABOUT = """\
+ThingsBoard gateway (`tools/bench/peers.py`) polls the same device and publishes to the same broker, with SQLite as its
+storage and logs of errors only. It asks each register by itself; flat out it is offered 10 000 points a second, more
+than it takes. Its messages are JSON with one time a row.
+"""
 
 
 @app.command()
@@ -37,6 +43,10 @@ def bench(
     repeat: Annotated[int, typer.Option(min=1, max=50, help=_("how often each row is measured"))] = 5,
     quick: Annotated[bool, typer.Option("--quick", help=_("shorter measurements, for a first look"))] = False,
     write: Annotated[Path | None, typer.Option(metavar="FILE", help=_("write the table as a page"))] = None,
+    peers: Annotated[
+        bool,
+        typer.Option("--peers", help=_("also install and measure ThingsBoard gateway, in a cache folder of its own")),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help=_("plain data for programs"))] = False,
 ) -> None:
     """Measure the gateway against a bare loop and physical limits."""
@@ -58,12 +68,31 @@ def bench(
             fail(_("{row}: {reason}").format(row=row.name, reason=error or type(error).__name__), as_json=as_json)
         results.append(summary(row, figures))
         say("    " + line_of(results[-1]))
+    without = _measure_peer(results, repeat, 0.5 if quick else 1.0) if peers else None
     if as_json:
-        print_json({"machine": machine(), "rows": results})
+        print_json({"machine": machine(), "rows": results, "no_peer": without})
     else:
         _print(results)
     if write is not None:
-        write.write_text(page(results, repeat=repeat, is_quick=quick), "utf-8")
+        write.write_text(page(results, repeat=repeat, is_quick=quick, without=without), "utf-8")
+
+
+def _measure_peer(results: list[dict[str, Any]], repeat: int, scale: float) -> str | None:
+    """Put the peer's medians beside ours; return why there are none."""
+    say(f"{PEER} ...")
+    try:
+        command = asyncio.run(install())
+        figures = [asyncio.run(measure(command, scale)) for _n in range(repeat)]
+    except (BrokerError, SceneError, OSError, TimeoutError) as error:
+        reason = str(error) or type(error).__name__
+        say("    " + reason)
+        return reason
+    for result in results:
+        values = [each[result["name"]] for each in figures if result["name"] in each]
+        result["peer"] = statistics.median(values) if values else None
+        if values:
+            say(f"    {result['what']}: {_number(result['peer'])} {result['unit']}")
+    return None
 
 
 def summary(row: Row, figures: list[Figure]) -> dict[str, Any]:
@@ -85,6 +114,7 @@ def summary(row: Row, figures: list[Figure]) -> dict[str, Any]:
         "goal": row.goal,
         "met": row.is_met(Figure(ours, other)),
         "beside": beside,
+        "peer": None,
     }
 
 
@@ -109,7 +139,7 @@ def line_of(result: dict[str, Any]) -> str:
     return f"{_number(result['ours'])} {result['unit']} {spread}{against}{ratio}; {result['goal']}: {verdict}{beside}"
 
 
-def page(results: list[dict[str, Any]], *, repeat: int, is_quick: bool) -> str:
+def page(results: list[dict[str, Any]], *, repeat: int, is_quick: bool, without: str | None = None) -> str:
     """The page `docs/bench.md`."""
     facts = machine()
     form = ", short form (`--quick`)" if is_quick else ""
@@ -124,16 +154,24 @@ def page(results: list[dict[str, Any]], *, repeat: int, is_quick: bool) -> str:
         "",
         *ABOUT.splitlines(),
         "",
-        "| what | unit | ours | against | | ratio | goal | met |",
-        "|---|---|---|---|---|---|---|---|",
+    ]
+    has_peer = any(r["peer"] is not None for r in results)
+    if without is not None:
+        lines += [f"{PEER} was to be measured too, but: {without}", ""]
+    if has_peer:
+        lines += [*PEER_ABOUT.splitlines(), ""]
+    lines += [
+        "| what | unit | ours | against | | ratio | goal | met |" + (f" {PEER} |" if has_peer else ""),
+        "|---|---|---|---|---|---|---|---|" + ("---|" if has_peer else ""),
     ]
     for r in results:
         ratio = "" if r["ratio"] is None else f"{r['ratio']:.2f}"
-        other = "" if r["other"] is None else _number(r["other"])
+        other = _optional(r["other"])
         ours = f"{_number(r['ours'])} ({_number(r['least'])} to {_number(r['most'])})"
         met = "yes" if r["met"] else "**no**"
+        peer = f" {_optional(r['peer'])} |" if has_peer else ""
         lines.append(
-            f"| {r['what']} | {r['unit']} | {ours} | {r['against']} | {other} | {ratio} | {r['goal']} | {met} |"
+            f"| {r['what']} | {r['unit']} | {ours} | {r['against']} | {other} | {ratio} | {r['goal']} | {met} |{peer}"
         )
     lines += ["", "Seen in the same measurements:", ""]
     lines += [f"- {r['what']}: {name}: {_number(value)}" for r in results for name, value in r["beside"].items()]
@@ -142,14 +180,20 @@ def page(results: list[dict[str, Any]], *, repeat: int, is_quick: bool) -> str:
 
 def _print(results: list[dict[str, Any]]) -> None:
     table = Table(title=_("Benchmark"), title_justify="left")
-    for name in (_("what"), _("ours"), _("against"), _("ratio"), _("goal"), ""):
+    has_peer = any(r["peer"] is not None for r in results)
+    for name in (_("what"), _("ours"), _("against"), _("ratio"), _("goal"), "", *([PEER] if has_peer else [])):
         table.add_column(name)
     for r in results:
         other = "" if r["other"] is None else f"{r['against']} {_number(r['other'])}"
         ratio = "" if r["ratio"] is None else f"{r['ratio']:.2f}"
         ours = f"{_number(r['ours'])} {r['unit']}"
-        table.add_row(r["what"], ours, other, ratio, r["goal"], _("met") if r["met"] else _("NOT MET"))
+        peer = [_optional(r["peer"])] if has_peer else []
+        table.add_row(r["what"], ours, other, ratio, r["goal"], _("met") if r["met"] else _("NOT MET"), *peer)
     Console(file=sys.stdout).print(table)
+
+
+def _optional(value: float | None) -> str:
+    return "" if value is None else _number(value)
 
 
 def _number(value: float) -> str:

@@ -7,7 +7,10 @@ import sys
 import pytest
 
 from tools.bench.app import line_of, page, summary
+from tools.bench.harness import Harness, bare_loop
+from tools.bench.peers import PEER
 from tools.bench.rows import ROWS, Figure
+from tools.demo.parts import SceneError
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -41,3 +44,36 @@ def test_every_row_can_be_met_and_missed_and_stands_in_the_page(row):
     text = page([result], repeat=3, is_quick=True)
     assert row.what in text
     assert "--quick" in text
+    assert PEER not in text
+
+
+def test_the_page_shows_the_peer_or_says_why_it_is_not_there():
+    row = ROWS[0]
+    result = summary(row, [Figure(1.0, 2.0, {"seen beside": 3.0})])
+    assert "cannot be installed: no network" in page(
+        [result], repeat=1, is_quick=False, without=f"{PEER} cannot be installed: no network"
+    )
+    text = page([result | {"peer": 116.4}], repeat=1, is_quick=False)
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in table}) == 1
+    assert "116" in table[-1]
+    assert f"- {row.what}: seen beside: 3" in text
+
+
+@pytest.mark.parametrize("form", ["plain", "burst"])
+async def test_the_bare_loop_reads_and_publishes_in_both_forms(form):
+    async with Harness() as harness, harness.listener() as client:
+        told = await bare_loop(harness, 300, 0.0, 0.2, form)
+        message = await anext(client.messages)
+    assert told["polls"] > 0
+    assert told["points"] == 300 * told["polls"]
+    assert isinstance(message.payload, bytes)
+    values = json.loads(message.payload)
+    assert values[1:] == [(7 * number) & 0x3FFF for number in range(1, 300)]
+
+
+async def test_a_gateway_that_ends_is_told_at_once_with_its_last_words():
+    async with Harness() as harness:
+        harness.configure('[[device]]\nname = "plc-1"\ndriver = "nonsense"\n')
+        with pytest.raises(SceneError, match="nonsense"):
+            await harness.start()
