@@ -4,8 +4,9 @@ Always, and after any power cut: made = acknowledged + queued + lost. *Made* is 
 what every required uplink has let go; *lost* is what will never arrive, each range of it declared in an event.
 
 The position file is replaced in one step and may lag behind by some seconds: a lag only repeats records. It is always
-newer than the removal of a segment, so a missing number is never mistaken. Where it is damaged, what is there is owed
-once more, and of what is gone nobody can say any longer that it arrived: it counts as lost.
+newer than the removal of a segment, so a missing number is never mistaken; so is a copy of it, which counts where the
+file itself is damaged. Without both, what is there is owed once more, and of what is gone nobody can say any longer
+that it arrived: it counts as lost.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from edge.store.medium import Medium
 from edge.store.position import (
     MAX_POSITION_BYTES,
     POSITION,
+    POSITION_COPY,
     Loss,
     Position,
     PositionError,
@@ -79,7 +81,11 @@ class Lane:
         self._ages: list[tuple[int, float]] = []
         self.read_error: str | None = None
         """Why the disk could not give a record, the last time that it was asked."""
-        self.is_position_dirty = False
+        self.on_dirty: Callable[[], None] | None = None
+        """Called when the position on the disk begins to lag."""
+        self._is_position_dirty = False
+        self.is_copy_behind = True
+        """The copy of the position may not know what has been settled."""
         self.is_epoch_new = False
         """Begun again, and the position file does not say so yet: nothing of the epoch counts as made until it does."""
         self.is_full = False
@@ -169,24 +175,43 @@ class Lane:
             self.settled.add(first, last)
 
     def _read_position(self) -> Position | None:
-        try:
-            if not self._medium.size(POSITION):
-                return None
-            return decode_position(self._medium.read(POSITION, 0, MAX_POSITION_BYTES), self._checksum)
-        except (PositionError, StorageError) as error:
-            self.journal.notes.append(
-                f"{POSITION}: cannot be read ({error}); what is kept is sent again, what has gone counts as lost"
-            )
-            return None
+        for name in (POSITION, POSITION_COPY):
+            try:
+                if self._medium.size(name):
+                    return decode_position(self._medium.read(name, 0, MAX_POSITION_BYTES), self._checksum)
+            except (PositionError, StorageError) as error:
+                self.journal.notes.append(f"{name}: cannot be read ({error})")
+        if self.journal.notes:
+            self.journal.notes.append("no position: what is kept is sent again, what has gone counts as lost")
+        return None
 
     def position(self) -> bytes:
         """The position file as it should be now; `save_position` writes it, perhaps in another thread."""
         acked = {uplink: [(first, last) for first, last in ranges.pairs()] for uplink, ranges in self._acked.items()}
         return encode_position(Position(self.epoch, self.made, acked, self.losses), self._checksum)
 
-    def save_position(self, position: bytes) -> None:
-        """Write the position file. Raises `StorageError`."""
+    def save_position(self, position: bytes, *, with_copy: bool) -> None:
+        """Write the position file, and the copy too before segments go. Raises `StorageError`.
+
+        The copy first: at a new epoch, one that is still of the old would set the new segments aside.
+        """
+        if with_copy:
+            self._medium.replace(POSITION_COPY, position)
         self._medium.replace(POSITION, position)
+
+    @property
+    def is_position_dirty(self) -> bool:
+        """The position on the disk lags behind."""
+        return self._is_position_dirty
+
+    @is_position_dirty.setter
+    def is_position_dirty(self, is_dirty: bool) -> None:
+        has_begun = is_dirty and not self._is_position_dirty
+        self._is_position_dirty = is_dirty
+        if is_dirty:
+            self.is_copy_behind = True
+        if has_begun and self.on_dirty is not None:
+            self.on_dirty()
 
     # Records ----------------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ class LaneWork:
         self.batch: Batch | None = None
         self.is_epoch_new = lane.is_epoch_new
         self.is_position_saved = False
+        self.is_copy_saved = False
         self.is_written = False
         self.error: StorageError | None = None
         self.upkeep_error: StorageError | None = None
@@ -34,8 +35,9 @@ class LaneWork:
         """Save the position, then remove what nobody owes any more."""
         try:
             if self.position is not None:
-                self.lane.save_position(self.position)
-                self.is_position_saved = True
+                with_copy = bool(self.segments) or self.is_epoch_new
+                self.lane.save_position(self.position, with_copy=with_copy)
+                self.is_position_saved, self.is_copy_saved = True, with_copy
             while self.segments:
                 self.lane.journal.discard(self.segments[0])
                 del self.segments[0]

@@ -14,6 +14,8 @@ import msgspec
 from edge.store.errors import StoreError
 
 POSITION = "position.json"
+POSITION_COPY = "position.copy.json"
+"""As the position was when segments went last: should the file itself be damaged, nothing that has gone is mistaken."""
 MAX_POSITION_BYTES = 4 << 20
 _MARK = b"\ncrc32c "
 

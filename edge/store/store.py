@@ -76,6 +76,9 @@ class Store:
         self._intents_to_discard: list[Segment] = []
         self._declarations = Declarations(self.lanes, encode_loss)
         self._position_due = 0.0
+        self._upkeep: asyncio.TimerHandle | None = None
+        for lane in self.lanes.values():
+            lane.on_dirty = self._keep_up_soon
         self._ballast = Ballast(self._root)
         self._ballast.lay()
         self.is_full = False
@@ -85,16 +88,36 @@ class Store:
 
     # Commit -----------------------------------------------------------------------------------------------------
 
-    async def commit(self) -> None:
-        """Return when the disk has all that was appended before the call. Raises `StorageError`."""
+    async def commit(self, lane: str | None = None) -> None:
+        """Return when the disk has all that was appended before the call, or all that was appended to `lane`.
+
+        Raises `StorageError`; where a lane is named, another one's trouble is none.
+        """
+        wanted = 0 if lane is None else self.lanes[lane].next_seq - 1
         if self._running is None:
-            self._running = self._start(None)
-            await asyncio.shield(self._running)
-            return
-        # What runs may have begun before our records came: wait for the one after it, which all late comers share.
-        if self._next is None:
-            self._next = self._start(self._running)
-        await asyncio.shield(self._next)
+            task = self._running = self._start(None)
+        else:
+            # What runs may have begun before our records came: wait for the next, which all late comers share.
+            task = self._next = self._next or self._start(self._running)
+        try:
+            await asyncio.shield(task)
+        except StorageError:
+            if lane is None or self.lanes[lane].made < wanted:
+                raise
+
+    def _keep_up_soon(self) -> None:
+        """What was acknowledged or found damaged is written down although nothing new is made."""
+        with suppress(RuntimeError):  # no loop runs yet, or any more: then the next commit does it
+            self._upkeep = self._upkeep or asyncio.get_running_loop().call_later(POSITION_PERIOD_S, self._keep_up)
+
+    def _keep_up(self) -> None:
+        self._upkeep = None
+        if any(lane.is_position_dirty for lane in self.lanes.values()):
+            self._position_due = 0.0
+            if self._running is None:
+                self._running = self._start(None)
+            elif self._next is None:
+                self._next = self._start(self._running)
 
     def commit_now(self) -> None:
         """Commit in this thread, positions too: before the event loop runs or at its end. Raises `StorageError`."""
@@ -161,7 +184,7 @@ class Store:
             work = LaneWork(lane)
             self._to_discard[name] += lane.take_settled_segments()
             work.segments = list(self._to_discard[name])
-            if lane.is_position_dirty and (is_due or work.segments):
+            if (lane.is_position_dirty and is_due) or (lane.is_copy_behind and work.segments):
                 work.position = lane.position()
                 lane.is_position_dirty = False
             work.batch = lane.journal.begin_commit()
@@ -183,6 +206,7 @@ class Store:
             self._to_discard[lane.name] = work.segments
             trouble = trouble or work.upkeep_error
             if work.position is not None:
+                lane.is_copy_behind = lane.is_copy_behind and not (work.is_copy_saved and not lane.is_position_dirty)
                 if work.is_position_saved:
                     lane.is_epoch_new = lane.is_epoch_new and not work.is_epoch_new
                 else:
@@ -295,6 +319,8 @@ class Store:
 
     def close(self) -> None:
         """Let go of every file and of the lock. What was not committed is gone."""
+        if self._upkeep is not None:
+            self._upkeep.cancel()
         self._thread.shutdown(wait=True)
         for medium in self._media:
             if isinstance(medium, PosixStorage):

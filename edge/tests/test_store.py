@@ -9,12 +9,13 @@ from contextlib import suppress
 import fastcrc
 import pytest
 
+from edge.store import store as store_module
 from edge.store.errors import Cause, StorageError, StoreError, StoreFullError, StoreLockedError
 from edge.store.intents import Intents
 from edge.store.lane import Lane
 from edge.store.segment import MAX_BODY_BYTES
 from edge.store.store import LANES, Quotas, Store, open_store
-from edge.tests.disk_double import Disk, Power, PowerCut, survivors
+from edge.tests.disk_double import Disk, Power, PowerCut, copies, survivors
 
 
 def encode_loss(**fields) -> bytes:
@@ -230,6 +231,47 @@ def test_an_error_reaches_every_caller_of_that_commit_and_the_next_one_goes_on()
     asyncio.run(main())
     store.close()
     check_numbers(store, media, 3)
+
+
+def test_whoever_waits_for_one_lane_does_not_hear_of_anothers_trouble():
+    media = disks()
+    media["telemetry"] = Disk(Power())
+    store = store_on(media)
+    store.commit_now()
+
+    async def main():
+        power = media["telemetry"].power
+        power.fail_at, power.cause = range(1, 1 << 30), Cause.BROKEN
+        store.lanes["telemetry"].append("telemetry/a", b"1")
+        store.lanes["transaction"].append("transaction/fare", b"1")
+        await store.commit("transaction")
+        assert store.lanes["transaction"].made == 1
+        for lane in ("telemetry", None):
+            with pytest.raises(StorageError):
+                await store.commit(lane)
+
+    asyncio.run(main())
+    store.close()
+
+
+def test_what_was_acknowledged_is_written_down_although_nothing_new_is_made(monkeypatch):
+    monkeypatch.setattr(store_module, "POSITION_PERIOD_S", 0.01)
+    media = disks()
+
+    async def main():
+        store = store_on(media, segment_bytes=300, monotonic=asyncio.get_running_loop().time)
+        for _ in range(20):
+            store.lanes["telemetry"].append("telemetry/a", b"x" * 60)
+        await store.commit()
+        store.lanes["telemetry"].acknowledge("mqtt", 1, 20)
+        async with asyncio.timeout(5):
+            while store.lanes["telemetry"].is_position_dirty or len(media["telemetry"].list()) > 3:
+                await asyncio.sleep(0.001)
+        store.close()
+
+    asyncio.run(main())
+    again = store_on(copies(media)).lanes["telemetry"]
+    assert (again.acked, again.queued) == (20, 0)
 
 
 def test_an_acknowledgement_of_more_than_there_is_counts_for_what_there_is():

@@ -9,7 +9,7 @@ import pytest
 
 from edge.store.errors import Cause, StorageError, StoreError
 from edge.store.intents import MAX_INTENT_BYTES
-from edge.store.position import POSITION
+from edge.store.position import POSITION, POSITION_COPY
 from edge.store.store import LANES, Store
 from edge.tests.disk_double import Disk, PowerCut, copies, survivors
 from edge.tests.test_store import QUOTA_BYTES, all_of, balance, check_ledger, disks, live, store_on, told_lost
@@ -130,10 +130,29 @@ def test_an_event_epoch_that_ends_has_its_losses_told_again():
 # The position file --------------------------------------------------------------------------------------------------
 
 
+def test_a_damaged_position_file_costs_nothing_while_there_is_its_copy():
+    """Row 17 of docs/field_failures.md: nothing that has gone is mistaken, neither for lost nor for acknowledged."""
+    whole = disks()
+    asyncio.run(live(whole, {}))
+    honest = store_on(copies(whole), quota_bytes=QUOTA_BYTES).lanes["telemetry"]
+    assert honest.acked > 0
+    for at in range(len(whole["telemetry"].contents()[POSITION])):
+        media = copies(whole)
+        media["telemetry"].files[POSITION].data[at] ^= 1 << (at % 7)
+        store = store_on(media, quota_bytes=QUOTA_BYTES)
+        balance(store)
+        lane = store.lanes["telemetry"]
+        assert lane.lost_ranges == honest.lost_ranges
+        assert 0 < lane.acked <= honest.acked
+        assert all_of(lane).keys() >= all_of(honest).keys()
+        assert any(POSITION in note for note in store.notes())
+
+
 def test_a_damaged_position_file_never_lets_go_of_a_record():
     """Row 17 of docs/field_failures.md: flipped and cut at every place; what is there is owed again, nothing else."""
     whole = disks()
     asyncio.run(live(whole, {}))
+    whole["telemetry"].remove(POSITION_COPY)
     content = whole["telemetry"].contents()[POSITION]
     honest = store_on(copies(whole), quota_bytes=QUOTA_BYTES).lanes["telemetry"]
     for at in range(len(content)):
@@ -164,6 +183,31 @@ def test_a_position_that_the_disk_cannot_give_is_no_reason_not_to_start():
     store = store_on(media, quota_bytes=QUOTA_BYTES)
     balance(store)
     assert any("Input/output" in note for note in store.notes())
+
+
+def test_a_position_that_is_damaged_right_after_a_new_epoch_does_not_bring_the_old_one_back():
+    """Cut at every operation of the renewal, and the position file damaged on top of it."""
+    whole = disks()
+    asyncio.run(live_with_a_new_epoch(whole, "telemetry", {}))
+    rng = random.Random("epoch and damage")
+    for cut in range(1, operations_of(whole) + 1):
+        media, seen = disks(), {}
+        media["event"].power.cut_at = cut
+        with suppress(PowerCut):
+            asyncio.run(live_with_a_new_epoch(media, "telemetry", seen))
+        for after in survivors(media, rng):
+            if POSITION not in after["telemetry"].files or POSITION_COPY not in after["telemetry"].files:
+                continue
+            after["telemetry"].files[POSITION].data[3] ^= 1
+            store = store_on(after)
+            store.commit_now()
+            lane = store.lanes["telemetry"]
+            told = told_with_epochs(store)
+            for (name, epoch), was in seen.items():
+                if name == "telemetry":
+                    kept = all_of(lane).keys() if lane.epoch == epoch else set()
+                    assert set(range(1, was["made"] + 1)) <= kept | was["acked"] | told.get((name, epoch), set()), cut
+            store.close()
 
 
 def test_an_uplink_that_is_new_owes_nothing_of_what_has_gone_before_it_came():
