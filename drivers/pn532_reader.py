@@ -196,7 +196,8 @@ class Pn532Reader:
         while answer.status.more_information:
             answer = await self._exchange_piece(InDataExchange(card.tg))
             whole += answer.data
-            if len(whole) > MAX_ANSWER_BYTES:
+            is_stalling = answer.status.more_information and not answer.data
+            if is_stalling or len(whole) > MAX_ANSWER_BYTES:
                 raise CardLiftedError(_("%s: the card never ends its answer") % self._name)
         return bytes(whole)
 

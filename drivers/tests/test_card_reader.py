@@ -11,6 +11,7 @@ from drivers.card_reader import CardReaderConfig, CardReaderDriver
 from drivers.contactless_card import CardApplicationConfig, CardFileConfig
 from drivers.driver import Driver
 from drivers.errors import DeviceRefusedError, DeviceTimeoutError, DriverError, PortError
+from drivers.pn532_reader import CardLiftedError, Pn532Reader
 from drivers.ports.memory_port import MemoryPort
 from drivers.ports.open_port import open_port
 from drivers.readings import DeviceEvent
@@ -22,7 +23,10 @@ from emulators.pn532 import ChipFault, Pn532Emulator
 from protocols.iso14443.activation import ats
 from protocols.iso14443.type_b import Atqb
 from protocols.pn532.chip_commands import Diagnose, FirmwareVersion
+from protocols.pn532.command import StatusAndData
+from protocols.pn532.errors import Status
 from protocols.pn532.initiator_commands import InDataExchange, InListPassiveTarget
+from protocols.pn532.target_data import TypeATarget
 
 PERMIT = bytes.fromhex("a000000632010105")
 NUMBER = b"3104890012345678"
@@ -231,6 +235,23 @@ async def test_a_serial_number_among_the_historical_bytes_stays_here():
         assert r.book.taps[0]["result"] == "ok"
         assert r.book.taps[0]["ats"] == "0578808002"
         assert uid not in json.dumps([event.data for event in r.book.events])
+
+
+@pytest.mark.parametrize("piece", [b"", b"x" * 200], ids=["empty", "full"])
+async def test_a_card_that_never_ends_its_answer_is_given_up(monkeypatch, piece):
+    """Also one that says "more" and then gives nothing, for ever."""
+    reader = Pn532Reader(MemoryPort(), LoopClock(), "reader-1", answer_s=1)
+    asked = 0
+
+    async def ever_more(_command):
+        nonlocal asked
+        asked += 1
+        assert asked < 1_000
+        return StatusAndData(Status(more_information=True), piece)
+
+    monkeypatch.setattr(reader, "_exchange_piece", ever_more)
+    with pytest.raises(CardLiftedError, match="never ends its answer"):
+        await reader.transceive(TypeATarget(1, b"\x00\x04", 0x20, b"1234"), b"\x00\xa4")
 
 
 async def test_a_card_of_type_b_is_read():
