@@ -41,13 +41,14 @@ apt-test:
 test: $(STAMP)-test apt-test  ## every test (installs Mosquitto and libnfc through apt when it may)
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
-check: $(STAMP)-test  ## lint, types, import contracts, names, lengths, spelling
+check: $(STAMP)-test  ## lint, types, import contracts, names, lengths, spelling, pages drawn from code
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/codespell
 	@$(BIN)/python -m tools.checks
+	@$(BIN)/python -m tools.docs --check
 
 hil: $(STAMP)-test apt-test  ## the end-to-end suite in its long form; RIG=hil_tests/rigs/<bench>.toml for real hardware
 	@$(BIN)/python -m pytest hil_tests edge/tests --long $(if $(RIG),--rig $(RIG)) $(ARGS)
@@ -55,7 +56,7 @@ hil: $(STAMP)-test apt-test  ## the end-to-end suite in its long form; RIG=hil_t
 bench: $(STAMP)-test apt-test  ## measure against the bare loop and write docs/bench.md
 	@$(BIN)/wayside bench --write docs/bench.md $(ARGS)
 
-docs: $(STAMP)-test  ## regenerate the pages that are drawn from code (AsyncAPI, schema, diagrams)
+docs: $(STAMP)-test  ## regenerate the pages that are drawn from code (AsyncAPI, schemas, the page of keys)
 	@$(BIN)/python -m tools.docs --write
 
 fuzz: $(STAMP)-test  ## some minutes of hostile bytes for every decoder
