@@ -24,12 +24,12 @@ from drivers.modbus.map_file import shipped_map_names
 from drivers.ports.open_port import check_port_url
 from drivers.text import _
 from edge.deploy import __file__ as deploy_package
-from edge.gateway.config_checks import ROLES_AT_THE_BROKER
 from edge.gateway.config_words import described, shown, unknown_name
 from edge.identity.development_ca import CA_CERTIFICATE, DevelopmentCa, DevelopmentCaError
 from edge.identity.operator_keys import OperatorKey, write_new
 from edge.uplinks.config import Broker, MqttConfig
 from emulators.broker import find_mosquitto
+from protocols.wayside.topics import RESERVED_NODES
 from tools.check import problems_of
 from tools.output import Exit, fail, print_json, print_line, say, visible
 
@@ -131,7 +131,7 @@ def _write_pki(folder: Path, answers: Answers, now: datetime) -> None:
     authority = DevelopmentCa.create(folder, now=now)
     hosts = dict.fromkeys((answers.broker.host, "localhost", "127.0.0.1", "::1"))
     authority.issue_server("broker", now=now, hosts=tuple(hosts))
-    for client in (answers.node, *ROLES_AT_THE_BROKER):
+    for client in (answers.node, *RESERVED_NODES):
         authority.issue_client(client, now=now)
 
 
@@ -192,7 +192,7 @@ def next_steps(folder: Path, answers: Answers) -> str:
 def default_node() -> str:
     """This machine's name, as far as a node can have it."""
     name = re.sub(r"[^a-z0-9_-]+", "-", socket.gethostname().lower()).strip("-_")[:63]
-    return name if name and name not in ROLES_AT_THE_BROKER else "node-1"
+    return name if name and name not in RESERVED_NODES else "node-1"
 
 
 def quota_mb(folder: Path) -> int:
@@ -214,7 +214,7 @@ class _Questions:
             msgspec.convert(name, Name)
         except msgspec.ValidationError:
             self._refuse(_("{value} cannot be a node, must be {expected}"), name, described(Name))
-        if name in ROLES_AT_THE_BROKER:
+        if name in RESERVED_NODES:
             self._refuse(_("{value} cannot be a node: the broker takes {expected} for others"), name, name)
         return name
 
