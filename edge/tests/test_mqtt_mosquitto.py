@@ -243,10 +243,9 @@ async def test_tls_on_one_side_only_is_told_and_tried_again(tmp_path: Path, pki:
             assert uplink.status()["failure"] in ("link", "silent-close")
 
 
-@pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 64 + ".example"])
-async def test_an_unknown_host_is_told_and_tried_again(host: str) -> None:
+async def test_an_unknown_host_is_told_and_tried_again() -> None:
     config: MqttConfig = msgspec.structs.replace(
-        mqtt_config("mqtt://localhost"), brokers=(f"mqtt://{host}",), insecure_plain_mqtt=True
+        mqtt_config("mqtt://localhost"), brokers=("mqtt://no-such-host.invalid",), insecure_plain_mqtt=True
     )
     async with Running(make_uplink(config, OutboxDouble(), Told())) as uplink:
         await until(lambda: uplink.status()["error"], within_s=30)
