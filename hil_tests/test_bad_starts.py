@@ -1,9 +1,14 @@
 """Starts that go wrong: one clear line, visible in `status`, and everything by itself when the cause goes."""
 
+import contextlib
+import shutil
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +91,65 @@ async def test_a_second_gateway_on_one_folder_ends_with_one_line(bench: Bench):
     assert "another gateway holds this data folder" in said
     assert "Traceback" not in said
     assert bench.status() is not None
+
+
+@pytest.fixture
+def small_disk(bench: Bench) -> Iterator[Path]:
+    """The data folder on a disk of 6 MB."""
+    mount = shutil.which("mount")
+    bench.data.mkdir()
+    command = [mount or "mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(bench.data)]
+    if mount is None or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a small disk can only be mounted by root")
+    yield bench.data
+    subprocess.run(["umount", "--lazy", str(bench.data)], check=True)
+
+
+async def test_a_full_disk_is_one_line_and_ends_by_itself(bench: Bench, small_disk: Path):
+    """Rows 5 and 6 of docs/field_failures.md, by somebody else's file: it starts, polls, says so, and gets over it."""
+    bench.configure(counter_table("plc-1", await bench.add(counter(registers=100)), registers=100, period_s=0.1))
+    other = small_disk / "somebody-elses"
+    with other.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(65_536)) == 65_536:
+            pass
+    await bench.sink.start()
+    await bench.sink.first_lines(1)
+    await bench.start_gateway()
+    await bench.until(lambda: bench.status()["devices"]["plc-1"]["rounds"] > 10, "it polls")
+    await bench.until(lambda: bench.status()["storage"]["state"] != "ok", "the full disk is seen")
+    await bench.stop_gateway(signal.SIGKILL)
+    await bench.start_gateway()
+    await bench.until(lambda: bench.status()["storage"]["state"] != "ok", "also at a start")
+    assert "Traceback" not in bench.log()
+    other.unlink()
+    await bench.until(lambda: bench.status()["storage"]["state"] == "ok", "it works again")
+    await bench.until(lambda: bench.lane("telemetry")["acked"] > 3, "new data flows")
+    assert bench.status()["devices"]["plc-1"]["starts"] == 1
+    assert len(lines_with(bench, "storage: works again")) == 1
+    await bench.everything_arrived()
+
+
+@pytest.mark.parametrize("what", ["cert", "key", "ca"])
+async def test_a_missing_credential_is_said_and_taken_up_when_it_comes(bench: Bench, what: str):
+    file = dict(zip(("ca", "cert", "key"), bench.pki(NODE), strict=True))[what]
+    bench.configure(counter_table("plc-1", await bench.add(counter())))
+    bench.shorten("edge.uplinks.reconnect", PERSON_LEAST_S=3.0, PERSON_MOST_S=4.0)
+    hidden = file.with_suffix(".hidden")
+    file.rename(hidden)
+    await bench.start_gateway()
+    await bench.until(lambda: bench.status()["uplink"]["error"], "what is missing is named")
+    assert file.name in bench.status()["uplink"]["error"]
+    await bench.until(lambda: bench.lane("telemetry")["made"] > 3, "it polls and journals meanwhile")
+    assert "Traceback" not in bench.log()
+    hidden.rename(file)
+    await bench.sink.start()
+    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "by itself")
+    await bench.everything_arrived()
+
+
+async def test_a_wrong_configuration_at_the_very_first_start_is_its_lines_and_exit_code_2(bench: Bench):
+    bench.configure('[[device]]\nname = "gnss"\ndriver = "gnsss"\nport = "tcp:localhost:1"\n')
+    await bench.gateway.start()
+    assert await bench.gateway.process.wait() == 2
+    assert "gnsss" in bench.log()
+    assert "Traceback" not in bench.log()
