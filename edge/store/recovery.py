@@ -77,9 +77,10 @@ def _by_epoch(storage: "Medium") -> dict[str, list[tuple[int, str]]]:
 
 
 def keep_aside(storage: "Medium", name: str) -> None:
-    """Rename a segment so that it does not count any more; only the newest few are kept."""
+    """Rename a segment so that it does not count any more; only the newest few are kept. May be done twice."""
     kept = ASIDE + name
-    storage.rename(name, kept)
+    if storage.size(name):
+        storage.rename(name, kept)
     others = [other for other in storage.list() if other.startswith(ASIDE) and other != kept]
     while len(others) >= KEPT_ASIDE:
         storage.remove(others.pop(0))

@@ -473,6 +473,8 @@ def check_ledger(media: dict[str, Disk], seen: dict) -> None:
         kept = all_of(lane).keys()
         released = {seq for first, last in lane.released.pairs() for seq in range(first, last + 1)}
         assert released <= known["acked"], "let go of, and nobody has acknowledged it"
+        damaged = [loss.first for loss in lane.losses if loss.why == "damaged"]
+        assert min(damaged, default=1 << 62) > known["made"], "of what was committed only eviction takes anything"
         assert kept | released | told_lost(store)[name] >= set(range(1, lane.made + 1)), name
         assert lane.lost <= len(told_lost(store)[name])
     store.close()
