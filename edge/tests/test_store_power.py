@@ -11,7 +11,7 @@ from edge.store.errors import Cause, StorageError, StoreError
 from edge.store.intents import MAX_INTENT_BYTES
 from edge.store.position import POSITION, POSITION_COPY
 from edge.store.store import LANES, Store
-from edge.tests.disk_double import Disk, PowerCut, copies, survivors
+from edge.tests.disk_double import Disk, Power, PowerCut, copies, survivors
 from edge.tests.test_store import QUOTA_BYTES, all_of, balance, check_ledger, disks, live, store_on, told_lost
 
 
@@ -261,6 +261,45 @@ def test_whatever_fails_and_for_how_long_the_store_goes_on_and_the_ledger_holds(
         life(media, commit_or_fail, seen)
         media["event"].power.fail_at = None
         check_ledger(next(iter(survivors(media, rng))), seen)
+
+
+@pytest.mark.parametrize("only", ["event", "telemetry", None])
+def test_a_power_cut_after_failures_finds_every_loss_told_or_known(only):
+    """One lane's disk fails for some time, or all do; the power goes at any moment after that."""
+    rng = random.Random(f"failures and cuts {only}")
+    states = 0
+    for fail in range(40, 160, 4):
+        for until_cut in (15, 30):
+            media, seen = disks(), {}
+            if only is not None:
+                media[only].power = FailingPower(media["event"].power)
+            media[only or "event"].power.fail_at = range(fail, fail + until_cut - 5)
+            media[only or "event"].power.cause = Cause.BROKEN
+            for disk in media.values():
+                disk.power.cut_at = fail + until_cut
+            with suppress(PowerCut):
+                life(media, commit_or_fail, seen)
+            for after in survivors(media, rng):
+                states += 1
+                check_ledger(after, seen)
+    print(f"states explored: {states}, seed 'failures and cuts {only}'")  # noqa: T201  # belongs to the result
+    assert states > 500
+
+
+class FailingPower(Power):
+    """Counts with all disks, and fails for its own alone."""
+
+    def __init__(self, shared: Power) -> None:
+        self.shared = shared
+        super().__init__()
+
+    def begin(self, name: str) -> None:
+        self.shared.operations += 1
+        if self.fail_at is not None and self.shared.operations in self.fail_at:
+            raise StorageError(f"{name}: failed", self.cause)
+
+    def end(self) -> None:
+        self.shared.end()
 
 
 def commit_or_fail(store: Store) -> None:
