@@ -54,6 +54,8 @@ def bench(
     for name in only or ():
         if name not in known:
             fail(_("no row is called {name}; there are: {rows}").format(name=name, rows=", ".join(known)), Exit.USAGE)
+    if write is not None and (write.is_dir() or not os.access(write.parent, os.W_OK)):
+        fail(_("{file} cannot be written").format(file=write), Exit.USAGE, as_json=as_json)  # said before half an hour
     if find_mosquitto() is None:
         fail(_("Mosquitto is not installed (apt-get install mosquitto)"), Exit.UNREACHABLE)
     # Byte code is compiled once, as on an installed box, and not at each start.
@@ -74,7 +76,10 @@ def bench(
     else:
         _print(results)
     if write is not None:
-        write.write_text(page(results, repeat=repeat, is_quick=quick, without=without), "utf-8")
+        try:
+            write.write_text(page(results, repeat=repeat, is_quick=quick, without=without), "utf-8")
+        except OSError as error:
+            fail(_("{file} cannot be written").format(file=write) + f": {error.strerror}", as_json=as_json)
 
 
 def _measure_peer(results: list[dict[str, Any]], repeat: int, scale: float) -> str | None:

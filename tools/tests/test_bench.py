@@ -33,6 +33,12 @@ def test_an_unknown_row_is_refused_with_those_that_there_are():
     assert "line-9600" in done.stderr
 
 
+def test_a_page_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path):
+    done = run("--write", str(tmp_path / "no" / "bench.md"))
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_every_row_can_be_met_and_missed_and_stands_in_the_page(row):
     other = 16.0 if row.other else None
