@@ -3,11 +3,15 @@
 import asyncio
 import json
 import signal
+import time
 
 import pytest
 
-from hil_tests.bench import Bench
+from emulators.tcp_proxy import TcpProxy
+from hil_tests.bench import NODE, Bench
 from hil_tests.devices import counter, counter_table, receiver, receiver_table
+from protocols.wayside.envelope import Desired, build_envelope
+from protocols.wayside.topics import down_topic
 from tools.sink.ledger import read_readings
 
 pytestmark = pytest.mark.hil
@@ -39,30 +43,33 @@ async def test_a_pushed_configuration_runs_and_is_still_there_after_a_power_cut(
     await bench.everything_arrived()
 
 
-@pytest.mark.timeout(300)
-async def test_an_equal_configuration_pushed_fifty_times_over_reconnects_changes_nothing(bench: Bench):
-    """Rows 1 and 2 of docs/field_failures.md: the queue, its epoch and every driver stay as they are."""
-    tables = counter_table("plc-1", await bench.add(counter()), period_s=0.2)
-    document = bench.configure(tables)
-    bench.prefill(10_000, points=2)
-    await bench.start_gateway()
-    epoch_folder = min((bench.data / "journal" / "telemetry").glob("*.seg")).name[:16]
-    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
-    for version in range(1, 51):
-        code, _out, said = await push(bench, document, "--version", str(version), "--no-wait")
-        assert code == 0, said
-        if version % 10 == 0:
-            await bench.broker.stop()
-            await bench.broker.start()
-    await bench.until(lambda: bench.status()["config"]["version"] == 50, "the last push was heard", within_s=40)
-    status = bench.status()
-    assert status["devices"]["plc-1"]["starts"] == 1
-    assert status["devices"]["plc-1"]["late_rounds"] <= 2
-    await bench.sink.start()
-    await bench.everything_arrived(within_s=90)
+@pytest.mark.parametrize("pushes", [10, pytest.param(1, marks=pytest.mark.long)])
+async def test_an_equal_configuration_pushed_fifty_times_over_reconnects_changes_nothing(bench: Bench, pushes: int):
+    """Rows 1 and 2 of docs/field_failures.md: the queue, its epoch and every driver stay; `pushes` a connection."""
+    async with TcpProxy("127.0.0.1", bench.broker.port, seed=1) as proxy, bench.client("control") as control:
+        document = bench.configure(
+            counter_table("plc-1", await bench.add(counter()), period_s=0.2),
+            brokers=[f"mqtts://localhost:{proxy.port}"],
+        )
+        bench.prefill(10_000, points=2)
+        epoch = min((bench.data / "journal" / "telemetry").glob("*.seg")).name[:16]
+        await bench.start_gateway()
+        for version in range(1, 51):
+            desired = Desired(v=1, node=NODE, version=version, issued=time.time_ns() // 1_000_000, document=document)
+            envelope = build_envelope("desired", desired, key_id="ops-1", sign=bench.operator.sign)
+            if version % pushes == 0:
+                proxy.reset_all()
+            await control.publish(down_topic(NODE, "desired"), envelope, qos=1, retain=True)
+            await bench.until(lambda v=version: bench.status()["config"]["version"] == v, "the push is heard")
+        status = bench.status()
+        assert status["uplink"]["sessions"] > 40 / pushes
+        assert status["devices"]["plc-1"]["starts"] == 1
+        assert status["devices"]["plc-1"]["late_rounds"] <= 2
+        await bench.sink.start()
+        await bench.everything_arrived(within_s=90)
     records = [record for record in bench.records("telemetry") if record.route == "telemetry/flow-1"]
     assert len(records) == 10_000
-    assert {record.epoch for record in records} == {epoch_folder}
+    assert {record.epoch for record in records} == {epoch}
 
 
 @pytest.mark.parametrize("by", ["push", "file"])
