@@ -139,6 +139,7 @@ def slow_store() -> tuple[Store, SlowDisk, dict[str, Disk]]:
     media["telemetry"] = disk
     disk.may_sync.set()
     store = store_on(media)
+    store.lanes["telemetry"].append("telemetry/a", b"1")
     store.commit_now()
     disk.may_sync.clear()
     disk.is_syncing.clear()
@@ -151,9 +152,15 @@ async def begins(disk: SlowDisk) -> None:
             await asyncio.sleep(0.001)
 
 
+def seqs(lane: Lane, first: int) -> list[int]:
+    return [seq for seq, _body in lane.journal.read(first)]
+
+
 def check_numbers(store: Store, media: dict[str, Disk], count: int) -> None:
     lane = store.lanes["telemetry"]
     assert all_of(lane) == {seq: b"%d" % seq for seq in range(1, count + 1)}
+    written = [seq for first in (1, *(each.first for each in lane.journal.segments[1:])) for seq in seqs(lane, first)]
+    assert written == list(range(1, count + 1)), "each is written once"
     assert lane.journal.pending_bytes == 0
     assert all_of(store_on(media).lanes["telemetry"]) == all_of(lane)
     balance(store)
@@ -165,23 +172,23 @@ def test_a_last_commit_takes_over_from_one_that_the_thread_still_writes(how):
     lane = store.lanes["telemetry"]
 
     async def main():
-        lane.append("telemetry/a", b"1")
+        lane.append("telemetry/a", b"2")
         waiting = asyncio.ensure_future(store.commit())
         await begins(disk)
-        lane.append("telemetry/a", b"2")
+        lane.append("telemetry/a", b"3")
         if how == "loop has ended":
             waiting.cancel()
             return
         threading.Timer(0.05, disk.may_sync.set).start()
         store.commit_now()
-        assert lane.made == 2
+        assert lane.made == 3
         await waiting
 
     asyncio.run(main())
     disk.may_sync.set()
     store.commit_now()
     store.close()
-    check_numbers(store, media, 2)
+    check_numbers(store, media, 3)
 
 
 def test_a_caller_that_is_cancelled_takes_nothing_from_the_others():
@@ -190,10 +197,10 @@ def test_a_caller_that_is_cancelled_takes_nothing_from_the_others():
 
     async def main():
         callers = []
-        for n in range(1, 7):
+        for n in range(2, 8):
             lane.append("telemetry/a", b"%d" % n)
             callers.append(asyncio.ensure_future(store.commit()))
-            if n == 1:
+            if n == 2:
                 await begins(disk)
         await asyncio.sleep(0)
         callers[0].cancel()
@@ -202,11 +209,11 @@ def test_a_caller_that_is_cancelled_takes_nothing_from_the_others():
         disk.may_sync.set()
         done = await asyncio.gather(*callers, return_exceptions=True)
         assert [isinstance(one, asyncio.CancelledError) for one in done] == [True, False, False, True, False, False]
-        assert lane.made == 6
+        assert lane.made == 7
 
     asyncio.run(main())
     store.close()
-    check_numbers(store, media, 6)
+    check_numbers(store, media, 7)
 
 
 def test_an_error_reaches_every_caller_of_that_commit_and_the_next_one_goes_on():
@@ -214,11 +221,11 @@ def test_an_error_reaches_every_caller_of_that_commit_and_the_next_one_goes_on()
     lane = store.lanes["telemetry"]
 
     async def main():
-        lane.append("telemetry/a", b"1")
+        lane.append("telemetry/a", b"2")
         callers = [asyncio.ensure_future(store.commit())]
         await begins(disk)
         disk.power.fail_at, disk.power.cause = range(1, 1 << 30), Cause.BROKEN
-        for n in (2, 3):
+        for n in (3, 4):
             lane.append("telemetry/a", b"%d" % n)
             callers.append(asyncio.ensure_future(store.commit()))
         await asyncio.sleep(0)
@@ -230,7 +237,7 @@ def test_an_error_reaches_every_caller_of_that_commit_and_the_next_one_goes_on()
 
     asyncio.run(main())
     store.close()
-    check_numbers(store, media, 3)
+    check_numbers(store, media, 4)
 
 
 def test_whoever_waits_for_one_lane_does_not_hear_of_anothers_trouble():
