@@ -3,8 +3,8 @@
 First, lane by lane, the position file and then the removal of segments: what is gone is known to be settled. Then the
 new records, the event lane's before the others'; so a loss is in its lane's position before its event is told. A lane
 that has begun a new epoch is the exception: its position goes last, after the events that tell what the old one leaves
-behind, and nothing of the new one counts as made before. Intents go after all: the end of one must not be there before
-its result.
+behind, and nothing of the new one counts as made before. Intents go before all records: the end of one names the
+number that its result is about to have.
 """
 
 from edge.store.errors import StorageError
@@ -64,6 +64,8 @@ class Plan:
         self.lanes: list[LaneWork] = []
         self.intent_batch: Batch | None = None
         self.intent_segments: list[Segment] = []
+        self.behind_intents: set[str] = set()
+        """Lanes whose batch must not be written unless the intents' is."""
         self.are_intents_written = False
         self.intent_error: StorageError | None = None
 
@@ -88,9 +90,13 @@ class Plan:
                 work.keep_up()
         if self._ballast.is_out:
             self._ballast.lay()
+        self._write_intents()
         for work in lanes:
             if work.is_epoch_new and events.error is not None:
                 work.error = work.error or events.error  # what the old epoch leaves behind has not been told yet
+                continue
+            if self.intent_error is not None and work.lane.name in self.behind_intents:
+                work.error = self.intent_error
                 continue
             work.write()
             if work.is_epoch_new and work.error is None:
@@ -98,8 +104,6 @@ class Plan:
                 if not work.is_position_saved:
                     work.error = work.upkeep_error
                     work.is_written = False
-        if self.error is None:
-            self._write_intents()
 
     def _write_intents(self) -> None:
         try:

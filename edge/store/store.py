@@ -16,7 +16,7 @@ import fastcrc
 
 from edge.store.errors import Cause, StorageError
 from edge.store.folder import Ballast, count_boot, take_lock
-from edge.store.intents import Intent, Intents
+from edge.store.intents import Intent, Intents, Result
 from edge.store.lane import Lane, LaneName
 from edge.store.losses import Declarations, EncodeLoss
 from edge.store.medium import Medium
@@ -64,6 +64,7 @@ class Store:
         self._media: list[Medium] = [medium for _lane, medium in lanes.values()] + [intents.medium]
         self._root: Medium = lanes["event"][1]
         self._intents = intents
+        intents.compare(self._is_found)
         self.quotas = quotas
         self.boot = boot
         self._monotonic = monotonic
@@ -187,11 +188,15 @@ class Store:
             if (lane.is_position_dirty and is_due) or (lane.is_copy_behind and work.segments):
                 work.position = lane.position()
                 lane.is_position_dirty = False
-            work.batch = lane.journal.begin_commit()
             plan.lanes.append(work)
         self._intents_to_discard += self._intents.take_settled_segments()
         plan.intent_segments = list(self._intents_to_discard)
-        plan.intent_batch = self._intents.journal.begin_commit()
+        if not any(lane.is_epoch_new for lane in self.lanes.values()):  # an end may name the new one once it counts
+            plan.intent_batch = self._intents.journal.begin_commit()
+        plan.behind_intents, later = self._intents.lanes_behind(plan.intent_batch)
+        for work in plan.lanes:
+            if work.lane.name not in later:
+                work.batch = work.lane.journal.begin_commit()
         return plan
 
     def _settle(self, plan: Plan) -> None:
@@ -222,7 +227,7 @@ class Store:
                 self._intents.journal.end_commit(plan.intent_batch)
             else:
                 self._intents.journal.fail_commit()
-        self._intents.settle()
+        self._intents.settle(self._is_durable)
         self._declarations.settle()
         self.upkeep_error = str(trouble) if trouble is not None else None
 
@@ -237,9 +242,31 @@ class Store:
         """Queue an intent; when the next `commit` returns, it is durable and the step may be taken."""
         return self._intents.begin(data)
 
-    def end_intent(self, seq: int) -> None:
-        """The step's result has been appended to a lane; a `commit` makes both durable, the result first."""
-        self._intents.end(seq)
+    def end_intent(self, seq: int, lane: str = "transaction") -> None:
+        """The record appended last to `lane` is the step's result; when the next `commit` returns, both are durable.
+
+        Nothing may await between the two calls. Raises `StoreError` where no such intent is open.
+        """
+        self._intents.end(seq, Result(lane, self.lanes[lane].epoch, self.lanes[lane].next_seq - 1))
+
+    def _is_durable(self, result: Result) -> bool:
+        """An epoch ends only when all that was appended in it is durable."""
+        lane = self.lanes.get(result.lane)
+        return lane is not None and (lane.epoch != result.epoch or lane.made >= result.seq)
+
+    def _is_found(self, result: Result) -> bool:
+        """The same after a start, when a write that power cut short may have left the number and not the record."""
+        lane = self.lanes.get(result.lane)
+        if lane is None or not self._is_durable(result):
+            return False
+        if lane.epoch != result.epoch or result.seq == 0 or result.seq in lane.released:
+            return True
+        if any(loss.why == "quota" and loss.first <= result.seq <= loss.last for loss in lane.losses):
+            return True
+        try:
+            return any(record.seq == result.seq for record in lane.read(result.seq))
+        except StorageError:
+            return False
 
     # Quota and loss ---------------------------------------------------------------------------------------------
 
