@@ -16,7 +16,7 @@ from edge.identity.development_ca import DevelopmentCa
 from emulators.gnss import GnssReceiver
 from emulators.kit.hosts import PtyHost
 from hil_tests.bench import NODE, Bench
-from hil_tests.devices import counter, counter_table
+from hil_tests.devices import counter, counter_table, reader, reader_table
 from tools.demo.parts import Part
 
 pytestmark = pytest.mark.hil
@@ -145,6 +145,22 @@ async def test_a_missing_credential_is_said_and_taken_up_when_it_comes(bench: Be
     await bench.sink.start()
     await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "by itself")
     await bench.everything_arrived()
+
+
+async def test_keys_that_are_gone_stop_only_who_needs_them(bench: Bench):
+    bench.configure(
+        counter_table("plc-1", await bench.add(counter())) + reader_table(await bench.add(reader(every_s=0.8)))
+    )
+    (bench.folder / "ops-1.pub").unlink()
+    (bench.folder / "pseudonym.key").write_bytes(b"short")
+    await bench.start()
+    await bench.until(lambda: bench.status()["devices"]["plc-1"]["rounds"] > 3, "the other device is polled")
+    await bench.until(lambda: bench.status()["devices"]["reader-1"]["state"] == "given up", "no card is seen")
+    assert "pseudonym.key" in bench.status()["devices"]["reader-1"]["error"]
+    assert len(lines_with(bench, "ops-1 is not obeyed")) == 1
+    assert "Traceback" not in bench.log()
+    await bench.everything_arrived()
+    assert [record.route for record in bench.records("event")] == ["event/stalled"]
 
 
 async def test_a_wrong_configuration_at_the_very_first_start_is_its_lines_and_exit_code_2(bench: Bench):

@@ -29,7 +29,7 @@ from edge.gateway.status_socket import StatusSocket
 from edge.gateway.stream import Stream
 from edge.gateway.supervisor import Supervisor
 from edge.identity.operator_keys import OperatorKeyError, read_public_key
-from edge.identity.pseudonym import no_pseudonym, pseudonym_of, read_pseudonym_key
+from edge.identity.pseudonym import PseudonymKeyError, no_pseudonym, pseudonym_of, read_pseudonym_key
 from edge.store.errors import StoreError
 from edge.store.store import Quotas, open_store
 from edge.uplinks.mqtt_session import Heard
@@ -58,10 +58,6 @@ class Gateway:
         self._tasks: set[asyncio.Task[None]] = set()
         self._prometheus: Any = None
         data = Path(config.node.data)
-        pseudonym: Callable[[bytes], str] = no_pseudonym
-        if config.privacy.hash_key is not None:
-            pseudonym = pseudonym_of(read_pseudonym_key(Path(config.privacy.hash_key)))
-
         self._store = open_store(
             data / "journal",
             quotas=_quotas(config),
@@ -82,7 +78,7 @@ class Gateway:
             supervisor=self._supervisor,
             clock=self._clock,
             readings=self._recorder,
-            pseudonym=pseudonym,
+            pseudonym=_pseudonym(config),
             directory=data,
         )
         self._audit = AuditLog(data / "audit")
@@ -225,10 +221,10 @@ class Gateway:
         old = self._config
         try:
             await self._go_over(config)
-        except (OSError, OperatorKeyError, DeviceConfigError) as error:
+        except (OSError, DeviceConfigError) as error:
             try:
                 await self._go_over(old)
-            except (OSError, OperatorKeyError, DeviceConfigError) as further:
+            except (OSError, DeviceConfigError) as further:
                 log.error(_("configuration: the one before cannot be put back as a whole: %s"), further)
             raise ApplyError(str(error)) from error
 
@@ -244,7 +240,12 @@ class Gateway:
             self._supervisor.start(self._link.uplink)
 
     def _set_operators(self, config: NodeConfigFile) -> None:
-        operators = [Operator(one.name, read_public_key(Path(one.key)), one.ops) for one in config.commands.operator]
+        operators = []
+        for one in config.commands.operator:
+            try:
+                operators.append(Operator(one.name, read_public_key(Path(one.key)), one.ops))
+            except (OSError, OperatorKeyError) as error:  # the others are obeyed, and the devices polled
+                log.error(_("commands: %s is not obeyed: %s: %s"), one.name, one.key, error)
         self._inbox.set_operators(operators, config.commands.harmless)
 
     async def _open_prometheus(self) -> None:
@@ -378,3 +379,20 @@ class Gateway:
 
 def _quotas(config: NodeConfigFile) -> Quotas:
     return Quotas(config.journal.quota_mb, {str(name): lane.quota_mb for name, lane in config.journal.lane.items()})
+
+
+def _pseudonym(config: NodeConfigFile) -> Callable[[bytes], str]:
+    """What makes people's numbers unknown. Without its key the drivers that see people stop, and no others."""
+    if config.privacy.hash_key is None:
+        return no_pseudonym
+    file = Path(config.privacy.hash_key)
+    try:
+        return pseudonym_of(read_pseudonym_key(file))
+    except (OSError, PseudonymKeyError) as error:
+        reason = f"{file}: {getattr(error, 'strerror', None) or error}"
+
+    def refuse(_identity: bytes) -> str:
+        raise DeviceConfigError(reason)
+
+    log.error(_("privacy: whoever sees cards or plates stops: %s"), reason)
+    return refuse

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge.gateway.config import ConfigError, NodeConfigFile, parse_config
 from edge.gateway.durable import decode_kept, replace_file
 
 KEPT_GOOD = 3
@@ -84,6 +85,15 @@ class ConfigHistory:
             return (self._directory / f"good-{age}.toml").read_bytes()
         except OSError:
             return None
+
+    def newest_good(self) -> tuple[bytes, NodeConfigFile] | None:
+        """The newest good document that the disk has not damaged, and what it says."""
+        for age in range(1, KEPT_GOOD + 1):
+            document = self.good(age)
+            if document is not None:
+                with contextlib.suppress(ConfigError):
+                    return document, parse_config(document, self._file)
+        return None
 
     def take_up(self, document: bytes, *, version: int | None, is_on_trial: bool) -> None:
         """Note that a document is about to be put to work; `version` if it was pushed, None if the file was edited."""

@@ -256,14 +256,14 @@ class DesiredConfig:
                 self._history.roll_back(reason)
             except HistoryError as error:  # it is gone back all the same; a restart takes the good one too
                 log.error(_("configuration: %s"), error)
-            document = self._history.good()
-            if document is None:
+            good = self._history.newest_good()
+            if good is None:
                 log.error(_("configuration: %s, and no earlier one is kept"), reason)
                 return
+            document, config = good
             try:
-                config = parse_config(document, self._file)
                 await self._applier.apply(config)
-            except (ConfigError, ApplyError) as error:
+            except ApplyError as error:
                 log.error(_("configuration: %s, and the earlier one cannot run now: %s"), reason, error)
                 self._trial = Trial(self._clock.monotonic(), was_connected=True)  # what is in its way may go
                 return

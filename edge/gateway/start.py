@@ -7,12 +7,10 @@ from pathlib import Path
 from drivers.errors import DriverError
 from drivers.text import _
 from edge.gateway.app import EXIT_STOPPED, Gateway
-from edge.gateway.config import ConfigError, NodeConfigFile, load_config, parse_config, problems_around
+from edge.gateway.config import ConfigError, NodeConfigFile, load_config, parse_config, problems_around, read_document
 from edge.gateway.config_history import ConfigHistory, HistoryError
 from edge.gateway.data_folder import named_data_folder
 from edge.gateway.logs import start_logging
-from edge.identity.operator_keys import OperatorKeyError
-from edge.identity.pseudonym import PseudonymKeyError
 from edge.store.errors import StoreError
 
 log = logging.getLogger(__name__)
@@ -40,7 +38,7 @@ def run_gateway(file: Path) -> int:
     except OSError as error:
         log.error("%s", f"{error.filename}: {error.strerror}" if error.filename else error)
         return EXIT_FAILED
-    except (StoreError, PseudonymKeyError, OperatorKeyError, DriverError) as error:
+    except (StoreError, DriverError) as error:
         log.error("%s", error)
         return EXIT_FAILED
     except KeyboardInterrupt:
@@ -59,7 +57,10 @@ def _start_configuration(file: Path) -> tuple[bytes, NodeConfigFile, ConfigHisto
         return _last_good(file, error)
     history = ConfigHistory(Path(given.node.data) / "config", file)
     document = history.open()
-    config = parse_config(document, file)
+    try:
+        config = parse_config(document, file)
+    except ConfigError:  # the disk has damaged what was pushed
+        document, config = history.newest_good() or (read_document(file), given)
     if config.digest != given.digest:
         text = _("configuration: a pushed or an earlier one holds, %s; edit %s to change that")
         log.warning(text, config.digest, file)
@@ -76,10 +77,10 @@ def _last_good(file: Path, error: ConfigError) -> tuple[bytes, NodeConfigFile, C
         history.open()
     except (OSError, HistoryError):
         raise error from None
-    document = history.good()
-    if document is None:
+    good = history.newest_good()
+    if good is None:
         raise error
-    config = parse_config(document, file)
+    document, config = good
     _tell(error)
     log.error(_("configuration: %s is wrong, so the last good one runs: %s"), file, config.digest)
     return document, config, history

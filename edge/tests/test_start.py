@@ -68,3 +68,29 @@ def test_every_mistake_is_a_line_of_its_own_and_the_exit_code_says_configuration
     assert start.run_gateway(file) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if str(file) in line]
     assert len(lines) == 2
+
+
+def pushed(file, *documents: bytes) -> None:
+    history = ConfigHistory(file.parent / "data" / "config", file)
+    history.open()
+    for version, document in enumerate(documents, 1):
+        history.take_up(document, version=version, is_on_trial=True)
+        history.confirm(document)
+
+
+@pytest.mark.parametrize("rubbish", [b"", b"\xff\x00", b"[node", bytes(300)])
+def test_a_pushed_configuration_that_the_disk_has_damaged_gives_way_to_the_one_before(file, rubbish):
+    """Row 17 of docs/field_failures.md."""
+    pushed(file, GOOD + b"# one\n", GOOD + b"# two\n")
+    folder = file.parent / "data" / "config"
+    (folder / "good-1.toml").write_bytes(rubbish)
+    assert start._start_configuration(file)[0] == GOOD + b"# one\n"
+    (folder / "good-2.toml").write_bytes(rubbish)
+    assert start._start_configuration(file)[0] == GOOD
+
+
+def test_a_broken_file_and_a_damaged_last_good_one_lead_to_the_good_one_before(file):
+    pushed(file, GOOD + b"# one\n", GOOD + b"# two\n")
+    (file.parent / "data" / "config" / "good-1.toml").write_bytes(b"[node")
+    file.write_bytes(BAD)
+    assert start._start_configuration(file)[0] == GOOD + b"# one\n"
