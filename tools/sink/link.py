@@ -34,7 +34,8 @@ GATHER_S = 0.02
 MAX_BATCH = 1000
 MAX_WAITING_BYTES = 64 << 20
 PROBE_PERIOD_S = 1.0
-RECONNECT_CAP_S = 4.0
+RECONNECT_CAP_S = 1.0
+"""Below that of the nodes: they are many and wait, with what they owe, for the one ingest's answer."""
 KEEPALIVE_S = 20
 SESSION_EXPIRY_S = 86_400
 FAREWELL_S = 5.0
