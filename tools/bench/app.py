@@ -102,7 +102,8 @@ def _measure_peer(results: list[dict[str, Any]], repeat: int, scale: float) -> s
 
 def summary(row: Row, figures: list[Figure]) -> dict[str, Any]:
     """Medians, spread and whether the goal is met."""
-    ours = statistics.median(figure.ours for figure in figures)
+    each = [figure.ours for figure in figures]
+    ours = max(each) if row.is_worst else statistics.median(each)
     others = [figure.other for figure in figures if figure.other is not None]
     other = statistics.median(others) if others else None
     beside = {name: statistics.median(f.beside[name] for f in figures) for name in figures[0].beside}
@@ -111,8 +112,8 @@ def summary(row: Row, figures: list[Figure]) -> dict[str, Any]:
         "what": row.what,
         "unit": row.unit,
         "ours": ours,
-        "least": min(figure.ours for figure in figures),
-        "most": max(figure.ours for figure in figures),
+        "least": min(each),
+        "most": max(each),
         "against": row.other,
         "other": other,
         "ratio": ours / other if other else None,

@@ -40,6 +40,8 @@ class Row(msgspec.Struct, frozen=True):
     """What `Figure.other` is; empty when there is none."""
     goal: str
     is_met: Callable[[Figure], bool]
+    is_worst: bool = False
+    """The worst measurement counts and not the median: it is a promise, not a speed."""
 
 
 async def cpu_per_million_points(scale: float) -> Figure:
@@ -289,7 +291,7 @@ ROWS: tuple[Row, ...] = (
     Row("backlog", "backlog drained to the broker, live data first", "1/s", backlog, "", "at least 1 000 000",
         lambda f: f.ours >= 1e6),
     Row("kill", "records sent again after kill -9 in mid-drain", "", killed_in_mid_drain, "in-flight window",
-        "at most the window, none stored twice", lambda f: f.ours <= (f.other or 0)),
+        "at most the window, none stored twice; the worst counts", lambda f: f.ours <= (f.other or 0), is_worst=True),
     Row("line-9600", "RS-485 line use, blocks of 10 registers, 9600 baud", "of the best", line_use(9600, 10), "",
         "at least 0.97", lambda f: f.ours >= 0.97),
     Row("line-115200", "RS-485 line use, blocks of 10 registers, 115200 baud", "of the best", line_use(115200, 10), "",
