@@ -30,7 +30,15 @@ from protocols.iso14443.type_a import REQA
 from protocols.pn532 import chip_commands as chip
 from protocols.pn532 import initiator_commands as initiator
 from protocols.pn532 import target_commands
-from protocols.pn532.chip import ChipDialogue, CommandReceived, CommandStopped, RateConfirmed, Refuse, Respond
+from protocols.pn532.chip import (
+    ChipDialogue,
+    ChipEvent,
+    CommandReceived,
+    CommandStopped,
+    RateConfirmed,
+    Refuse,
+    Respond,
+)
 from protocols.pn532.command import Command, Response, StatusAndData, StatusResponse
 from protocols.pn532.errors import ErrorCode, Status
 from protocols.pn532.frame import ACK, MAX_PAYLOAD_BYTES
@@ -92,10 +100,15 @@ class Pn532Emulator:
         """Take bytes from the host; what goes back at once, acknowledgement and response apart."""
         written = self.tick(now)
         self._chip.receive(data, now)
+        events: list[ChipEvent] = []
         while not isinstance(event := self._chip.next_event(), NeedData):
+            events.append(event)
+        for number, event in enumerate(events, 1):
             match event:
                 case CommandReceived():
-                    self._start(event.command)
+                    # One that the same bytes stop or replace is never begun: nobody waits for its response.
+                    if not any(isinstance(later, CommandReceived | CommandStopped) for later in events[number:]):
+                        self._start(event.command)
                 case CommandStopped():
                     self._drop()
                 case RateConfirmed():

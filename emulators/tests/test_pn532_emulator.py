@@ -583,3 +583,14 @@ def test_no_bytes_break_the_chip(pieces, seed):
         now = emulator.next_deadline() or now
         emulator.tick(now)
     assert len(emulator.commands) <= 1000
+
+
+@pytest.mark.parametrize("after", [ACK, frame_of(chip.GetFirmwareVersion()), ACK + frame_of(chip.GetFirmwareVersion())])
+def test_a_command_that_the_same_bytes_stop_or_replace_is_never_answered(after):
+    """A host that is killed and started again sends everything at once."""
+    bench = Bench()
+    bench.run(chip.SamConfiguration())
+    written = b"".join(bench.chip.receive(frame_of(chip.GetFirmwareVersion()) + after, bench.now))
+    answers = written.count(bytes.fromhex("d503"))
+    assert answers == (0 if after == ACK else 1)
+    assert isinstance(bench.run(chip.GetFirmwareVersion()), Responded)
