@@ -164,6 +164,8 @@ class LaneReader:
         lost = RangeSet([[loss.first, loss.last] for loss in losses])
         settled = _settled(acked, lost)
         settled.discard(made + 1, MAX_NUMBER)
+        for segment in segments:  # a segment in the middle may have gone because nobody owed anything of it
+            segment.missing = [gap for first, last in segment.missing for gap in settled.gaps(first, last)]
         missing = _missing(segments, known, settled)
         used = {segment.name for segment in segments}
         return LaneView(

@@ -270,6 +270,12 @@ class Journal:
         if first <= last and (first, last) not in self.lost:
             self.lost.append((first, last))
 
+    def forgive(self, seq: int) -> None:
+        """Nobody misses what could not be read at `seq`: its segment need not be set aside for it."""
+        segment = self._segment_of(seq)
+        if segment is not None:
+            segment.is_damaged = False
+
     def take_lost(self) -> list[tuple[int, int]]:
         """Ranges found damaged since the last call."""
         lost = self.lost
@@ -310,7 +316,11 @@ class Journal:
 
     def pop_first(self) -> Segment:
         """Let go of the oldest segment in memory; its file is removed by `discard`, which may run in another thread."""
-        segment = self.segments.pop(0)
+        return self.pop_at(0)
+
+    def pop_at(self, number: int) -> Segment:
+        """The same for a segment in the middle."""
+        segment = self.segments.pop(number)
         self.total_bytes -= segment.size
         return segment
 

@@ -320,7 +320,8 @@ class Lane:
         """Take over what the journal found damaged."""
         if self.journal.lost:
             for first, last in self.journal.take_lost():
-                self.lose(first, last, "damaged")
+                if not self.lose(first, last, "damaged"):
+                    self.journal.forgive(first)
 
     def undeclared(self) -> list[Loss]:
         """Losses whose event the disk does not have."""
@@ -360,6 +361,13 @@ class Lane:
         while len(segments) > 1 and segments[0].last <= upto:
             taken.append(self.journal.pop_first())
         return taken
+
+    def take_settled_behind(self) -> Segment | None:
+        """One settled segment that lies behind others, as live data does behind a backlog; as with those in front."""
+        for number, segment in enumerate(self.journal.segments[:-1]):
+            if not self.settled.gaps(segment.first, segment.last):
+                return self.journal.pop_at(number)
+        return None
 
     def evict_oldest(self) -> Segment | None:
         """Give up the oldest segment: what of it is not settled is lost. None when only the newest is left."""

@@ -273,38 +273,47 @@ class Store:
     @property
     def total_bytes(self) -> int:
         """What the journals fill and are about to fill."""
-        return sum(lane.journal.total_bytes + lane.journal.pending_bytes for lane in self.lanes.values())
+        return sum(self._bytes_of(name) for name in self.lanes)
 
     def _evict_to_quota(self) -> None:
-        for name in reversed(LANES):
-            lane = self.lanes[name]
-            own = self.quotas.lanes.get(name)
-            while own is not None and lane.journal.total_bytes + lane.journal.pending_bytes > own:
-                if name == "transaction" or not self._evict(name):
-                    break
-            while name != "transaction" and self.total_bytes > self.quotas.total:
-                if not self._evict(name):
-                    break
         transaction = self.lanes["transaction"]
+        for name in reversed(LANES):
+            own = self.quotas.lanes.get(name)
+            while own is not None and self._bytes_of(name) > own and self._evict(name):
+                pass
+        while self.total_bytes > self.quotas.total and self._evict(*reversed(LANES)):
+            pass
         own = self.quotas.lanes.get("transaction", self.quotas.total)
         segment = self.quotas.segment_bytes()
+        while self._bytes_of("transaction") + segment > own and self._evict("transaction"):
+            pass
         transaction.is_full = (
-            transaction.journal.total_bytes + transaction.journal.pending_bytes + segment > own
-            or self.total_bytes - segment > self.quotas.total
+            self._bytes_of("transaction") + segment > own or self.total_bytes - segment > self.quotas.total
         ) and transaction.queued > 0
 
-    def _evict(self, name: str) -> bool:
-        segment = self.lanes[name].evict_oldest()
-        if segment is None:
-            return False
-        self._to_discard[name].append(segment)
-        return True
+    def _bytes_of(self, name: str) -> int:
+        journal = self.lanes[name].journal
+        return journal.total_bytes + journal.pending_bytes
+
+    def _evict(self, *names: str) -> bool:
+        """Give up a segment that nobody owes anything of, else the oldest of the first lane here that may evict."""
+        for name in names:
+            segment = self.lanes[name].take_settled_behind()
+            if segment is not None:
+                self._to_discard[name].append(segment)
+                return True
+        for name in names:
+            segment = self.lanes[name].evict_oldest() if name != "transaction" else None
+            if segment is not None:
+                self._to_discard[name].append(segment)
+                return True
+        return False
 
     def _make_room(self) -> bool:
-        """The disk is full: give up the oldest telemetry, else the oldest events. False when there is nothing left."""
+        """The disk is full: give up what nobody owes, else the oldest telemetry or events. False: nothing is left."""
         with suppress(StorageError):  # what is evicted may fit all the same
             self._ballast.give()
-        return any(self._evict(name) for name in ("telemetry", "event"))
+        return self._evict(*reversed(LANES))
 
     async def renew_epoch(self, name: str) -> int:
         """Begin a lane again under another epoch, its owed records declared lost; return how many they are.
