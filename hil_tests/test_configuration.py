@@ -11,7 +11,7 @@ from emulators.tcp_proxy import TcpProxy
 from hil_tests.bench import NODE, Bench
 from hil_tests.devices import counter, counter_table, receiver, receiver_table
 from protocols.wayside.envelope import Desired, build_envelope
-from protocols.wayside.topics import down_topic
+from protocols.wayside.topics import down_topic, up_topic
 from tools.sink.ledger import read_readings
 
 pytestmark = pytest.mark.hil
@@ -92,6 +92,11 @@ async def test_a_configuration_that_loses_the_uplink_is_taken_back_by_itself(ben
     await bench.until(lambda: bench.status()["config"]["outcome"] == "rolled-back", "it is taken back", within_s=30)
     await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached again")
     assert bench.status()["uplink"]["broker"] in good
+    async with bench.client("control") as control, asyncio.timeout(10):
+        await control.subscribe(up_topic(NODE, "reported"), qos=1)
+        async for message in control.messages:
+            if json.loads(message.payload)["config"]["state"] == "rolled-back":
+                break
     await bench.everything_arrived()
 
 

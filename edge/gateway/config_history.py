@@ -9,6 +9,7 @@ last one that did. The last three good ones are kept.
 import contextlib
 import hashlib
 from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -26,7 +27,7 @@ class HistoryError(Exception):
 class HistoryState(msgspec.Struct, frozen=True, kw_only=True):
     """What the box remembers of its configurations."""
 
-    version: int = 0
+    version: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Of the newest pushed configuration that was taken up; only rises."""
     file_sha256: str = ""
     """Of the file as it was when a pushed document took its place."""
@@ -34,8 +35,8 @@ class HistoryState(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a pushed document holds."""
     trial_sha256: str = ""
     """Of the document on trial; empty when none is."""
-    outcome: str = "running"
-    """`running`, `refused` or `rolled-back`: what became of the newest change."""
+    outcome: Literal["running", "refused", "rolled-back"] = "running"
+    """What became of the newest change."""
     reason: str | None = None
 
 

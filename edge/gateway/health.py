@@ -96,12 +96,10 @@ def state_payload(
 
 def reported_payload(history: HistoryState, digest: str) -> bytes:
     """Which configuration runs and what became of the newest change."""
-    outcome = history.outcome
-    assert outcome in ("running", "refused", "rolled-back")
     config = state.ReportedConfig(
         version=history.version,
         digest=digest,
-        state=outcome,  # type: ignore[arg-type]  # one of the three, as asserted
+        state=history.outcome,
         reason=history.reason[:1000] if history.reason else None,
     )
     return state.encode(state.Reported(config=config, firmware={"version": version()}))

@@ -80,7 +80,9 @@ def test_nothing_at_all_is_said_plainly(tmp_path):
         opened(tmp_path, tmp_path / "node.toml")
 
 
-@pytest.mark.parametrize("rubbish", [b"", b"{", b"[]", b"\xff", b'{"reason":"\xff"}'])
+@pytest.mark.parametrize(
+    "rubbish", [b"", b"{", b"[]", b"\xff", b'{"reason":"\xff"}', b'{"outcome":"runnifg"}', b'{"version":-1}']
+)
 def test_a_damaged_state_is_begun_anew(tmp_path, file, rubbish):
     opened(tmp_path, file)
     (tmp_path / "config" / "state.json").write_bytes(rubbish)
