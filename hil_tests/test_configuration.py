@@ -100,6 +100,23 @@ async def test_a_configuration_that_loses_the_uplink_is_taken_back_by_itself(ben
     await bench.everything_arrived()
 
 
+async def test_a_power_cut_in_mid_trial_leads_back_to_what_reached_the_uplink(bench: Bench):
+    """Row 3 of docs/field_failures.md, and nobody waits for the trial to end."""
+    tables = counter_table("plc-1", await bench.add(counter()))
+    good = bench.configure(tables)
+    await bench.start()
+    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
+    bench.config.write_text(bench.document(tables, brokers=["mqtts://localhost:1"]))
+    bench.gateway.process.send_signal(signal.SIGHUP)
+    await bench.until(lambda: bench.status()["config"]["on_trial"], "the edit is put to work")
+    await bench.stop_gateway(signal.SIGKILL)
+    await bench.start_gateway()
+    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached again")
+    status = bench.status()
+    assert (status["config"]["outcome"], status["uplink"]["broker"] in good) == ("rolled-back", True)
+    await bench.everything_arrived()
+
+
 async def test_a_wrong_configuration_is_refused_with_its_lines_and_nothing_stops(bench: Bench):
     tables = counter_table("plc-1", await bench.add(counter()))
     bench.configure(tables)
