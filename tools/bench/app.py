@@ -61,6 +61,7 @@ def bench(
     # Byte code is compiled once, as on an installed box, and not at each start.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     rows = [known[name] for name in only] if only else list(ROWS)
+    load_before = os.getloadavg()[1]
     results = []
     for number, row in enumerate(rows, 1):
         say(f"[{number}/{len(rows)}] {row.what} ...")
@@ -77,7 +78,9 @@ def bench(
         _print(results)
     if write is not None:
         try:
-            write.write_text(page(results, repeat=repeat, is_quick=quick, without=without), "utf-8")
+            write.write_text(
+                page(results, repeat=repeat, is_quick=quick, without=without, load_before=load_before), "utf-8"
+            )
         except OSError as error:
             fail(_("{file} cannot be written").format(file=write) + f": {error.strerror}", as_json=as_json)
 
@@ -145,8 +148,15 @@ def line_of(result: dict[str, Any]) -> str:
     return f"{_number(result['ours'])} {result['unit']} {spread}{against}{ratio}; {result['goal']}: {verdict}{beside}"
 
 
-def page(results: list[dict[str, Any]], *, repeat: int, is_quick: bool, without: str | None = None) -> str:
-    """The page `docs/bench.md`."""
+def page(
+    results: list[dict[str, Any]],
+    *,
+    repeat: int,
+    is_quick: bool,
+    without: str | None = None,
+    load_before: float = 0.0,
+) -> str:
+    """The page `docs/bench.md`. `load_before`: how busy others had kept the machine in the five minutes before."""
     facts = machine()
     form = ", short form (`--quick`)" if is_quick else ""
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
@@ -155,6 +165,7 @@ def page(results: list[dict[str, Any]], *, repeat: int, is_quick: bool, without:
         "",
         f"Written by `wayside bench --write docs/bench.md` on {datetime.now(UTC):%Y-%m-%d}.",
         f"Medians of {repeat}{form}, lowest and highest in brackets.",
+        f"Load of the machine in the five minutes before it began, by others: {load_before:.1f}.",
         "",
         f"Machine: {facts['cpu']}, {facts['cores']} cores, {facts['system']}, Python {facts['python']}. {versions}.",
         "",

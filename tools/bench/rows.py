@@ -221,7 +221,10 @@ async def killed_in_mid_drain(scale: float) -> Figure:
         lost = sum(lane.lost + lane.missing for lane in ledger.lanes)
         if lost:
             raise AssertionError(f"{lost} records lost")
-        return Figure(sum(lane.duplicates for lane in ledger.lanes), 16, {"stored twice": 0})
+        with closing(sqlite3.connect(f"file:{h.ledger}?mode=ro", uri=True)) as stored:
+            query = "SELECT count(*) - (SELECT count(*) FROM (SELECT DISTINCT stream, seq FROM records)) FROM records"
+            (twice,) = stored.execute(query).fetchone()
+        return Figure(sum(lane.duplicates for lane in ledger.lanes), 16, {"stored twice": twice})
 
 
 def line_use(baud: int, registers: int) -> Callable[[float], Awaitable[Figure]]:
