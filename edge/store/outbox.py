@@ -67,6 +67,7 @@ class Outbox:
         self._has_ingest = has_ingest
         self._on_ahead = on_ahead
         self._is_connected = False
+        self._session = 0
         self._answer_due = 0.0
         self._behind = {name: 0.0 for name in BEHIND_LIVE if name in self._views}
         """Bytes that are due to the backlog of a lane behind live data."""
@@ -76,9 +77,13 @@ class Outbox:
 
     # The connection ---------------------------------------------------------------------------------------------
 
-    def connected(self, now: float) -> None:
-        """A broker serves us: nothing is in flight, and what is newer than this moment is live."""
+    def connected(self, now: float, session: int) -> None:
+        """A broker serves us: nothing is in flight, and what is newer than this moment is live.
+
+        session: what the birth says; the ingest's answer repeats it.
+        """
         self._is_connected = True
+        self._session = session
         self._answer_due = now + ANSWER_WITHIN_S
         self._ingest_online = None
         self._ingest_heard = None
@@ -222,14 +227,27 @@ class Outbox:
         self._in_flight[entry.lane].discard(entry.seq, entry.seq)
         return view
 
-    def acknowledged(self, lane: str, epoch: str, upto: int, also: Iterable[Sequence[int]], now: float) -> None:
-        """The ingest has these for good."""
+    def acknowledged(
+        self,
+        lane: str,
+        epoch: str,
+        upto: int,
+        also: Iterable[Sequence[int]],
+        now: float,
+        *,
+        answers: int | None = None,
+    ) -> None:
+        """The ingest has these for good.
+
+        answers: the session whose birth this answers. An acknowledgement of what an earlier connection sent may still
+        be on its way after a restart: it says nothing of what follows it, so it opens no backlog.
+        """
         self._ingest_heard = now if self._ingest_heard is not None else None
         view = self._views.get(lane)
         if view is None or not self._has_ingest or epoch != view.epoch or epoch != view.lane.epoch:
             return
-        is_answer = not view.is_answered
-        view.is_answered = True
+        is_answer = not view.is_answered and answers == self._session
+        view.is_answered = view.is_answered or is_answer
         ranges = [(1, upto), *((int(first), int(last)) for first, last in also)]
         if view.is_behind(ranges):
             if now >= view.ahead_again:

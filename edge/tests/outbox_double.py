@@ -39,6 +39,8 @@ class OutboxDouble:
         self.acked: set[int] = set()
         self.refused_seqs: list[int] = []
         self.ingest: list[bool] = []
+        self.session = 0
+        self.answered: list[int] = []
         self.is_connected = False
         self._due: dict[int, float] = {}
         self._flying: set[int] = set()
@@ -53,9 +55,10 @@ class OutboxDouble:
     def queued(self) -> int:
         return len(self.made) - len(self.acked)
 
-    def connected(self, now: float) -> None:
+    def connected(self, now: float, session: int) -> None:
         assert not self.is_connected
         self.is_connected = True
+        self.session = session
         assert not self._flying
         self._due.update(dict.fromkeys(self._due, now))
 
@@ -87,7 +90,11 @@ class OutboxDouble:
         self.refused_seqs.append(entry.seq)
         self._due[entry.seq] = now + self.resend_s
 
-    def acknowledged(self, lane: str, epoch: str, upto: int, also: Any, now: float) -> None:
+    def acknowledged(
+        self, lane: str, epoch: str, upto: int, also: Any, now: float, *, answers: int | None = None
+    ) -> None:
+        if answers is not None:
+            self.answered.append(answers)
         if (lane, epoch) == ("telemetry", EPOCH):
             for first, last in [(1, upto), *also]:
                 self.acked.update(range(first, min(last, len(self.made)) + 1))

@@ -96,6 +96,9 @@ async def test_messages_from_above_reach_the_gateway_and_nonsense_is_counted() -
             ack = {"lane": "telemetry", "epoch": EPOCH, "upto": 2, "also": [[4, 5]]}
             broker.send(DOWN + "ack", json.dumps(ack).encode())
             await until(lambda: len(outbox.acked) == 4)
+            assert outbox.answered == []
+            broker.send(DOWN + "ack", json.dumps(ack | {"session": outbox.session}).encode())
+            await until(lambda: outbox.answered == [outbox.session])
             await until(lambda: broker.packets.count("PUBACK") == 2)
             assert uplink.status()["bad_messages"] == 6
             assert uplink.status()["ingest"] is True

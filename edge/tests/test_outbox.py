@@ -30,6 +30,7 @@ class Bench:
         self.media = disks()
         self.store = store_on(self.media, quota_bytes=quota_bytes, segment_bytes=segment_bytes)
         self.ahead: list[str] = []
+        self.session = 0
         self.has_ingest = has_ingest
         self.begin()
 
@@ -50,8 +51,13 @@ class Bench:
                 self.outbox.published(entry, now)
         return taken
 
-    def ack(self, lane: str, upto: int, now: float, also=()) -> None:
-        self.outbox.acknowledged(lane, self.store.lanes[lane].epoch, upto, also, now)
+    def connect(self, now: float) -> None:
+        self.session += 1
+        self.outbox.connected(now, self.session)
+
+    def ack(self, lane: str, upto: int, now: float, also=(), *, is_answer: bool = True) -> None:
+        answers = self.session if is_answer else None
+        self.outbox.acknowledged(lane, self.store.lanes[lane].epoch, upto, also, now, answers=answers)
 
 
 def seqs(entries, lane="telemetry") -> list[int]:
@@ -62,7 +68,7 @@ def test_nothing_leaves_before_a_broker_serves_us():
     bench = Bench()
     bench.make()
     assert bench.drain(0) == []
-    bench.outbox.connected(1)
+    bench.connect(1)
     assert len(bench.drain(1 + ANSWER_WITHIN_S)) == 1
 
 
@@ -70,7 +76,7 @@ def test_live_data_goes_at_once_and_backlog_waits_for_the_ingests_answer():
     bench = Bench()
     bench.make(count=5)
     bench.begin()
-    bench.outbox.connected(10)
+    bench.connect(10)
     bench.make(count=2)
     assert seqs(bench.drain(10)) == [6, 7]
     assert bench.outbox.next_deadline() == 10 + ANSWER_WITHIN_S
@@ -80,12 +86,36 @@ def test_live_data_goes_at_once_and_backlog_waits_for_the_ingests_answer():
     assert {entry.route for entry in late} == {"backfill/a"}
 
 
+def test_only_the_answer_to_this_birth_opens_the_backlog():
+    """What an earlier connection sent may still be on its way to being acknowledged: the rest of it follows."""
+    bench = Bench()
+    bench.make(count=9)
+    bench.begin()
+    bench.connect(10)
+    bench.outbox.acknowledged("telemetry", bench.store.lanes["telemetry"].epoch, 2, (), 10.1, answers=bench.session - 1)
+    bench.ack("telemetry", 4, 10.1, is_answer=False)
+    assert bench.drain(10.1) == []
+    bench.ack("telemetry", 7, 10.2)
+    assert seqs(bench.drain(10.2)) == [8, 9]
+
+
+def test_an_ingest_that_names_no_session_is_waited_for_and_no_longer():
+    bench = Bench()
+    bench.make(count=3)
+    bench.begin()
+    bench.connect(10)
+    bench.outbox.ingest_seen(online=True, now=10.1)
+    bench.ack("telemetry", 1, 10.2, is_answer=False)
+    assert bench.drain(10.1 + PRESENT_ANSWER_WITHIN_S - 0.01) == []
+    assert seqs(bench.drain(10.1 + PRESENT_ANSWER_WITHIN_S)) == [2, 3]
+
+
 def test_an_ingest_that_has_a_copy_of_what_is_still_backlog_is_not_ahead_of_us():
     bench = Bench()
     bench.make(count=5)
     bench.begin()
     bench.make()  # the catalogue: its record is backlog by the time a broker serves us, a retained copy goes at once
-    bench.outbox.connected(10)
+    bench.connect(10)
     bench.outbox.sent_beside("telemetry", 6)
     bench.make()
     assert seqs(bench.drain(10)) == [7]
@@ -97,7 +127,7 @@ def test_an_ingest_that_has_a_copy_of_what_is_still_backlog_is_not_ahead_of_us()
 def test_ranks_are_kept_and_backfill_gets_a_fifth_of_the_bytes():
     bench = Bench()
     bench.make(count=400)
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.ack("telemetry", 0, 0)
     bench.make("event", 100)
     bench.make("transaction", 100)
@@ -115,7 +145,7 @@ def test_live_age_stays_low_while_a_backlog_of_100_000_drains():
     """Row 21 of docs/field_failures.md: the newest goes first; p95 of its age stays under 3 s."""
     bench = Bench(segment_bytes=1 << 20, quota_bytes=1 << 28)
     bench.make(count=100_000, size=10)
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.ack("telemetry", 0, 0)
     ages, made_at = [], {}
     now, drained = 0.0, 0
@@ -141,7 +171,7 @@ def test_a_backlog_of_events_holds_up_no_live_telemetry_and_is_not_starved_by_it
     bench.make("event", 2_000)
     bench.make("telemetry", 2_000)
     bench.begin()
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.ack("event", 0, 0)
     bench.ack("telemetry", 0, 0)
     late = {"event": 0, "telemetry": 0}
@@ -162,7 +192,7 @@ def test_a_backlog_of_events_holds_up_no_live_telemetry_and_is_not_starved_by_it
 def test_what_the_ingest_does_not_acknowledge_is_sent_again_later_and_later():
     """Row 8 of docs/field_failures.md: the broker took it, nobody stored it."""
     bench = Bench()
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.make("transaction", 3)
     assert len(bench.drain(0)) == 3
     times, now = [], 0.0
@@ -184,11 +214,11 @@ def test_what_the_ingest_does_not_acknowledge_is_sent_again_later_and_later():
 def test_with_a_broker_only_the_puback_lets_go():
     bench = Bench(has_ingest=False)
     bench.make(count=3)
-    bench.outbox.connected(0)
+    bench.connect(0)
     assert len(bench.drain(0, publish=False)) == 3
     assert bench.store.lanes["telemetry"].queued == 3
     bench.outbox.disconnected(1)
-    bench.outbox.connected(2)
+    bench.connect(2)
     assert len(bench.drain(2)) == 3
     assert bench.store.lanes["telemetry"].queued == 0
 
@@ -196,26 +226,26 @@ def test_with_a_broker_only_the_puback_lets_go():
 def test_what_was_in_flight_when_the_line_broke_is_sent_again_and_nothing_else():
     """Row 18 of docs/field_failures.md."""
     bench = Bench()
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.make(count=20)
     sent = [bench.outbox.take(0, 1 << 20) for _ in range(20)]
     for entry in sent[:16]:
         bench.outbox.published(entry, 0)
     bench.outbox.disconnected(1)
-    bench.outbox.connected(2)
+    bench.connect(2)
     bench.ack("telemetry", 10, 2)
     assert seqs(bench.drain(2)) == [11, 12, 13, 14, 15, 16, 17, 18, 19, 20], "the ingest has said that it has ten"
 
 
 def test_without_an_answer_what_the_broker_took_waits_its_time_over_a_reconnect():
     bench = Bench()
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.make(count=20)
     sent = [bench.outbox.take(0, 1 << 20) for _ in range(20)]
     for entry in sent[:16]:
         bench.outbox.published(entry, 0)
     bench.outbox.disconnected(1)
-    bench.outbox.connected(2)
+    bench.connect(2)
     assert seqs(bench.drain(2 + ANSWER_WITHIN_S)) == [17, 18, 19, 20]
     assert seqs(bench.drain(1 + RESEND_FIRST_S)) == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]
 
@@ -223,7 +253,7 @@ def test_without_an_answer_what_the_broker_took_waits_its_time_over_a_reconnect(
 @pytest.mark.parametrize("how", ["offline", "silent"])
 def test_an_ingest_that_is_away_keeps_us_journaling_until_it_is_back(how):
     bench = Bench()
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.outbox.ingest_seen(online=True, now=0)
     if how == "offline":
         bench.outbox.ingest_seen(online=False, now=1)
@@ -237,19 +267,19 @@ def test_an_ingest_that_is_away_keeps_us_journaling_until_it_is_back(how):
 
 def test_another_broker_gets_what_the_first_took_and_nobody_acknowledged():
     bench = Bench()
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.make(count=5)
     assert len(bench.drain(0)) == 5
     bench.outbox.disconnected(1)
     bench.outbox.broker_changed()
-    bench.outbox.connected(1)
+    bench.connect(1)
     bench.ack("telemetry", 2, 1)
     assert seqs(bench.drain(1)) == [3, 4, 5]
 
 
 def test_an_ingest_that_is_away_sets_no_deadline():
     bench = Bench()
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.make()
     bench.drain(0)
     bench.outbox.ingest_seen(online=False, now=1)
@@ -258,7 +288,7 @@ def test_an_ingest_that_is_away_sets_no_deadline():
 
 def test_an_ingest_that_appears_in_mid_connection_is_asked_and_gets_what_it_has_missed():
     bench = Bench()
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.make(count=4)
     assert len(bench.drain(0)) == 4
     assert bench.outbox.ingest_seen(online=True, now=10) is True
@@ -270,13 +300,13 @@ def test_an_ingest_that_appears_in_mid_connection_is_asked_and_gets_what_it_has_
 
 def test_an_ingest_that_was_there_at_birth_is_not_asked_again():
     bench = Bench()
-    bench.outbox.connected(0)
+    bench.connect(0)
     assert bench.outbox.ingest_seen(online=True, now=0.1) is False
 
 
 def test_an_ingest_nobody_has_heard_of_is_no_reason_to_wait():
     bench = Bench()
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.make()
     assert len(bench.drain(1_000)) == 1
 
@@ -284,7 +314,7 @@ def test_an_ingest_nobody_has_heard_of_is_no_reason_to_wait():
 def test_an_ingest_that_knows_numbers_we_have_not_made_asks_for_a_new_epoch():
     bench = Bench()
     bench.make(count=3)
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.ack("telemetry", 500, 0)
     assert bench.ahead == ["telemetry"]
     assert bench.store.lanes["telemetry"].acked == 0
@@ -296,7 +326,7 @@ def test_an_ingest_that_knows_records_we_have_never_sent_asks_for_a_new_epoch():
     bench.make(count=100)
     bench.begin()
     bench.make(count=20)
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.ack("telemetry", 110, 0.1)
     assert bench.ahead == ["telemetry"]
     assert bench.store.lanes["telemetry"].acked == 0
@@ -308,7 +338,7 @@ def test_an_ingest_that_knows_records_we_have_never_sent_asks_for_a_new_epoch():
 
 def test_what_was_in_flight_when_its_lane_began_again_is_not_taken_for_the_new_record_of_that_number():
     bench = Bench(has_ingest=False)
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.make(count=3)
     old = [bench.outbox.take(0, 1 << 20) for _ in range(3)]
     asyncio.run(bench.store.renew_epoch("telemetry"))
@@ -333,7 +363,7 @@ def test_what_the_disk_cannot_give_now_waits_and_the_rest_goes_on():
     bench.store.lanes["telemetry"]._recent.clear()
     bad = bench.media["telemetry"].list()[1]
     bench.media["telemetry"].unreadable.add(bad)
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.ack("telemetry", 0, 0)
     bench.make("event", 2)
     taken = bench.drain(0)
@@ -363,7 +393,7 @@ def test_a_failing_read_is_told_until_one_succeeds():
 
 def test_an_acknowledgement_of_what_was_declared_lost_or_is_in_flight_leaves_the_ledger_whole():
     bench = Bench(quota_bytes=8_000, segment_bytes=600)
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.make(count=10)
     sent = bench.drain(0, publish=False)
     bench.make(count=300)
@@ -384,7 +414,7 @@ def test_an_ingest_that_acknowledges_only_every_second_record_costs_no_memory():
     bench = Bench(segment_bytes=1 << 18)
     bench.make(count=10_000, size=10)
     bench.begin()
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.ack("telemetry", 0, 0, also=[(n, n) for n in range(2, 10_000, 2)])
     lane = bench.store.lanes["telemetry"]
     assert lane.acked == MAX_ACKED_RANGES
@@ -399,7 +429,7 @@ def test_an_acknowledgement_in_many_pieces_holds_up_nothing():
     bench = Bench(segment_bytes=1 << 18)
     bench.make(count=6_000, size=10)
     bench.begin()
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.ack("telemetry", 0, 0)
     for now in range(300):
         assert len(bench.drain(now, 20)) == 20
@@ -418,7 +448,7 @@ def test_an_acknowledgement_in_many_pieces_holds_up_nothing():
 def test_an_acknowledgement_of_another_epoch_is_passed_over():
     bench = Bench()
     bench.make(count=3)
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.outbox.acknowledged("telemetry", "f" * 16, 3, (), 0)
     assert bench.store.lanes["telemetry"].queued == 3
 
@@ -426,7 +456,7 @@ def test_an_acknowledgement_of_another_epoch_is_passed_over():
 def test_a_refused_record_is_kept_and_tried_again():
     bench = Bench(has_ingest=False)
     bench.make()
-    bench.outbox.connected(0)
+    bench.connect(0)
     entry = bench.outbox.take(0, 1 << 20)
     bench.outbox.refused(entry, 0)
     assert bench.outbox.take(1, 1 << 20) is None
@@ -436,7 +466,7 @@ def test_a_refused_record_is_kept_and_tried_again():
 
 def test_a_record_larger_than_the_room_waits():
     bench = Bench()
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.make(size=1_000)
     assert bench.outbox.take(0, 999) is None
     assert bench.outbox.take(0, 1_000) is not None
@@ -445,7 +475,7 @@ def test_a_record_larger_than_the_room_waits():
 def test_what_was_evicted_meanwhile_is_passed_over():
     bench = Bench(quota_bytes=8_000, segment_bytes=600)
     bench.make(count=500)
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.ack("telemetry", 0, 0)
     taken = seqs(bench.drain(1))
     lane = bench.store.lanes["telemetry"]
@@ -457,7 +487,7 @@ def test_memory_does_not_grow_with_the_backlog():
     """Row 7 of docs/field_failures.md: ranges, not numbers."""
     bench = Bench(segment_bytes=1 << 18)
     bench.make(count=20_000, size=10)
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.ack("telemetry", 0, 0)
     bench.drain(1)
     view = bench.outbox._views["telemetry"]
@@ -503,7 +533,7 @@ def test_whatever_the_network_does_every_record_arrives_and_the_ledger_holds(dat
                 bench.outbox.disconnected(now)
             case "connect" if not is_connected:
                 is_connected = True
-                bench.outbox.connected(now)
+                bench.connect(now)
             case "ack" if is_connected:
                 acknowledge()
             case "ingest":
@@ -514,7 +544,7 @@ def test_whatever_the_network_does_every_record_arrives_and_the_ledger_holds(dat
         balance(bench.store)
     if is_connected:
         bench.outbox.disconnected(now)
-    bench.outbox.connected(now)
+    bench.connect(now)
     for _ in range(60):
         now += 30
         bench.outbox.ingest_seen(online=True, now=now)
@@ -531,7 +561,7 @@ def test_no_more_backlog_is_heaped_up_in_front_of_an_ingest_than_it_answers_for(
     """Row 21 of docs/field_failures.md: live data would wait behind it."""
     bench = Bench(segment_bytes=1 << 18)
     bench.make(count=3_000, size=10)
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.outbox.ingest_seen(online=True, now=0.1)
     bench.ack("telemetry", 0, 0.2)
     assert len(bench.drain(0.3)) == MAX_UNACKNOWLEDGED
@@ -544,7 +574,7 @@ def test_no_more_backlog_is_heaped_up_in_front_of_an_ingest_than_it_answers_for(
 def test_an_ingest_that_is_there_is_waited_for_longer():
     bench = Bench()
     bench.make(count=3)
-    bench.outbox.connected(0)
+    bench.connect(0)
     bench.outbox.ingest_seen(online=True, now=0.1)
     assert bench.drain(ANSWER_WITHIN_S + 1) == []
     assert len(bench.drain(PRESENT_ANSWER_WITHIN_S + 0.2)) == 3

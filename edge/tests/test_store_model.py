@@ -20,6 +20,7 @@ class StoreModel(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.now = 0.0
+        self.session = 0
         self.media = disks()
         self.made: dict[str, dict[int, bytes]] = {name: {} for name in LANES}
         self.waiting: dict[str, dict[int, bytes]] = {name: {} for name in LANES}
@@ -62,7 +63,8 @@ class StoreModel(RuleBasedStateMachine):
     def connect_or_break(self, uplink: str) -> None:
         self.connected[uplink] = not self.connected[uplink]
         if self.connected[uplink]:
-            self.outbox[uplink].connected(self.now)
+            self.session += 1
+            self.outbox[uplink].connected(self.now, self.session)
         else:
             self.flying[uplink] = []
             self.outbox[uplink].disconnected(self.now)
@@ -93,12 +95,13 @@ class StoreModel(RuleBasedStateMachine):
             self.had[uplink][entry.lane].add(entry.seq)
 
     @precondition(lambda self: self.connected["mqtt"])
-    @rule(lane=lane_names)
-    def acknowledge(self, lane: str) -> None:
+    @rule(lane=lane_names, is_answer=st.booleans())
+    def acknowledge(self, lane: str, is_answer: bool) -> None:
         numbers = self.received[lane]
         upto = next(n for n in range(len(numbers) + 1) if n + 1 not in numbers)
         also = [(n, n) for n in sorted(numbers) if n > upto]
-        self.outbox["mqtt"].acknowledged(lane, self.store.lanes[lane].epoch, upto, also, self.now)
+        answers = self.session if is_answer else None
+        self.outbox["mqtt"].acknowledged(lane, self.store.lanes[lane].epoch, upto, also, self.now, answers=answers)
         self.had["mqtt"][lane] |= numbers
 
     @rule(is_orderly=st.booleans())
@@ -147,7 +150,7 @@ class StoreModel(RuleBasedStateMachine):
                     self.outbox[uplink].published(entry, self.now)
                     (self.received[entry.lane] if uplink == "mqtt" else self.had[uplink][entry.lane]).add(entry.seq)
             for name in LANES:
-                self.acknowledge(name)
+                self.acknowledge(name, is_answer=True)
         self.commit()
         for lane in self.store.lanes.values():
             assert (lane.queued, lane.acked) == (0, lane.made)

@@ -13,6 +13,8 @@ import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from msgspec import UNSET
+
 from drivers.clock import Clock
 from drivers.text import _
 from edge.store.outbox import Entry, Outbox
@@ -121,14 +123,17 @@ class MqttSession:
         """Messages that wait for the broker's acknowledgement."""
         return len(self._flights)
 
-    def begin(self, birth: bytes) -> None:
-        """After `opened`: subscribe and say who we are. `pump` follows, when all that goes first is in the queue."""
+    def begin(self, birth: bytes, number: int) -> None:
+        """After `opened`: subscribe and say who we are. `pump` follows, when all that goes first is in the queue.
+
+        number: the session that the birth names.
+        """
         connection = self._live()
         if connection is None:
             return
         now = self._clock.monotonic()
         self._begun = True
-        self._outbox.connected(now)
+        self._outbox.connected(now, number)
         connection.subscribe(topics.node_filters(self._node, self._groups))
         self._send(connection, None, "state", birth, now, retain=True)
 
@@ -331,7 +336,8 @@ class MqttSession:
         ack = state.decode(payload, state.Ack)
         self._tally.ingest_acks += 1
         self.has_ingest, self.ingest_at = True, self._clock.monotonic()
-        self._outbox.acknowledged(ack.lane, ack.epoch, ack.upto, ack.also, self.ingest_at)
+        answers = None if ack.session is UNSET else ack.session
+        self._outbox.acknowledged(ack.lane, ack.epoch, ack.upto, ack.also, self.ingest_at, answers=answers)
 
     def _ingest(self, payload: bytes) -> None:
         now = self._clock.monotonic()

@@ -294,7 +294,8 @@ class MqttUplink:
         if self._last_broker not in (None, broker.url):
             self._outbox.broker_changed()
         self._last_broker = broker.url
-        session.begin(self._state_payload(session=self._session_number, online=True, why=None))
+        number = self._session_number
+        session.begin(self._state_payload(session=number, online=True, why=None), number)
         self._on_connected()
         session.pump()
         while not session.ended.done():

@@ -146,6 +146,8 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True):
     epoch: Epoch
     upto: Count
     also: list[tuple[Seq, Seq]] = []
+    session: Count | msgspec.UnsetType = msgspec.UNSET
+    """On the last message that answers a birth: the birth's session. All else that is acknowledged has none."""
 
     def __post_init__(self) -> None:
         """Refuse a range that runs backwards."""

@@ -49,8 +49,8 @@ class Stream:
     acked: int
     fresh: RangeSet
     """What came since the last acknowledgement, repeats included: a repeat says that an acknowledgement got lost."""
-    is_born: bool = False
-    """The node just said that it is there: it wants to hear everything."""
+    born: int | None = None
+    """The session in which the node just said that it is there: it wants to hear everything."""
 
 
 class Store:
@@ -110,7 +110,7 @@ class Store:
             raise StoreError(str(error)) from error
         self._acked.clear()
         for stream in touched.values():
-            if stream.fresh or stream.is_born:
+            if stream.fresh or stream.born is not None:
                 self._due[stream.id] = stream
 
     def probe(self) -> None:
@@ -124,19 +124,23 @@ class Store:
 
     def has_full_ack(self) -> bool:
         """Whether an acknowledgement is due before its second is over."""
-        return any(stream.is_born or len(stream.fresh) >= ACK_AFTER_RECORDS for stream in self._due.values())
+        return any(stream.born is not None or len(stream.fresh) >= ACK_AFTER_RECORDS for stream in self._due.values())
 
     def take_acks(self) -> list[tuple[str, Ack]]:
         """The acknowledgements that are due, by node; what they say is on the disk."""
         acks: list[tuple[str, Ack]] = []
         for stream in self._due.values():
             upto = stream.received.upto
-            ranges = stream.received.also if stream.is_born else _ranges_around(stream.received, stream.fresh, upto)
+            is_answer = stream.born is not None
+            ranges = stream.received.also if is_answer else _ranges_around(stream.received, stream.fresh, upto)
             for start in range(0, len(ranges) or 1, MAX_RANGES_AN_ACK):
-                also = [(first, last) for first, last in ranges[start : start + MAX_RANGES_AN_ACK]]
-                acks.append((stream.node, Ack(lane=stream.lane, epoch=stream.epoch, upto=upto, also=also)))
+                end = start + MAX_RANGES_AN_ACK
+                also = [(first, last) for first, last in ranges[start:end]]
+                session = msgspec.UNSET if stream.born is None or end < len(ranges) else stream.born
+                ack = Ack(lane=stream.lane, epoch=stream.epoch, upto=upto, also=also, session=session)
+                acks.append((stream.node, ack))
             stream.fresh = RangeSet()
-            stream.is_born = False
+            stream.born = None
             stream.acked = stream.received.count
             self._acked[stream.id] = stream
         self._due.clear()
@@ -146,7 +150,7 @@ class Store:
         """Forget what is due: nobody is to hear of it."""
         for stream in self._due.values():
             stream.fresh = RangeSet()
-            stream.is_born = False
+            stream.born = None
         self._due.clear()
 
     def _refuse(self, refusal: Refusal, now_ms: int) -> None:
@@ -234,7 +238,7 @@ class Store:
                 self._db.execute("INSERT OR IGNORE INTO born_together VALUES (?, ?, ?)", pair)
             stream = self._stream(state.node, lane, epoch)
             if stream is not None:
-                stream.is_born = state.online
+                stream.born = state.session if state.online else None
                 touched[stream.id] = stream
                 if lane in state.lanes:
                     self._db.execute(_UPDATE_MADE, (*state.lanes[lane], stream.id))
@@ -286,17 +290,18 @@ class Store:
     def _recover(self) -> None:
         """Undo a failed write, in the database and in memory; what was due is told anew, as far as it is stored."""
         self._is_stale = True
-        due = [(stream.node, stream.lane, stream.epoch) for stream in self._due.values()]
+        due = [(stream.node, stream.lane, stream.epoch, stream.born) for stream in self._due.values()]
         self._due.clear()
         self._acked.clear()
         with contextlib.suppress(sqlite3.Error):  # then the next write reads it back, before anything else
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             self._load()
-            for key in due:
-                stream = self._streams.get(key)
+            for *key, born in due:
+                stream = self._streams.get(tuple(key))
                 if stream is not None:
-                    stream.is_born = True
+                    stream.born = born
+                    stream.fresh = RangeSet(stream.received.pairs())
                     self._due[stream.id] = stream
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from protocols.core.errors import RemoteProtocolError
 from protocols.wayside.events import encode_event, encode_transaction
@@ -170,7 +171,7 @@ def test_a_birth_is_answered_for_each_lane_with_all_that_is_there(path: Path) ->
     store = Store(path)
     store.write([packed(1), packed(3)], now_ms=NOW)
     store.take_acks()
-    store.write([birth(lanes={"telemetry": (4, 0)})], now_ms=NOW)
+    store.write([birth(session=302, lanes={"telemetry": (4, 0)})], now_ms=NOW)
     assert store.has_full_ack()
     acks = {ack.lane: ack for _, ack in store.take_acks()}
     assert {lane: (ack.epoch, ack.upto, ack.also) for lane, ack in acks.items()} == {
@@ -178,7 +179,10 @@ def test_a_birth_is_answered_for_each_lane_with_all_that_is_there(path: Path) ->
         "event": (EVENTS, 0, []),
         "transaction": (MONEY, 0, []),
     }
-    store.write([birth(online=False)], now_ms=NOW)
+    assert {ack.session for ack in acks.values()} == {302}
+    store.write([packed(2)], now_ms=NOW)
+    assert [ack.session for _, ack in store.take_acks()] == [UNSET]
+    store.write([birth(session=302, online=False)], now_ms=NOW)
     assert store.take_acks() == []
     store.close()
 
@@ -187,9 +191,10 @@ def test_a_birth_with_very_many_ranges_is_answered_in_several_messages(path: Pat
     store = Store(path)
     store.write([packed(seq) for seq in range(2, 2 * MAX_RANGES_AN_ACK + 10, 2)], now_ms=NOW)
     store.take_acks()
-    store.write([birth()], now_ms=NOW)
+    store.write([birth(session=302)], now_ms=NOW)
     acks = [ack for _, ack in store.take_acks() if ack.lane == "telemetry"]
     assert [len(ack.also) for ack in acks] == [MAX_RANGES_AN_ACK, 4]
+    assert [ack.session for ack in acks] == [UNSET, 302]
     assert all(len(encode(ack)) < 40_000 for ack in acks)
     store.close()
 
