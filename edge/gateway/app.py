@@ -21,6 +21,7 @@ from edge.gateway.cloud_link import CloudLink
 from edge.gateway.config import NodeConfigFile
 from edge.gateway.config_history import ConfigHistory
 from edge.gateway.desired import ApplyError, DesiredConfig
+from edge.gateway.epochs import EpochRenewal
 from edge.gateway.fleet import Fleet, tell_failure
 from edge.gateway.inbox import Inbox, Operator
 from edge.gateway.recorder import Recorder
@@ -101,6 +102,7 @@ class Gateway:
             on_outcome=lambda: self._link.report(),
             audit=self._write_audit,
         )
+        self._epochs = EpochRenewal(self._store.renew_epoch, self._epoch_renewed)
         self._link = CloudLink(
             config=config,
             store=self._store,
@@ -108,7 +110,7 @@ class Gateway:
             history=lambda: history.state,
             digest=lambda: self._desired.digest,
             on_connected=self._desired.connected,
-            on_ahead=lambda lane: self._spawn(self._renew_epoch(lane)),
+            on_ahead=lambda lane: self._spawn(self._epochs.run(lane)),
             heard=Heard(
                 command=self._inbox.receive,
                 desired=self._desired.receive,
@@ -279,11 +281,8 @@ class Gateway:
         if catalogue is not None:
             self._recorder.record("telemetry", *catalogue)
 
-    async def _renew_epoch(self, lane: str) -> None:
-        lost = await self._store.renew_epoch(lane)
+    def _epoch_renewed(self, lane: str) -> None:
         self._link.outbox.epoch_renewed(lane)
-        text = _("%s: the ingest knows records that this box has not made (a restored backup?): a new epoch, %d lost")
-        log.error(text, lane, lost)
         self._devices_built()
         self._link.uplink.publish_state()
 
