@@ -10,7 +10,8 @@ the broker could otherwise fill the disk.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -84,7 +85,8 @@ class Inbox:
         self._publish = publish
         self._operators: dict[str, Operator] = {}
         self._harmless: tuple[str, ...] = ()
-        self._locks: dict[str | None, asyncio.Lock] = {}
+        self._turns: dict[str | None, tuple[asyncio.Lock, int]] = {}
+        """By device, and only while there are commands for it: its lock, and how many have or await it."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._unsigned_left = float(UNSIGNED_BURST)
         self._unsigned_at_ms = 0
@@ -206,9 +208,21 @@ class Inbox:
             return "rejected", _("it was issued in the future")
         return None
 
+    @asynccontextmanager
+    async def _turn(self, device: str | None) -> AsyncIterator[None]:
+        """One command at a time on a device."""
+        lock, count = self._turns.get(device, (asyncio.Lock(), 0))
+        self._turns[device] = lock, count + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, count = self._turns.pop(device)
+            if count > 1:
+                self._turns[device] = lock, count - 1
+
     async def _run(self, command: Command, envelope: Envelope) -> None:
-        lock = self._locks.setdefault(command.device, asyncio.Lock())
-        async with lock:
+        async with self._turn(command.device):
             late = self._age_refusal(command)
             if late is not None:  # it waited too long for the device: untouched
                 self._finish(command, envelope, late[0], reason=late[1])

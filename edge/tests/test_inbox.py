@@ -150,6 +150,29 @@ async def test_two_devices_work_side_by_side(bench):
     await bench.inbox.aclose()
 
 
+async def test_devices_that_do_not_exist_leave_nothing_behind(bench):
+    bench.error = DeviceConfigError("no device is called that")
+    for n in range(100):
+        assert (await bench.send(id=f"c{n}", device=f"invented-{n}"))["state"] == "rejected"
+    assert bench.inbox._turns == {}
+
+
+async def test_a_device_is_locked_for_as_long_as_a_command_waits_for_it(bench):
+    """Also while commands for it end and others come."""
+    bench.gate.clear()
+    bench.inbox.receive(envelope(id="first"))
+    await asyncio.sleep(0)
+    bench.inbox.receive(envelope(id="second"))
+    await asyncio.sleep(0)
+    assert list(bench.inbox._turns) == ["lamp"]
+    bench.gate.set()
+    for n in range(20):
+        bench.inbox.receive(envelope(id=f"later-{n}"))
+        await asyncio.sleep(0)
+    await bench.inbox.aclose()
+    assert (len(bench.done), bench.most_at_once) == (22, 1)
+
+
 @pytest.mark.parametrize(
     ("changes", "state"),
     [
