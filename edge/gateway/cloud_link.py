@@ -15,6 +15,7 @@ from edge.gateway import health
 from edge.gateway.config import NodeConfigFile
 from edge.gateway.config_history import HistoryState
 from edge.gateway.durable import decode_kept, replace_file
+from edge.gateway.session_count import SessionCount
 from edge.store.outbox import Outbox
 from edge.store.store import Store
 from edge.uplinks.mqtt_session import Heard
@@ -58,7 +59,7 @@ class CloudLink:
         self._on_connected = on_connected
         self._on_ahead = on_ahead
         self._heard = heard
-        self._session_file = Path(config.node.data) / "session.json"
+        self._sessions = SessionCount(Path(config.node.data) / "session.json")
         self._catalogue_file = Path(config.node.data) / "catalogue.json"
         self._catalogue = self._read_catalogue()
         self._is_catalogue_kept = True
@@ -79,7 +80,7 @@ class CloudLink:
             outbox=self.outbox,
             clock=self._clock,
             state_payload=self._state_payload,
-            next_session=self._next_session,
+            next_session=self._sessions.next,
             on_connected=self._connected,
             heard=self._heard,
         )
@@ -171,15 +172,3 @@ class CloudLink:
             uplink=self._config.bearer,
             acknowledged_by=self._config.acknowledged_by,
         )
-
-    def _next_session(self) -> int:
-        """Connections over all boots, so that a late will is known as such."""
-        try:
-            session = (decode_kept(self._session_file.read_bytes(), int) or 0) + 1
-        except OSError:
-            session = 1
-        try:
-            replace_file(self._session_file, msgspec.json.encode(session))
-        except OSError as error:
-            log.warning(_("the count of connections could not be kept: %s"), error.strerror)
-        return session

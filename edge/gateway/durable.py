@@ -1,4 +1,4 @@
-"""Small files that survive a power cut: replaced in one step, or a line at a time appended. Both raise `OSError`.
+"""Small files that survive a power cut: replaced in one step, or a line at a time appended. All raise `OSError`.
 
 What a disk has damaged all the same is told from what was written, and is never a reason to stay down.
 """
@@ -22,6 +22,16 @@ def replace_file(path: Path, data: bytes) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def write_over(path: Path, data: bytes) -> None:
+    """Write over the first bytes of a file that is there, which needs no new room. For what fits into one sector."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.pwrite(descriptor, data, 0)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def append_line(path: Path, line: bytes) -> None:

@@ -1,0 +1,56 @@
+"""The count of connections over all starts: what tells the will of an old connection from the state of a newer one.
+
+No number is given out twice. Within one start that needs no disk; over a restart the file has it, and a full disk,
+which takes no new file, still takes a few bytes over those of the old one.
+"""
+
+import logging
+from pathlib import Path
+
+import msgspec
+
+from drivers.text import _
+from edge.gateway.durable import decode_kept, replace_file, write_over
+
+log = logging.getLogger(__name__)
+
+WIDTH = 20
+"""Characters of every number, in front of it blanks: one written over another leaves nothing of it."""
+
+
+class SessionCount:
+    """Kept in `file`."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._last = 0
+        self._has_said = False
+
+    def next(self) -> int:
+        """The number of a new connection. Never fails: a disk that refuses is no reason to be offline."""
+        self._last = max(self._last, self._kept()) + 1
+        try:
+            self._keep(msgspec.json.encode(self._last).rjust(WIDTH))
+        except OSError as error:
+            if not self._has_said:
+                text = _("the count of connections cannot be kept: %s: %s; it goes on in memory")
+                log.warning(text, self._file, error.strerror)
+            self._has_said = True
+        else:
+            self._has_said = False
+        return self._last
+
+    def _kept(self) -> int:
+        try:
+            kept = decode_kept(self._file.read_bytes(), int)
+        except OSError:
+            return 0
+        return max(0, kept or 0)
+
+    def _keep(self, data: bytes) -> None:
+        try:
+            replace_file(self._file, data)
+        except OSError:
+            if not self._file.exists():
+                raise
+            write_over(self._file, data)
