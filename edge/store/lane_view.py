@@ -4,7 +4,7 @@ The queue is the journal; what has become of its numbers are ranges, so nothing 
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from edge.store.errors import StorageError
 from edge.store.lane import Lane, Record
@@ -75,11 +75,10 @@ class LaneView:
             for first, last in numbers.pairs():
                 self.sent_before.add(first, last)
 
-    def owe(self, numbers: RangeSet) -> None:
-        """These go again, as far as nobody has let them go."""
-        pairs = [(first, last) for first, last in numbers.pairs()]
-        self._forget(pairs)
-        for first, _last in pairs:
+    def owe(self, numbers: Sequence[tuple[int, int]]) -> None:
+        """Of what was sent before, these go again, as far as nobody has let them go. None of them is in flight."""
+        self._forget(numbers)
+        for first, _last in numbers:
             self.back_at = min(self.back_at, first)
         self.sent_before = RangeSet()
 

@@ -23,7 +23,7 @@ REFUSED_FIRST_S = 30.0
 AHEAD_AGAIN_S = 30.0
 """How often an ingest that is ahead of us is spoken of, until the lane has a new epoch."""
 ANSWER_WITHIN_S = 2.0
-"""How long, after a connect, backlog waits for the ingest to say what it has."""
+"""How long, after a connect, backlog waits for an ingest that may be there to say what it has."""
 PRESENT_ANSWER_WITHIN_S = 10.0
 """The same for an ingest that is known to be there."""
 MAX_UNACKNOWLEDGED = 1_000
@@ -108,11 +108,12 @@ class Outbox:
             view.wake(float("inf"))
             view.begin_resends()
 
-    def ingest_seen(self, online: bool, now: float) -> bool:
-        """The ingest's retained state came by. True when it should be asked, by another birth, what it has.
+    def ingest_seen(self, online: bool, now: float, *, is_retained: bool) -> bool:
+        """The ingest's state came by. True when it should be asked, by another birth, what it has.
 
-        An ingest that appears in mid-connection has missed our birth. What it has it says when asked; what it does not
-        have by then, although a broker took it, is owed at once and not after the wait for a second try.
+        An ingest that was there before us, as a retained state says, answers our birth. One that appears in
+        mid-connection has missed what we sent since then, perhaps the birth too. What it has it says when asked; what
+        it does not have by then, although a broker took it, is owed at once and not after the wait for a second try.
         """
         was_away = self.is_ingest_away(now)
         is_new = online and (was_away or self._ingest_online is None)
@@ -123,10 +124,10 @@ class Outbox:
                 view.begin_live()  # what was made while it was away is late by now
         if not is_new or not self._has_ingest:
             return False
-        if now < self._answer_due and not was_away:
-            self._answer_due = now + PRESENT_ANSWER_WITHIN_S  # it is there: a busy one is waited for
+        was_there = is_retained and now < self._answer_due and not was_away
+        self._answer_due = now + PRESENT_ANSWER_WITHIN_S  # it is there: a busy one is waited for
+        if was_there:
             return False
-        self._answer_due = now + ANSWER_WITHIN_S
         for view in self._order:
             view.is_answered = False
             view.wake(float("inf"))
@@ -259,7 +260,7 @@ class Outbox:
             view.begin_resends()
             view.let_go(_outside(ranges, self._in_flight[lane]))
         if is_answer:
-            view.owe(view.sent_before)
+            view.owe(_outside(view.sent_before.pairs(), self._in_flight[lane]))
 
     def sent_beside(self, lane: str, seq: int) -> None:
         """A copy of this record leaves on another way than `take`: the ingest may have it before we have sent it."""

@@ -104,7 +104,7 @@ class OutboxDouble:
     def broker_changed(self) -> None:
         """Nothing is kept apart here."""
 
-    def ingest_seen(self, online: bool, now: float) -> None:
+    def ingest_seen(self, online: bool, now: float, *, is_retained: bool) -> None:
         self.ingest.append(online)
 
     def next_deadline(self) -> float | None:

@@ -104,7 +104,7 @@ def test_an_ingest_that_names_no_session_is_waited_for_and_no_longer():
     bench.make(count=3)
     bench.begin()
     bench.connect(10)
-    bench.outbox.ingest_seen(online=True, now=10.1)
+    bench.outbox.ingest_seen(online=True, now=10.1, is_retained=True)
     bench.ack("telemetry", 1, 10.2, is_answer=False)
     assert bench.drain(10.1 + PRESENT_ANSWER_WITHIN_S - 0.01) == []
     assert seqs(bench.drain(10.1 + PRESENT_ANSWER_WITHIN_S)) == [2, 3]
@@ -254,15 +254,15 @@ def test_without_an_answer_what_the_broker_took_waits_its_time_over_a_reconnect(
 def test_an_ingest_that_is_away_keeps_us_journaling_until_it_is_back(how):
     bench = Bench()
     bench.connect(0)
-    bench.outbox.ingest_seen(online=True, now=0)
+    bench.outbox.ingest_seen(online=True, now=0, is_retained=True)
     if how == "offline":
-        bench.outbox.ingest_seen(online=False, now=1)
+        bench.outbox.ingest_seen(online=False, now=1, is_retained=False)
     now = 1 if how == "offline" else INGEST_SILENT_S + 1
     bench.make(count=3)
     assert bench.drain(now) == []
-    assert bench.outbox.ingest_seen(online=True, now=now + 5) is True
-    assert bench.outbox.next_deadline() == now + 5 + ANSWER_WITHIN_S
-    assert len(bench.drain(now + 5 + ANSWER_WITHIN_S)) == 3
+    assert bench.outbox.ingest_seen(online=True, now=now + 5, is_retained=False) is True
+    assert bench.outbox.next_deadline() == now + 5 + PRESENT_ANSWER_WITHIN_S
+    assert len(bench.drain(now + 5 + PRESENT_ANSWER_WITHIN_S)) == 3
 
 
 def test_another_broker_gets_what_the_first_took_and_nobody_acknowledged():
@@ -282,7 +282,7 @@ def test_an_ingest_that_is_away_sets_no_deadline():
     bench.connect(0)
     bench.make()
     bench.drain(0)
-    bench.outbox.ingest_seen(online=False, now=1)
+    bench.outbox.ingest_seen(online=False, now=1, is_retained=False)
     assert bench.outbox.next_deadline() is None
 
 
@@ -291,17 +291,40 @@ def test_an_ingest_that_appears_in_mid_connection_is_asked_and_gets_what_it_has_
     bench.connect(0)
     bench.make(count=4)
     assert len(bench.drain(0)) == 4
-    assert bench.outbox.ingest_seen(online=True, now=10) is True
+    assert bench.outbox.ingest_seen(online=True, now=10, is_retained=False) is True
     assert bench.drain(10) == []
     bench.ack("telemetry", 1, 10.1)
     assert seqs(bench.drain(10.1)) == [2, 3, 4]
-    assert bench.outbox.ingest_seen(online=True, now=40) is False
+    assert bench.outbox.ingest_seen(online=True, now=40, is_retained=False) is False
 
 
 def test_an_ingest_that_was_there_at_birth_is_not_asked_again():
     bench = Bench()
     bench.connect(0)
-    assert bench.outbox.ingest_seen(online=True, now=0.1) is False
+    assert bench.outbox.ingest_seen(online=True, now=0.1, is_retained=True) is False
+
+
+def test_an_ingest_that_appears_just_after_us_gets_at_once_what_it_has_missed():
+    bench = Bench()
+    bench.connect(0)
+    bench.make(count=2)
+    assert seqs(bench.drain(0.1)) == [1, 2]
+    assert bench.outbox.ingest_seen(online=True, now=0.5, is_retained=False) is True
+    bench.ack("telemetry", 1, now=0.6)
+    assert seqs(bench.drain(0.7)) == [2]
+
+
+def test_what_goes_again_already_is_not_owed_a_second_time_by_a_late_answer():
+    bench = Bench()
+    bench.connect(0)
+    bench.make(count=2)
+    bench.drain(0)
+    bench.outbox.disconnected(20)
+    bench.connect(25)
+    assert seqs(bench.drain(RESEND_FIRST_S, publish=False)) == [1, 2]
+    bench.ack("telemetry", 0, now=RESEND_FIRST_S + 1)
+    assert bench.drain(RESEND_FIRST_S + 1) == []
+    assert bench.outbox.in_flight() == 2
 
 
 def test_an_ingest_nobody_has_heard_of_is_no_reason_to_wait():
@@ -537,9 +560,9 @@ def test_whatever_the_network_does_every_record_arrives_and_the_ledger_holds(dat
             case "ack" if is_connected:
                 acknowledge()
             case "ingest":
-                bench.outbox.ingest_seen(online=True, now=now)
+                bench.outbox.ingest_seen(online=True, now=now, is_retained=False)
             case "away":
-                bench.outbox.ingest_seen(online=False, now=now)
+                bench.outbox.ingest_seen(online=False, now=now, is_retained=False)
         assert bench.outbox.in_flight() == len(flying)
         balance(bench.store)
     if is_connected:
@@ -547,7 +570,7 @@ def test_whatever_the_network_does_every_record_arrives_and_the_ledger_holds(dat
     bench.connect(now)
     for _ in range(60):
         now += 30
-        bench.outbox.ingest_seen(online=True, now=now)
+        bench.outbox.ingest_seen(online=True, now=now, is_retained=False)
         for entry in bench.drain(now):
             received[entry.lane].add(entry.seq)
         acknowledge()
@@ -562,7 +585,7 @@ def test_no_more_backlog_is_heaped_up_in_front_of_an_ingest_than_it_answers_for(
     bench = Bench(segment_bytes=1 << 18)
     bench.make(count=3_000, size=10)
     bench.connect(0)
-    bench.outbox.ingest_seen(online=True, now=0.1)
+    bench.outbox.ingest_seen(online=True, now=0.1, is_retained=True)
     bench.ack("telemetry", 0, 0.2)
     assert len(bench.drain(0.3)) == MAX_UNACKNOWLEDGED
     bench.make(size=10)
@@ -575,6 +598,6 @@ def test_an_ingest_that_is_there_is_waited_for_longer():
     bench = Bench()
     bench.make(count=3)
     bench.connect(0)
-    bench.outbox.ingest_seen(online=True, now=0.1)
+    bench.outbox.ingest_seen(online=True, now=0.1, is_retained=True)
     assert bench.drain(ANSWER_WITHIN_S + 1) == []
     assert len(bench.drain(PRESENT_ANSWER_WITHIN_S + 0.2)) == 3

@@ -70,8 +70,8 @@ class Listener(Protocol):
     def on_suback(self, codes: list[int]) -> None:
         """SUBACK, one code a subscription; from 0x80 refused."""
 
-    def on_message(self, topic: str, payload: bytes) -> None:
-        """A message for us. It is acknowledged when this returns."""
+    def on_message(self, topic: str, payload: bytes, *, is_retained: bool) -> None:
+        """A message for us; a retained one was published before we subscribed. It is acknowledged when this returns."""
 
     def on_bytes(self) -> None:
         """Something came; its packets have been handed over, and this is the moment to publish more."""
@@ -260,7 +260,7 @@ class MqttConnection(asyncio.Protocol):
         except UnicodeDecodeError:
             return  # 1.5.4: no topic of ours
         if self._accepted:
-            self._listener.on_message(topic, bytes(message.payload))
+            self._listener.on_message(topic, bytes(message.payload), is_retained=message.retain)
 
 
 class _PipedClient(Client):

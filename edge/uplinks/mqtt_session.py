@@ -235,7 +235,7 @@ class MqttSession:
             else:
                 self._tally.grant(name)
 
-    def on_message(self, topic: str, payload: bytes) -> None:
+    def on_message(self, topic: str, payload: bytes, *, is_retained: bool) -> None:
         """Something for us. Others are told from the event loop, so that their mistakes are not the connection's."""
         handler = self._handlers.get(topic)
         if handler is not None:
@@ -246,7 +246,7 @@ class MqttSession:
             if topic == self._ack_topic:
                 self._ack(payload)
             elif topic == topics.INGEST_TOPIC and payload:
-                self._ingest(payload)
+                self._ingest(payload, is_retained=is_retained)
         except RemoteProtocolError as error:
             self._tally.bad_messages += 1
             log.debug("%s: cannot be read: %s", topic, error)
@@ -339,12 +339,12 @@ class MqttSession:
         answers = None if ack.session is UNSET else ack.session
         self._outbox.acknowledged(ack.lane, ack.epoch, ack.upto, ack.also, self.ingest_at, answers=answers)
 
-    def _ingest(self, payload: bytes) -> None:
+    def _ingest(self, payload: bytes, *, is_retained: bool) -> None:
         now = self._clock.monotonic()
         self.has_ingest = state.decode(payload, state.Ingest).online
         if self.has_ingest:
             self.ingest_at = now
-        if self._outbox.ingest_seen(self.has_ingest, now):
+        if self._outbox.ingest_seen(self.has_ingest, now, is_retained=is_retained):
             self._on_ingest()
 
     def _arm(self, now: float, due_at: float | None) -> None:
