@@ -289,6 +289,6 @@ class Outbox:
         return sum(len(flight) for flight in self._in_flight.values())
 
 
-def _outside(ranges: Iterable[tuple[int, int]], flight: RangeSet) -> list[tuple[int, int]]:
+def _outside(ranges: Iterable[Sequence[int]], flight: RangeSet) -> list[tuple[int, int]]:
     """The ranges without what is in flight: that is settled when its PUBACK comes."""
     return [gap for first, last in ranges for gap in flight.gaps(first, last)]
