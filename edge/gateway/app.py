@@ -192,7 +192,8 @@ class Gateway:
             if now >= health_due:
                 health_due = now + HEALTH_PERIOD_S
                 devices = self._fleet.status(self._recorder.lost_devices, now)
-                self._link.uplink.publish("health", health.health_payload(self._store, self._clock, devices), qos=0)
+                payload = health.health_payload(self._store, self._clock, devices)
+                self._link.uplink.publish("health", payload, qos=0, life_s=2 * HEALTH_PERIOD_S)
             await asyncio.sleep(min(watchdog_s or HEALTH_PERIOD_S, HEALTH_PERIOD_S))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

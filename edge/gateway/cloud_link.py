@@ -22,7 +22,7 @@ from edge.uplinks.mqtt_session import Heard
 from edge.uplinks.mqtt_uplink import MqttUplink
 from protocols.core.errors import LocalProtocolError
 from protocols.wayside import state
-from protocols.wayside.topics import catalogue_route
+from protocols.wayside.topics import catalogue_route, request_route
 
 log = logging.getLogger(__name__)
 
@@ -154,9 +154,15 @@ class CloudLink:
             )
         self._publish_catalogue()
 
+    def _ask_for_desired(self) -> None:
+        """Some brokers hand no retained message to a subscription with a wildcard: whoever has pushed is asked."""
+        request = state.Request(what="desired", have={"version": self._history().version})
+        self.uplink.publish(request_route(request.what), state.encode(request))
+
     def _connected(self) -> None:
         self._publish_catalogue()
         self.report()
+        self._ask_for_desired()
         self._on_connected()
 
     def _state_payload(self, *, session: int, online: bool, why: str | None) -> bytes:

@@ -1,23 +1,26 @@
 """The whole gateway in this process, without a broker: what stops a part of it, and what must not."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from edge.gateway import epochs
+from edge.gateway import app, epochs
 from edge.gateway.app import EXIT_STOPPED, Gateway
 from edge.gateway.config import parse_config
 from edge.gateway.config_history import ConfigHistory
 from edge.store.errors import Cause, StorageError
+from edge.tests.scripted_broker import ScriptedBroker
+from protocols.wayside import state
 
 HEAD = """\
 [node]
 id = "n-1"
 data = "var"
 [uplink.mqtt]
-brokers = ["mqtt://127.0.0.1:1"]
+brokers = ["BROKER"]
 acknowledged_by = "ingest"
 """
 
@@ -25,9 +28,9 @@ acknowledged_by = "ingest"
 class Life:
     """A gateway from its start to its end."""
 
-    def __init__(self, folder: Path, tail: str = "") -> None:
+    def __init__(self, folder: Path, tail: str = "", *, broker: str = "mqtt://127.0.0.1:1") -> None:
         self.file = folder / "node.toml"
-        self.file.write_text(HEAD + tail)
+        self.file.write_text(HEAD.replace("BROKER", broker) + tail)
         (folder / "var").mkdir()
         history = ConfigHistory(folder / "var" / "config", self.file)
         document = history.open()
@@ -46,13 +49,41 @@ class Life:
 
 
 @pytest.fixture
-async def lives() -> AsyncIterator[list[Life]]:
+async def lives(monkeypatch) -> AsyncIterator[list[Life]]:
     """What a test has started, which ends with it."""
+    monkeypatch.setattr(app, "DRAIN_S", 0.0)  # nobody here acknowledges
     started: list[Life] = []
     yield started
     for life in started:
         if not life.task.done():
             await life.end()
+
+
+async def test_health_goes_up_with_a_life_of_two_periods(tmp_path, lives, monkeypatch):
+    """docs/wire.md, "Delivery": a broker must not heap up counters for whoever comes later."""
+    monkeypatch.setattr(app, "HEALTH_PERIOD_S", 1.3)
+    async with ScriptedBroker() as broker:
+        lives.append(life := Life(tmp_path, broker=broker.url))
+        await life.until(lambda: broker.payloads("/health"))
+        health = next(publish for publish in broker.published if publish.topic == "wayside/1/up/n-1/health")
+        assert health.properties == b"\x02\x00\x00\x00\x02"  # MQTT 5.0, 3.3.2.3.3: message expiry interval 2 s
+        assert (health.qos, health.retain) == (0, False)
+        assert state.decode(health.payload, state.Health).lanes["event"].lost == 0
+        await life.end()
+
+
+async def test_at_each_connect_the_node_asks_for_its_desired_configuration(tmp_path, lives):
+    async with ScriptedBroker() as broker:
+        lives.append(life := Life(tmp_path, broker=broker.url))
+        await life.until(lambda: broker.payloads("/request/desired"))
+        broker.reset_all()
+        await life.until(lambda: len(broker.payloads("/request/desired")) == 2)
+        await life.end()
+    asked = [publish for publish in broker.published if publish.topic == "wayside/1/up/n-1/request/desired"]
+    assert [json.loads(publish.payload) for publish in asked] == [
+        {"v": 1, "what": "desired", "have": {"version": 0}}
+    ] * 2
+    assert {(publish.qos, publish.retain, publish.properties) for publish in asked} == {(1, False, b"")}
 
 
 async def test_a_disk_that_refuses_a_new_epoch_does_not_end_the_gateway(tmp_path, lives, monkeypatch):

@@ -34,6 +34,18 @@ def test_a_newer_statement_takes_the_place_of_an_older_one() -> None:
     assert queue.pop().payload == b"newer"
 
 
+def test_a_request_that_waits_over_several_connections_is_asked_once() -> None:
+    queue = SideQueue()
+    for have in (b"77", b"78"):
+        assert queue.put(note("request/desired", have))
+    asked = queue.pop()
+    assert (asked.payload, asked.retain) == (b"78", False)
+    queue.put_back(asked)
+    assert queue.put(note("request/desired", b"79"))
+    assert queue.put(note("request/time"))
+    assert routes(queue) == ["request/desired", "request/time"]
+
+
 def test_no_room_is_said_and_counted() -> None:
     queue = SideQueue(max_messages=3, max_bytes=10)
     assert queue.put(note("a", b"12345"))

@@ -1,7 +1,8 @@
 """What goes up beside the records: state, results, reported, health, requests. Bounded, ahead of records, not durable.
 
 A retained message is a statement of how things are, so a newer one takes the place of an older one that has not yet
-gone. A message with a life is dropped when it is over. What the queue cannot hold is refused and counted.
+gone; a request is asked once, too, however many connections it waits for. A message with a life is dropped when it is
+over. What the queue cannot hold is refused and counted.
 """
 
 from collections import OrderedDict
@@ -41,7 +42,7 @@ class SideQueue:
 
     def put(self, note: Note) -> bool:
         """Take a message; False when there is no room for it."""
-        key: str | int = note.route if note.retain else next(self._numbers)
+        key = self._key_of(note)
         previous = self._notes.get(key)
         grown_bytes = len(note.payload) - (len(previous.payload) if previous else 0)
         if self._bytes + grown_bytes > self._max_bytes or (previous is None and len(self._notes) >= self._max_messages):
@@ -53,11 +54,14 @@ class SideQueue:
 
     def put_back(self, note: Note) -> None:
         """A message that was sent but not acknowledged is next again, unless a newer statement waits already."""
-        key: str | int = note.route if note.retain else next(self._numbers)
+        key = self._key_of(note)
         if key not in self._notes:
             self._notes[key] = note  # no ceiling: what comes back was let in once, and is at most a window
             self._notes.move_to_end(key, last=False)
             self._bytes += len(note.payload)
+
+    def _key_of(self, note: Note) -> str | int:
+        return note.route if note.retain or note.route.startswith("request/") else next(self._numbers)
 
     def first(self, now: float) -> Note | None:
         """The next message, left where it is; None when there is none. Drops those whose life is over."""
