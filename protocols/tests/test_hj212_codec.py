@@ -1,0 +1,442 @@
+"""Packets and data segments: vectors both ways, byte by byte, in noise; what is kept and what is refused."""
+
+import doctest
+import random
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from protocols.core.checksum import crc16_modbus
+from protocols.core.errors import (
+    NEED_DATA,
+    ChecksumError,
+    FieldError,
+    FrameError,
+    LocalProtocolError,
+    OptionError,
+    RemoteProtocolError,
+)
+from protocols.hj212 import cp, crc, message, packet, segment
+from protocols.hj212.cp import Item, chained, factor_groups, factor_items, format_items, parse_items, plain_item
+from protocols.hj212.crc import crc_hj212
+from protocols.hj212.message import decode_message, encode_message
+from protocols.hj212.packet import MAX_PACKET_BYTES, Framer, Packet, decode_packet, encode_packet
+from protocols.hj212.segment import Segment, decode_segment, encode_segment, header_of
+from protocols.tests.kit import cases_of, check_vector, drip, each_vector, frames_of, input_of, noisy, pieces
+
+EXAMPLES = settings(max_examples=150, derandomize=True, deadline=None)
+GOOD = [case for case in cases_of("hj212") if "error" not in case["expect"]]
+each_good = pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in GOOD])
+WIRES = [case["text"].encode("gbk") for case in GOOD]
+PARTS = [*WIRES, b"#", b"##", b"##0101", b"\r\n", b"noise"]
+DATA = b"QN=20160801085857223;ST=32;CN=1062;PW=100000;MN=010000A8900016F000169DC0;Flag=5;CP=&&RtdInterval=30&&"
+
+
+def read(wire: bytes) -> Packet:
+    return decode_packet(wire, accepts_modbus_crc=True)
+
+
+def framer() -> Framer:
+    return Framer(accepts_modbus_crc=True)
+
+
+@each_vector("hj212")
+def test_vector(vector: dict[str, Any]) -> None:
+    check_vector(vector, decode_message)
+
+
+@each_good
+def test_a_vector_is_written_byte_for_byte(case: dict[str, Any]) -> None:
+    wire = case["text"].encode("gbk")
+    got = read(wire)
+    assert encode_packet(got) == wire
+    assert encode_segment(decode_segment(got.data)) == got.data
+
+
+@each_good
+def test_a_vector_survives_its_readable_form(case: dict[str, Any]) -> None:
+    said = decode_message(input_of(case))
+    again = encode_message(said)
+    assert {**decode_message({**again, "crc_mode": "modbus"}), "crc_hex": "", "data_length": 0} == {
+        **said, "crc_hex": "", "data_length": 0,
+    }  # fmt: skip
+    if " LA" not in case["text"] and not case["text"].endswith("cc01\r\n"):
+        assert again["text"] == case["text"]
+
+
+@each_good
+def test_a_vector_comes_byte_by_byte(case: dict[str, Any]) -> None:
+    wire = case["text"].encode("gbk")
+    found = framer()
+    assert drip(found, wire) == [read(wire)]
+    assert found.discarded_bytes == 0
+
+
+@each_good
+def test_a_vector_is_found_again_after_noise(case: dict[str, Any]) -> None:
+    wire = case["text"].encode("gbk")
+    for seed in range(3):
+        assert noisy(framer(), wire, seed=seed, ceiling=MAX_PACKET_BYTES)[-1] == read(wire)
+
+
+# -- the check -----
+
+
+def crc_by_the_book(data: bytes) -> int:
+    register = 0xFFFF
+    for byte in data:
+        register = (register >> 8) ^ byte
+        for _ in range(8):
+            register = register >> 1 ^ (0xA001 if register & 1 else 0)
+    return register
+
+
+@EXAMPLES
+@given(st.binary(max_size=2000))
+@example(b"")
+@example(bytes(9999))
+def test_the_check_is_that_of_the_standard(data: bytes) -> None:
+    assert crc_hj212(data) == crc_by_the_book(data)
+
+
+def test_the_check_does_not_see_bytes_change_places_eight_apart() -> None:
+    """What the standard's check is worth; the module says so."""
+    assert crc_hj212(b"1a1a1a1aX2345678Y") == crc_hj212(b"1a1a1a1aY2345678X")
+
+
+# -- packets -----
+
+
+@pytest.mark.parametrize(
+    ("wire", "error", "field"),
+    [
+        (b"", FrameError, None),
+        (b"##", FrameError, "data_length"),
+        (b"##010\r\n", FrameError, "data_length"),
+        (b"##+101" + DATA + b"1C80\r\n", FrameError, "data_length"),
+        (b"##0101" + DATA + b"1C80", FrameError, None),
+        (b"##0100" + DATA + b"1C80\r\n", FrameError, "data_length"),
+        (b"##0102" + DATA + b"1C80\r\n", FrameError, "data_length"),
+        (b"##0101" + DATA + b"1C8 \r\n", ChecksumError, "crc"),
+        (b"##0101" + DATA + b"1C81\r\n", ChecksumError, "crc"),
+        (b"##0004a\r\nbFFFF\r\n", FrameError, None),
+    ],
+)
+def test_a_broken_packet_is_refused(wire: bytes, error: type[RemoteProtocolError], field: str | None) -> None:
+    with pytest.raises(error) as refused:
+        decode_packet(wire)
+    assert refused.value.field == field
+    assert b"100000" not in refused.value.raw  # the password
+
+
+def test_the_modbus_check_is_taken_only_when_asked_for() -> None:
+    wire = encode_packet(Packet(DATA, is_modbus_crc=True))
+    assert wire.endswith(b"%04X\r\n" % crc16_modbus(DATA))
+    with pytest.raises(ChecksumError):
+        decode_packet(wire)
+    assert read(wire) == Packet(DATA, wire[-6:-2], is_modbus_crc=True)
+    assert frames_of_all(Framer(), wire) == []
+    assert frames_of_all(framer(), wire) == [read(wire)]
+
+
+def frames_of_all(found: Framer, wire: bytes) -> list[Packet]:
+    found.feed(wire)
+    return frames_of(found)
+
+
+@pytest.mark.parametrize(
+    "nonsense", [Packet(bytes(10_000)), Packet(b"a\r\nb"), Packet(DATA, b"1C81"), Packet(DATA, b"1C80", True)]
+)
+def test_no_packet_for_nonsense(nonsense: Packet) -> None:
+    with pytest.raises(LocalProtocolError):
+        encode_packet(nonsense)
+
+
+def test_the_longest_packet_comes_through() -> None:
+    wire = encode_packet(Packet(b"x" * 9999))
+    assert drip(framer(), wire) == [Packet(b"x" * 9999, wire[-6:-2])]
+
+
+# -- framer -----
+
+
+@pytest.mark.parametrize("false_head", [b"##9999", b"##0300", b"###", b"##00", b"#", b"##0101QN=1\r\n", b"\r\n##0050"])
+def test_a_false_head_swallows_no_packet(false_head: bytes) -> None:
+    """The line of the true packet ends before the false one would: it is known at once."""
+    found = framer()
+    assert drip(found, false_head + WIRES[0]) == [read(WIRES[0])]
+    assert found.discarded_bytes == len(false_head)
+
+
+def test_a_bad_check_is_counted_and_the_next_packet_found() -> None:
+    broken = WIRES[0].replace(b"=30&&", b"=31&&")
+    found = framer()
+    assert drip(found, broken + WIRES[0]) == [read(WIRES[0])]
+    assert found.bad_checks == 1
+    assert found.broken_data == DATA.replace(b"=30&&", b"=31&&")
+    assert found.discarded_bytes == len(broken)
+
+
+def test_a_packet_inside_a_broken_one_is_found() -> None:
+    outer = b"##%04d" % (len(WIRES[1]) + 3) + b"ab" + WIRES[1] + b"cFFFF\r\n"
+    found = framer()
+    assert drip(found, outer + WIRES[2]) == [read(WIRES[1]), read(WIRES[2])]
+
+
+@EXAMPLES
+@given(
+    st.lists(st.sampled_from([*WIRES, b"#", b"##", b"##0101", b"\r\n", b"noise"]), max_size=8), st.integers(0, 2**32)
+)
+def test_any_split_equals_the_whole(parts: list[bytes], seed: int) -> None:
+    wire = b"".join(parts)
+    whole, split = framer(), framer()
+    whole.feed(wire)
+    found: list[Packet] = []
+    for piece in pieces(wire, seed):
+        split.feed(piece)
+        found += frames_of(split)
+    assert found == frames_of(whole)
+    assert split.discarded_bytes == whole.discarded_bytes
+    assert [encode_packet(one) for one in found] == [part for part in parts if part in WIRES]
+
+
+def test_an_endless_packet_stays_bounded_and_accounted_for() -> None:
+    rng = random.Random(1)
+    found = Framer(max_bytes=1)
+    fed = 0
+    for _ in range(300):
+        data = rng.choice((b"##9999", b"x" * 700, rng.randbytes(200)))
+        found.feed(data)
+        fed += len(data)
+        assert found.next_frame() is NEED_DATA
+        assert 0 <= fed - found.discarded_bytes <= MAX_PACKET_BYTES
+    assert drip(found, b"\r\n" + WIRES[0])[-1:] == [read(WIRES[0])]
+
+
+# -- data segments -----
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"CP=&&&&",
+        b"ST=91;CP=&& ;; ,&&",
+        b"CN=2011;X=1;noequals;=;;QN=;CP=&&a&&b=1;&&",
+        b"CP=&&DataTime=20200101000000,a-b-c=1 ,\ta-=;-x=2;=;-;a=b=c&&",
+        "ST=1;CP=&&Info=//清洗管路//&&".encode("gbk"),
+        b"ST=1;CP=&&Info=\xff\x81&&",
+        b"ST=1;MN=\x80\x81;CP=&&\x81 \xff-\xfe=\xfd&&",
+        b"Flag=3;CP=&&&&",
+        b"Flag=0;PNUM=3;PNO=3;CP=&&&&",
+    ],
+)
+def test_odd_segments_keep_their_bytes(data: bytes) -> None:
+    assert encode_segment(decode_segment(data)) == data
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [
+        (b"", "cp"),
+        (b"ST=91;CN=9014", "cp"),
+        (b"ST=91;CN=9014CP=&&&&", "cp"),
+        (b"ST=91;CP=&&", "cp"),
+        (b"ST=91;CP=&&&", "cp"),
+        (b"ST=91;CP=&&a=1", "cp"),
+        (b"ST=91;CP=&&a=1&& ", "cp"),
+        (b"Flag=5;Flag=5;CP=&&&&", "Flag"),
+        (b"Flag=x;CP=&&&&", "Flag"),
+        (b"Flag=;CP=&&&&", "Flag"),
+        (b"Flag=-1;CP=&&&&", "Flag"),
+        (b"Flag=256;CP=&&&&", "Flag"),
+        ("Flag=\N{SUPERSCRIPT TWO};CP=&&&&".encode("gbk", "ignore"), "Flag"),
+        (b"Flag=7;CP=&&&&", "Flag"),
+        (b"Flag=7;PNUM=2;CP=&&&&", "Flag"),
+        (b"PNUM=x;PNO=1;CP=&&&&", "PNUM"),
+        (b"PNUM=1;PNO=2;CP=&&&&", "PNO"),
+    ],
+)
+def test_a_wrong_segment_is_refused(data: bytes, field: str) -> None:
+    with pytest.raises(RemoteProtocolError) as refused:
+        decode_segment(data)
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Segment((("ST", "a;b"),)),
+        Segment((("S=T", "a"),)),
+        Segment((("ST", "1;CP=&&"),)),
+        Segment((("Flag", "7"),)),
+        Segment((("PNO", "2"), ("PNUM", "1"))),
+        Segment((), (Item("a", "1;2", None, ""),)),
+        Segment((), (Item("a", "1 ", None, ""),)),
+        Segment((), (Item(" a", "1", None, ""),)),
+        Segment((), (Item("a-b", "1", None, ""),)),
+        Segment((), (Item("a", "1", None, ""), Item("b", "1", None, ""))),
+        Segment((), (), "x"),
+        Segment((), (Item("a", "\N{GRINNING FACE}", None, ""),)),
+    ],
+)
+def test_no_segment_for_nonsense(wrong: Segment) -> None:
+    with pytest.raises(LocalProtocolError):
+        encode_segment(wrong)
+
+
+NAMES = st.text("abAB019_", min_size=1, max_size=6)
+VALUES = st.text("abAB019.-=:/中文&", max_size=8)
+BEFORE = st.sampled_from([";", ",", "; ", " ,", ";;"])
+ITEMS = st.builds(Item, NAMES, st.none() | VALUES, st.none() | st.text("abR-", max_size=4), BEFORE)
+FIELDS = st.tuples(st.sampled_from(["QN", "ST", "CN", "PW", "MN", "X1"]), st.text("0aZ=中", max_size=5))
+
+
+@st.composite
+def segments(draw: st.DrawFn) -> Segment:
+    header = draw(st.lists(FIELDS, max_size=6))
+    items = draw(st.lists(ITEMS, max_size=6))
+    if items:
+        items[0] = Item(items[0].name, items[0].value, items[0].attribute, draw(st.sampled_from(["", " ", ";"])))
+    return Segment(tuple({name: (name, value) for name, value in header}.values()), tuple(items), draw(st.just("")))
+
+
+@EXAMPLES
+@given(segments())
+def test_every_segment_reads_back(one: Segment) -> None:
+    if one.items and one.items[-1].value is None and (one.items[-1].attribute or "").endswith("&"):
+        return
+    assert decode_segment(encode_segment(one)) == one
+
+
+@EXAMPLES
+@given(st.binary(max_size=60))
+def test_whatever_is_read_is_written_byte_for_byte(noise: bytes) -> None:
+    for data in (noise, b"ST=1;CP=&&" + noise + b"&&", b"QN=1;" + noise + b";CP=&&a=1&&"):
+        try:
+            read_segment = decode_segment(data)
+        except (FieldError, FrameError):
+            continue
+        assert encode_segment(read_segment) == data
+
+
+@EXAMPLES
+@given(st.text(";,= \t-ab1", max_size=60))
+def test_every_text_is_some_items(text: str) -> None:
+    assert format_items(*parse_items(text)) == text
+
+
+def test_a_cp_of_blanks_costs_one_pass() -> None:
+    text = " " * 9000 + "a" + " " * 9000 + "b"
+    assert parse_items(text) == ((Item("a" + " " * 9000 + "b", None, None, " " * 9000),), "")
+
+
+def test_items_are_chained_as_the_standard_does() -> None:
+    items = (
+        plain_item("DataTime", "1"),
+        *factor_items("a", {"Rtd": "1", "Flag": "N"}),
+        *factor_items("b", {"Rtd": "2"}),
+    )
+    assert format_items(chained(items)) == "DataTime=1;a-Rtd=1,a-Flag=N;b-Rtd=2"
+    assert [len(group) for group in factor_groups(items)] == [1, 2, 1]
+
+
+def test_the_header_of_2005_answers_has_its_number_in_cp() -> None:
+    answer = decode_segment(b"ST=91;CN=9013;PW=123456;MN=A;Flag=0;CP=&&QN=20170516010101001&&")
+    assert (answer.qn, answer.exchange, answer.version, answer.is_ack_required) == (None, "20170516010101001", 0, False)
+    assert not decode_segment(b"CP=&&&&").is_split
+
+
+def test_a_header_is_written_in_the_order_of_the_standard() -> None:
+    header = header_of(qn="1", st="32", cn="2011", pw=None, mn="M", flag=7, pnum=2, pno=1)
+    assert encode_segment(Segment(header)) == b"QN=1;ST=32;CN=2011;MN=M;Flag=7;PNUM=2;PNO=1;CP=&&&&"
+
+
+# -- readable -----
+
+
+def test_chinese_text_is_counted_in_bytes() -> None:
+    said: dict[str, Any] = {
+        "cn": "3020",
+        "flag": 4,
+        "cp": {"InfoId": "i11001"},
+        "factors": {"i11001": {"Info": "//清洗管路//"}},
+    }
+    text = encode_message(said)["text"]
+    assert isinstance(text, str)
+    again = decode_message({"hex": text.encode("gbk").hex()})
+    assert again["data_length"] == len(text.encode("gbk")) - 12
+    assert {key: again[key] for key in said} == said
+
+
+@pytest.mark.parametrize(
+    "case",
+    [{}, {"text": "a", "hex": "00"}, {"text": 1}, {"text": "##", "crc_mode": "none"}, {"text": "##", "unknown": 1}],
+)
+def test_a_senseless_case_is_refused(case: dict[str, object]) -> None:
+    with pytest.raises(OptionError):
+        decode_message(case)
+
+
+def wire_text(data: bytes) -> dict[str, object]:
+    return {"hex": encode_packet(Packet(data)).hex()}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"text": "##\N{GRINNING FACE}"},
+        {"hex": "0"},
+        {"hex": "20" * 100_000},
+        wire_text(b"ST=1;MN=\xff;CP=&&&&"),
+        wire_text(b"CP=&&a=\xff&&"),
+        wire_text(b"CP=&&a=1;a=2&&"),
+        wire_text(b"CP=&&a-Rtd=1,a-Rtd=2&&"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused(case: dict[str, object]) -> None:
+    with pytest.raises(RemoteProtocolError):
+        decode_message(case)
+
+
+def test_the_same_value_twice_is_shown_once() -> None:
+    assert decode_message(wire_text(b"CP=&&a=1;a=1&&"))["cp"] == {"a": "1"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"cn": 1011},
+        {"cn": "1011", "unknown": 1},
+        {"cn": "1011", "flag": 256},
+        {"cn": "1011", "flag": 4, "ack_required": True},
+        {"cn": "1011", "flag": 7},
+        {"cn": "1011", "cp": {"a": "\udcff"}},
+        {"cn": "1011", "cp": {"a": "\N{GRINNING FACE}"}},
+        {"cn": "1011", "cp": {"a": "x" * 10_000}},
+    ],
+)
+def test_no_text_for_a_senseless_message(wrong: dict[str, object]) -> None:
+    with pytest.raises(LocalProtocolError):
+        encode_message(wrong)
+
+
+@EXAMPLES
+@given(st.binary(max_size=200), st.booleans())
+def test_any_bytes_raise_only_remote_errors(noise: bytes, is_framed: bool) -> None:
+    for case in ({"hex": noise.hex()}, wire_text(noise.replace(b"\r\n", b"")), {"text": noise.decode("latin-1")}):
+        raised: list[bytes] = []
+        try:
+            decode_message({**case, "crc_mode": "modbus" if is_framed else "standard"})
+        except RemoteProtocolError as refused:
+            raised.append(refused.raw)
+        assert raised in ([], [b""])  # never the bytes: the password is among them
+
+
+@pytest.mark.parametrize("module", [crc, packet, cp, segment, message])
+def test_examples_in_docstrings(module: Any) -> None:
+    result = doctest.testmod(module)
+    assert result.attempted
+    assert not result.failed
