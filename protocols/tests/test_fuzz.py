@@ -13,6 +13,7 @@ import pytest
 
 from drivers.modbus.map_file import ShippedMaps
 from protocols.core.errors import RemoteProtocolError
+from protocols.hj212 import message as hj212
 from protocols.iso14443 import message as iso14443
 from protocols.modbus_devices import message as modbus_devices
 from protocols.nmea0183 import message as nmea0183
@@ -24,6 +25,7 @@ from protocols.wayside.pack_codec import decode_pack
 from protocols.wayside.state import Ack, Health, Ingest, Notice, Reported, State, decode, decode_catalogue
 
 PROTOCOLS: dict[str, Callable[[Mapping[str, object]], object]] = {
+    "hj212": hj212.decode_message,
     "iso14443": iso14443.decode_message,
     "modbus_devices": partial(modbus_devices.decode_message, maps=ShippedMaps()),
     "nmea0183": nmea0183.decode_message,
