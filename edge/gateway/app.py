@@ -24,6 +24,7 @@ from edge.gateway.desired import ApplyError, DesiredConfig
 from edge.gateway.epochs import EpochRenewal
 from edge.gateway.fleet import Fleet, tell_failure
 from edge.gateway.inbox import Inbox, Operator
+from edge.gateway.notices import Notices
 from edge.gateway.recorder import Recorder
 from edge.gateway.results import Results
 from edge.gateway.status_socket import StatusSocket
@@ -102,6 +103,7 @@ class Gateway:
             on_outcome=lambda: self._link.report(),
             audit=self._write_audit,
         )
+        self._notices = Notices(self._clock)
         self._epochs = EpochRenewal(self._store.renew_epoch, self._epoch_renewed)
         self._link = CloudLink(
             config=config,
@@ -114,7 +116,7 @@ class Gateway:
             heard=Heard(
                 command=self._inbox.receive,
                 desired=self._desired.receive,
-                notice=self._notice,
+                notice=self._notices.receive,
                 alarm=lambda kind, text: self._node_event(kind, {"reason": text[:500], "severity": "alarm"}),
             ),
         )
@@ -296,9 +298,6 @@ class Gateway:
         self._node_event("clock-set", data)
         self._link.uplink.link_up()
 
-    def _notice(self, data: bytes) -> None:
-        log.info(_("a notice to the group came, %d bytes"), len(data))
-
     def _seen(self, document: dict[str, Any]) -> None:
         if self._socket.has_tails:
             self._socket.publish(document)
@@ -363,6 +362,7 @@ class Gateway:
                 "outcome": history.outcome,
                 "reason": history.reason,
                 "on_trial": self._desired.is_on_trial,
+                "refused_pushes": self._desired.refused_pushes,
             },
             "clock": self._clock.status(),
             "storage": health.storage_status(self._store, self._recorder.storage_error, self._recorder.not_recorded),
@@ -373,6 +373,7 @@ class Gateway:
             "buses": self._fleet.bus_status(),
             "devices": self._fleet.status(self._recorder.lost_devices, now),
             "commands": {"unbelieved": self._inbox.unbelieved},
+            "notices": {"heard": self._notices.heard, "refused": self._notices.refused},
             "rss_mb": round(health.resident_mb(), 1),
         }
 

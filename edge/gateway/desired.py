@@ -16,6 +16,7 @@ from drivers.text import _
 from edge.gateway.config import ConfigError, NodeConfigFile, parse_config, problems_around
 from edge.gateway.config_history import ConfigHistory, HistoryError, HistoryState, sha256_of
 from edge.gateway.inbox import Inbox
+from edge.gateway.said import SaidOnce
 from edge.gateway.trial import Trial, Verdict
 from protocols.core.errors import ProtocolError
 from protocols.wayside.envelope import desired_of, parse_envelope
@@ -74,6 +75,14 @@ class DesiredConfig:
         self._tasks: set[asyncio.Task[None]] = set()
         self._look_now = asyncio.Event()
         self._is_asked = False
+        self._unbelieved = SaidOnce()
+        self._newest_pushed = 0
+        """Waits its turn, or had it: the same one sent again while it waits shall not wait too."""
+
+    @property
+    def refused_pushes(self) -> int:
+        """Pushed ones that nobody who may push here has signed."""
+        return self._unbelieved.times
 
     @property
     def digest(self) -> str:
@@ -105,23 +114,30 @@ class DesiredConfig:
         try:
             envelope = parse_envelope(data)
             if not envelope.is_signed("desired", self._inbox.verify):
-                log.warning(_("configuration: a pushed one was refused: no known key signed it"))
+                self._not_taken(_("no known key signed it"))
                 return
             desired = desired_of(envelope)
         except ProtocolError as error:
-            log.warning(_("configuration: a pushed one was refused: %s"), error)
+            self._not_taken(str(error))
             return
         if desired.node != self._node:
-            log.warning(_("configuration: a pushed one was refused: it is for another node"))
+            self._not_taken(_("it is for another node"))
         elif not self._inbox.operator_may(envelope.key_id, PUSH_OPERATION):
-            log.warning(_("configuration: a pushed one was refused: %s may not push"), envelope.key_id)
-        elif desired.version <= self._history.state.version:
+            self._not_taken(_("{operator} may not push").format(operator=envelope.key_id))
+        elif desired.version <= max(self._history.state.version, self._newest_pushed):
             log.debug("configuration: version %d is not newer than what was taken up", desired.version)
         elif desired.document is None:
             self._refuse(_("only documents that travel inside the message are taken up"), desired.version)
         else:
+            self._newest_pushed = desired.version
             self._audit("configuration", key_id=envelope.key_id, version=desired.version)
             self._spawn(self._change(desired.document.encode(), desired.version))
+
+    def _not_taken(self, reason: str) -> None:
+        """Nobody who may push has sent it: a broker can send it again as often as it likes."""
+        if self._unbelieved.is_news(reason):
+            text = _("configuration: a pushed one was refused: %s; further ones like it are only counted")
+            log.warning(text, reason)
 
     async def run(self) -> None:
         """Watch the file and the trial until cancelled."""

@@ -262,7 +262,10 @@ class Inbox:
         out: dict[str, Any] | None = None,
     ) -> None:
         self._write_audit(command, envelope, result, reason)
-        log.info(_("command %s: %s from %s: %s"), command.id, command.op, envelope.key_id, result)
+        level = (
+            logging.DEBUG if envelope.form is None else logging.INFO
+        )  # unsigned ones are anybody's; the audit has them
+        log.log(level, _("command %s: %s from %s: %s"), command.id, command.op, envelope.key_id, result)
         self._end(command.id, result, reason=reason, code=code, out=out)
 
     def _end(

@@ -240,6 +240,29 @@ async def test_rubbish_is_refused_and_nothing_stops(box, data):
     assert not box.task.done()
 
 
+async def test_rubbish_without_end_is_said_once_for_each_reason_and_counted(box, caplog):
+    for _time in range(300):
+        box.desired.receive(b"{")
+        box.push(document("other"), 9, key=OTHER)
+        box.push(document("other"), 9, node="rsu-2")
+        box.push(document("other"), 9, key=VIEWER, key_id="viewer")
+    await box.settle()
+    assert len(caplog.records) == 4
+    assert box.desired.refused_pushes == 1_200
+
+
+async def test_a_push_that_is_sent_again_while_it_waits_waits_once(box):
+    box.reachable |= {"first", "second"}
+    box.gate.clear()
+    box.push(document("first"), 1)
+    for _time in range(300):
+        box.push(document("second"), 2)
+    assert len(box.desired._tasks) == 2
+    box.gate.set()
+    await box.settle()
+    assert (box.applied, len(box.audited)) == (["first", "second"], 2)
+
+
 # Wrong ones
 
 

@@ -223,6 +223,14 @@ async def test_a_harmless_operation_runs_unsigned_but_not_without_end(bench):
     assert len(bench.done) == UNSIGNED_BURST + 1
 
 
+async def test_what_anybody_may_send_stands_in_the_audit_and_not_in_the_log(bench, caplog):
+    caplog.set_level("INFO")
+    await bench.send(id="signed")
+    await bench.send(key=None, op="vms.read", id="unsigned")
+    assert [record.args[0] for record in caplog.records] == ["signed"]
+    assert verify_audit(bench.directory / "audit")[0] == 4
+
+
 async def test_without_a_clock_a_command_whose_age_matters_is_rejected(bench):
     bench.clock.trust = "none"
     assert (await bench.send())["state"] == "rejected"

@@ -365,6 +365,7 @@ class MqttUplink:
         now = self._clock.monotonic()
         if now - self._connected_at >= STEADY_S:
             self._said.clear()
+            self._tally.forget_alarms()
         self._session = self._connected_at = None
         self._reconnect.lost(now, error.failure)
 

@@ -35,6 +35,7 @@ class Tally:
         """Of connections that have ended."""
         self.refused_names: set[str] = set()
         """Routes and topics that are refused at present."""
+        self._alarmed: set[str] = set()
 
     def accept(self, route: str) -> None:
         """The broker has taken a message: a refusal of its route is over."""
@@ -52,9 +53,18 @@ class Tally:
         self.alarm_once("publish-refused", route, reason)
 
     def alarm_once(self, kind: str, name: str, reason: str) -> None:
-        """Alarm, unless `name` is known to be refused."""
-        if name not in self.refused_names and len(self.refused_names) < MAX_REFUSED:
-            if not self.refused_names:  # who is refused everything reads of it once; the rest stands in the status
-                log.error(_("uplink: %s: %s; it is kept, and `wayside status` names all that is refused"), name, reason)
-            self.refused_names.add(name)
-            self.alarm(kind, f"{name}: {reason}")
+        """Alarm, unless `name` is known to be refused, or was so since a connection last stood for some time."""
+        if name in self.refused_names or len(self.refused_names) >= MAX_REFUSED:
+            return
+        is_first = not self.refused_names
+        self.refused_names.add(name)
+        if name in self._alarmed or len(self._alarmed) >= MAX_REFUSED:
+            return  # a broker that takes and refuses in turn
+        self._alarmed.add(name)
+        if is_first:  # who is refused everything reads of it once; the rest stands in the status
+            log.error(_("uplink: %s: %s; it is kept, and `wayside status` names all that is refused"), name, reason)
+        self.alarm(kind, f"{name}: {reason}")
+
+    def forget_alarms(self) -> None:
+        """A connection has stood for some time: what is refused on the next one is news."""
+        self._alarmed.clear()
