@@ -1,13 +1,14 @@
 """Keeps every device, bus and link running: a task each, restarted by what helps, none able to stop another.
 
 A **ward** is whatever has a name and a `run()` that lives until it is cancelled or fails. A `DriverError` says itself
-what helps (`drivers.errors.Recovery`); any other exception is our own defect: it is logged whole, once, and the ward
-is started again rarely, while all the others go on.
+what helps (`drivers.errors.Recovery`); any other exception is our own defect: it is logged whole, once, and counted
+from then on; the ward is started again rarely, while all the others go on, and that it runs again is said once.
 """
 
 import asyncio
 import logging
 import random
+import traceback
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 from drivers.clock import Clock
 from drivers.errors import DriverError, Recovery
 from drivers.text import _
+from edge.gateway.said import SaidOnce
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +25,10 @@ RETRY_CAP_S = 5.0
 """A port that comes back under its stable name must be open again within 10 s: the wait stays below half of it."""
 PERSON_RETRY_S = 60.0
 DEFECT_RETRY_S = 30.0
+DEFECT_OVER_S = 300.0
+"""A ward that ran this long after a defect runs again: one that fails each minute must not say both each minute."""
+MAX_DEFECTS = 8
+"""Places in the code where one ward may fail and be logged whole."""
 STEADY_S = 30.0
 """A ward that ran this long has recovered: its next failure starts again at the shortest wait."""
 
@@ -57,6 +63,7 @@ class _Kept:
         self.state = WardState.STOPPED
         self.starts = 0
         self.error: str | None = None
+        self.defects = SaidOnce(MAX_DEFECTS)
         self.task: asyncio.Task[None] | None = None
 
 
@@ -118,14 +125,9 @@ class Supervisor:
             kept.starts += 1
             kept.state = WardState.RUNNING
             began = self._clock.monotonic()
-            try:
-                await kept.ward.run()
-                error: DriverError | None = None
-            except DriverError as e:
-                error = e
-            except Exception as e:  # a defect in one ward must not stop the others; it is logged whole
-                log.exception(_("%s: a defect stopped it; it starts again in %.0f s"), kept.ward.name, DEFECT_RETRY_S)
-                kept.error = f"{type(e).__name__}: {e}"
+            error = await _life_of(kept)
+            if error is not None and not isinstance(error, DriverError):
+                _tell_defect(kept, error)
                 kept.state = WardState.WAITING
                 await asyncio.sleep(DEFECT_RETRY_S)
                 continue
@@ -144,3 +146,32 @@ class Supervisor:
             else:
                 await asyncio.sleep(self._uniform(wait_s / 2, wait_s))
                 wait_s = min(wait_s * 2, RETRY_CAP_S)
+
+
+async def _life_of(kept: _Kept) -> Exception | None:
+    """Run a ward once; return what ended it."""
+    over = asyncio.get_running_loop().call_later(DEFECT_OVER_S, _tell_defect_over, kept)
+    try:
+        await kept.ward.run()
+    except Exception as error:  # noqa: BLE001  # a defect in one ward must not stop the others
+        return error
+    finally:
+        over.cancel()
+    return None
+
+
+def _tell_defect(kept: _Kept, error: Exception) -> None:
+    """A defect of ours: whole the first time that it shows at its place in the code, then counted."""
+    name, place = kept.ward.name, traceback.extract_tb(error.__traceback__)[-1]
+    kept.error = f"{type(error).__name__}: {error}"
+    if kept.defects.is_news(f"{type(error).__name__} {place.filename}:{place.lineno}"):
+        text = _("%s: a defect stopped it; it starts again every %.0f s, and further ones like it are only counted")
+        log.error(text, name, DEFECT_RETRY_S, exc_info=error)
+    else:
+        kept.error += _(" ({count} times)").format(count=kept.defects.times)
+
+
+def _tell_defect_over(kept: _Kept) -> None:
+    if kept.defects.times:
+        log.info(_("%s: runs again after %d defects"), kept.ward.name, kept.defects.times)
+        kept.defects.forget()

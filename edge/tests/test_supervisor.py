@@ -94,6 +94,57 @@ async def test_a_defect_in_one_ward_is_logged_whole_and_the_ward_starts_again(su
     assert supervisor.status_of("other")["starts"] == 1
 
 
+async def test_a_defect_that_comes_again_is_counted_and_one_at_another_place_is_logged_whole(supervisor, caplog):
+    errors = iter([*[ZeroDivisionError("one")] * 6, KeyError("two")])
+
+    async def life() -> None:
+        raise next(errors, None) or await forever()
+
+    supervisor.start(ward := Ward("gnss", life))
+    await until(lambda: supervisor.status_of("gnss")["error"] == "ZeroDivisionError: one (6 times)")
+    await until(lambda: ward.runs == 8)
+    assert supervisor.status_of("gnss") == {"state": "running", "starts": 8, "error": "KeyError: 'two'"}
+    assert [(record.levelname, record.exc_info is not None) for record in caplog.records] == [("ERROR", True)] * 2
+
+
+async def test_that_it_runs_again_after_defects_is_said_once_and_a_later_one_is_whole_again(
+    supervisor, caplog, monkeypatch
+):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(module, "DEFECT_OVER_S", 0.05)
+    fails = asyncio.Event()
+    runs = 0
+
+    async def life() -> None:
+        nonlocal runs
+        runs += 1
+        if runs > 3:
+            await fails.wait()
+        raise ZeroDivisionError
+
+    supervisor.start(Ward("gnss", life))
+    await until(lambda: "runs again" in caplog.text)
+    await asyncio.sleep(0.12)
+    fails.set()
+    await until(lambda: runs == 6)
+    said = [(record.levelname, record.getMessage().partition(";")[0]) for record in caplog.records]
+    assert said == [
+        ("ERROR", "gnss: a defect stopped it"),
+        ("INFO", "gnss: runs again after 3 defects"),
+        ("ERROR", "gnss: a defect stopped it"),
+    ]
+
+
+async def test_one_that_fails_again_before_it_has_lasted_has_not_come_back(supervisor, caplog, monkeypatch):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(module, "DEFECT_OVER_S", 0.02)
+    monkeypatch.setattr(module, "DEFECT_RETRY_S", 0.04)
+    ward = Ward("gnss", failing(ZeroDivisionError("defect")))
+    supervisor.start(ward)
+    await until(lambda: ward.runs >= 4)
+    assert len(caplog.records) == 1
+
+
 async def test_a_ward_that_is_stopped_and_started_keeps_its_count_of_starts(supervisor):
     supervisor.start(Ward("meter", forever))
     await asyncio.sleep(0)
