@@ -3,18 +3,24 @@
 Two hands may change a configuration: a person at the box edits the file, the control side pushes a signed document. The
 later hand wins: a pushed document holds until the file is edited again. A changed configuration is *on trial* until the
 uplink has been reached with it; a trial that does not get there, or that a restart cuts short, is rolled back to the
-last one that did. The last three good ones are kept.
+last one that did. The last three good ones are kept, and what each of them hashes to: one that the disk has damaged is
+passed over for the one before, also where what is left of it still reads as a configuration.
 """
 
 import contextlib
 import hashlib
+import logging
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
+from drivers.text import _
 from edge.gateway.config import ConfigError, NodeConfigFile, parse_config
 from edge.gateway.durable import decode_kept, replace_file
+from edge.gateway.said import SaidOnce
+
+log = logging.getLogger(__name__)
 
 KEPT_GOOD = 3
 MAX_DOCUMENT_BYTES = 1_000_000
@@ -38,6 +44,9 @@ class HistoryState(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Literal["running", "refused", "rolled-back"] = "running"
     """What became of the newest change."""
     reason: str | None = None
+    good_sha256: tuple[str, ...] = ()
+    """Of the documents in `good-N.toml`, in no order, so that power may fail while they move up; empty where a version
+    that knew no hashes has kept them."""
 
 
 class ConfigHistory:
@@ -46,6 +55,7 @@ class ConfigHistory:
     def __init__(self, directory: Path, file: Path) -> None:
         self._directory = directory
         self._file = file
+        self._damaged = SaidOnce()
         self.state = HistoryState()
 
     def open(self) -> bytes:
@@ -62,11 +72,11 @@ class ConfigHistory:
                 self.roll_back("it was cut short by a restart before the uplink was reached")
         file = self.read_file()
         if self.state.is_pushed and file is not None and sha256_of(file) == self.state.file_sha256:
-            pushed = self.good()
+            pushed = self._newest()
             if pushed is not None:
                 return pushed
         if file is None:
-            good = self.good()
+            good = self._newest()
             if good is None:
                 raise HistoryError(f"{self._file}: cannot be read, and no earlier configuration is kept")
             return good
@@ -81,19 +91,33 @@ class ConfigHistory:
             return None
 
     def good(self, age: int = 1) -> bytes | None:
-        """The newest document that ran well, or with `age` 2 and 3 the ones before it."""
+        """The newest document that ran well, or with `age` 2 and 3 the ones before it; None if it is damaged."""
+        path = self._path_of(age)
         try:
-            return (self._directory / f"good-{age}.toml").read_bytes()
+            document = path.read_bytes()
         except OSError:
             return None
+        if self.state.good_sha256 and sha256_of(document) not in self.state.good_sha256:
+            if self._damaged.is_news(path.name):
+                log.warning(_("configuration: %s is damaged and is passed over"), path)
+            return None
+        return document
+
+    def _kept(self) -> list[bytes]:
+        """Every good document that is whole, the newest first."""
+        return [document for age in range(1, KEPT_GOOD + 1) if (document := self.good(age)) is not None]
+
+    def _newest(self) -> bytes | None:
+        return next(iter(self._kept()), None)
+
+    def _path_of(self, age: int) -> Path:
+        return self._directory / f"good-{age}.toml"
 
     def newest_good(self) -> tuple[bytes, NodeConfigFile] | None:
         """The newest good document that the disk has not damaged, and what it says."""
-        for age in range(1, KEPT_GOOD + 1):
-            document = self.good(age)
-            if document is not None:
-                with contextlib.suppress(ConfigError):
-                    return document, parse_config(document, self._file)
+        for document in self._kept():
+            with contextlib.suppress(ConfigError):
+                return document, parse_config(document, self._file)
         return None
 
     def take_up(self, document: bytes, *, version: int | None, is_on_trial: bool) -> None:
@@ -115,12 +139,11 @@ class ConfigHistory:
 
     def confirm(self, document: bytes) -> None:
         """The document has proven itself: the uplink was reached with it. It becomes the newest good one."""
-        if self.good() != document:
-            for age in range(KEPT_GOOD, 1, -1):
-                younger = self._directory / f"good-{age - 1}.toml"
-                if younger.exists():
-                    _write_whole(self._directory / f"good-{age}.toml", younger.read_bytes())
-            _write_whole(self._directory / "good-1.toml", document)
+        if self.good() != document or not self.state.good_sha256:
+            kept = [document, *(good for good in self._kept() if good != document)]
+            self._save(good_sha256=tuple(map(sha256_of, kept)))
+            for age in range(min(len(kept), KEPT_GOOD), 0, -1):
+                _write_whole(self._path_of(age), kept[age - 1])
         if self.state.trial_sha256:
             self._save(trial_sha256="")
 
@@ -137,7 +160,7 @@ class ConfigHistory:
             outcome="rolled-back",
             reason=reason,
         )
-        return self.good()
+        return self._newest()
 
     def refuse(self, reason: str, *, version: int | None) -> None:
         """Note that a change was refused and nothing was put to work."""

@@ -1,7 +1,12 @@
 """The later hand wins, a trial that does not reach the uplink is taken back, and three good configurations are kept."""
 
+import contextlib
+import errno
+import json
+
 import pytest
 
+from edge.gateway import config_history
 from edge.gateway.config_history import KEPT_GOOD, ConfigHistory, HistoryError
 
 OLD, NEW, PUSHED = b"# old\n", b"# new\n", b"# pushed\n"
@@ -96,3 +101,73 @@ def test_a_refused_change_leaves_what_runs(tmp_path, file):
     history, document = opened(tmp_path, file)
     assert document == OLD
     assert (history.state.outcome, history.state.reason, history.state.version) == ("refused", "unknown key", 9)
+
+
+# What the disk does to the good ones
+
+
+def good_ones(history: ConfigHistory) -> list[bytes | None]:
+    return [history.good(age) for age in range(1, KEPT_GOOD + 1)]
+
+
+def ran_well(history: ConfigHistory, *documents: bytes) -> None:
+    for version, document in enumerate(documents, 1):
+        history.take_up(document, version=version, is_on_trial=True)
+        history.confirm(document)
+
+
+def test_a_bit_that_turned_is_seen_although_what_is_left_is_a_configuration(tmp_path, file, caplog):
+    """Row 17 of docs/field_failures.md."""
+    history, _ = opened(tmp_path, file)
+    ran_well(history, OLD, NEW, PUSHED)
+    newest = tmp_path / "config" / "good-1.toml"
+    newest.write_bytes(PUSHED.replace(b"p", b"q"))
+    history, document = opened(tmp_path, file)
+    assert (document, good_ones(history)) == (NEW, [None, NEW, OLD])
+    assert [record.getMessage() for record in caplog.records] == [
+        f"configuration: {newest} is damaged and is passed over"
+    ]
+    history.confirm(NEW)
+    assert good_ones(opened(tmp_path, file)[0]) == [NEW, OLD, OLD]
+
+
+def test_a_data_folder_of_a_version_without_hashes_starts_and_has_them_from_then_on(tmp_path, file):
+    history, _ = opened(tmp_path, file)
+    ran_well(history, OLD, NEW, PUSHED)
+    state = tmp_path / "config" / "state.json"
+    kept = json.loads(state.read_bytes())
+    del kept["good_sha256"]
+    state.write_text(json.dumps(kept))
+    history, document = opened(tmp_path, file)
+    assert (document, good_ones(history)) == (PUSHED, [PUSHED, NEW, OLD])
+    history.confirm(PUSHED)
+    (tmp_path / "config" / "good-2.toml").write_bytes(b"# nev\n")
+    assert good_ones(opened(tmp_path, file)[0]) == [PUSHED, None, OLD]
+
+
+@pytest.mark.parametrize("writes", range(6))
+def test_power_that_fails_while_the_good_ones_move_up_leaves_all_of_them_whole(tmp_path, file, monkeypatch, writes):
+    history, _ = opened(tmp_path, file)
+    ran_well(history, b"# 1\n", OLD, NEW)
+    history.take_up(PUSHED, version=9, is_on_trial=True)
+    left, replace = iter(range(writes)), config_history.replace_file
+
+    def until_the_power_fails(path, data) -> None:
+        if next(left, None) is None:
+            raise OSError(errno.EIO, "power")
+        replace(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(config_history, "replace_file", until_the_power_fails)
+        with contextlib.suppress(HistoryError):
+            history.confirm(PUSHED)
+    history, document = opened(tmp_path, file)
+    kept = good_ones(history)
+    assert None not in kept
+    assert document == kept[0] == (PUSHED if writes >= 4 else NEW)
+
+
+def test_one_that_comes_back_stands_once_among_the_good_ones(tmp_path, file):
+    history, _ = opened(tmp_path, file)
+    ran_well(history, OLD, NEW, PUSHED, NEW, PUSHED)
+    assert good_ones(history) == [PUSHED, NEW, OLD]
