@@ -10,12 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from drivers.text import _
+from edge.gateway.config_errors import ConfigProblem
 from tools.gateway_socket import GatewayAwayError, ask, data_folder
 from tools.output import Exit, fail, print_json, print_line, visible
 
 PLAIN_WIDTH = 200
 """Columns of a page that no terminal shows."""
 SHOWN_REFUSED = 4
+SHOWN_MISTAKES = 5
 
 app = typer.Typer()
 
@@ -56,11 +58,17 @@ def page_of(answer: dict[str, Any]) -> Group:
 def _facts(answer: dict[str, Any]) -> Table:
     clock, uplink, storage, config = answer["clock"], answer["uplink"], answer["storage"], answer["config"]
     on_trial = _("on trial") if config["on_trial"] else None
-    outcome = " ".join(filter(None, (config["outcome"], config["reason"], on_trial)))
+    mistakes = [str(ConfigProblem(**mistake)) for mistake in config.get("mistakes", ())]
+    reason = config["reason"]
+    if mistakes and reason and "\n".join(mistakes).startswith(reason):
+        reason = None  # it is said below, in full
+    outcome = " ".join(filter(None, (config["outcome"], reason, on_trial)))
     facts = Table.grid(padding=(0, 2))
     facts.add_row(_("node"), _plain(f"{answer['node']}  ({answer['version']}, {_('start')} {answer['boot']})"))
     facts.add_row(_("running for"), _duration(answer["uptime_s"]))
     facts.add_row(_("configuration"), _plain(f"{config['digest'][:19]}  {outcome}"))
+    for line in _file_troubles(mistakes):
+        facts.add_row("", Text(visible(line), style="red"))
     facts.add_row(_("clock"), _plain(f"{clock['time']}  {_('quality')} {clock['quality']}"))
     facts.add_row(_("uplink"), _state(uplink["state"], uplink["error"]).append(f"  {visible(uplink['broker'] or '')}"))
     for trouble in _uplink_troubles(uplink):
@@ -73,6 +81,15 @@ def _facts(answer: dict[str, Any]) -> Table:
         facts.add_row("", Text(visible(text), style="red"))
     facts.add_row(_("memory"), f"{answer['rss_mb']:.1f} MB")
     return facts
+
+
+def _file_troubles(mistakes: list[str]) -> list[str]:
+    """Why the file is not what runs."""
+    if not mistakes:
+        return []
+    more = len(mistakes) - SHOWN_MISTAKES
+    tail = [_("and {count} more: wayside check names all").format(count=more)] if more > 0 else []
+    return [_("the file has mistakes and is not what runs:"), *mistakes[:SHOWN_MISTAKES], *tail]
 
 
 def _uplink_troubles(uplink: dict[str, Any]) -> list[str]:

@@ -362,6 +362,7 @@ class Gateway:
                 "outcome": history.outcome,
                 "reason": history.reason,
                 "on_trial": self._desired.is_on_trial,
+                "mistakes": [msgspec.structs.asdict(problem) for problem in self._desired.mistakes],
                 "refused_pushes": self._desired.refused_pushes,
             },
             "clock": self._clock.status(),

@@ -13,7 +13,14 @@ from typing import Protocol
 
 from drivers.clock import Clock
 from drivers.text import _
-from edge.gateway.config import ConfigError, NodeConfigFile, parse_config, problems_around
+from edge.gateway.config import (
+    ConfigError,
+    ConfigProblem,
+    NodeConfigFile,
+    load_config,
+    parse_config,
+    problems_around,
+)
 from edge.gateway.config_history import ConfigHistory, HistoryError, HistoryState, sha256_of
 from edge.gateway.inbox import Inbox
 from edge.gateway.said import SaidOnce
@@ -78,6 +85,14 @@ class DesiredConfig:
         self._unbelieved = SaidOnce()
         self._newest_pushed = 0
         """Waits its turn, or had it: the same one sent again while it waits shall not wait too."""
+        self._mistakes: tuple[ConfigProblem, ...] = ()
+        if history.read_file() != self._document:
+            self._mistakes = _mistakes_in(file)
+
+    @property
+    def mistakes(self) -> tuple[ConfigProblem, ...]:
+        """What is wrong with the file, so that it is not what runs."""
+        return self._mistakes
 
     @property
     def refused_pushes(self) -> int:
@@ -184,6 +199,7 @@ class DesiredConfig:
         if stamp == self._seen and not is_asked:
             return
         self._seen = stamp
+        self._mistakes = _mistakes_in(self._file)
         document = self._history.read_file()
         if document is None:
             log.warning(_("configuration: %s cannot be read; what ran goes on running"), self._file)
@@ -197,6 +213,8 @@ class DesiredConfig:
             try:
                 config = self._checked(document)
             except ConfigError as error:
+                if version is None:
+                    self._mistakes = error.problems
                 self._refuse(str(error), version)
                 return
             if config.digest == self._config.digest:
@@ -286,3 +304,11 @@ class DesiredConfig:
             self._document, self._config = document, config
             log.error(_("configuration: rolled back to %s: %s"), self.digest[:19], reason)
             self._on_outcome()
+
+
+def _mistakes_in(file: Path) -> tuple[ConfigProblem, ...]:
+    try:
+        load_config(file)
+    except ConfigError as error:
+        return error.problems
+    return ()

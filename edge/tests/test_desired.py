@@ -299,6 +299,44 @@ async def test_a_file_that_is_gone_or_broken_stops_nothing(box):
     assert box.applied == ["second"]
 
 
+# What is wrong with the file
+
+
+def mistakes(box: Box) -> list[str]:
+    return [str(problem).removeprefix(f"{box.file}:") for problem in box.desired.mistakes]
+
+
+async def test_what_is_wrong_with_the_file_is_known_until_the_file_is_right(box):
+    assert mistakes(box) == []
+    await box.edit(document(extra="[nonsense]\n[privacy]\nhash_key = 1\n"))
+    assert [line.partition(" ")[0] for line in mistakes(box)] == ["9:", "11:"]
+    box.push(document(comment="# pushed"), 1)
+    await box.settle()
+    assert len(mistakes(box)) == 2, "a push does not mend the file"
+    box.file.unlink()
+    box.clock.now += desired.FILE_PERIOD_S
+    await box.look()
+    assert mistakes(box) == ["1: cannot be read: No such file or directory"]
+    await box.edit(document())
+    assert mistakes(box) == []
+
+
+async def test_files_that_the_file_names_and_that_are_not_there_are_mistakes_too(box):
+    await box.edit(document(extra='[privacy]\nhash_key = "none.key"\n'))
+    assert len(mistakes(box)) == 1
+    assert "none.key cannot be read" in mistakes(box)[0]
+
+
+async def test_a_start_with_a_broken_file_knows_what_is_wrong_with_it(box):
+    box.file.write_text("[node\n")
+    box.history.state = config_history.HistoryState(is_pushed=True, file_sha256=sha256_of(b"[node\n"))
+    box.history._save()
+    await box.restart()
+    assert broker_of(box.config) == "localhost"
+    assert len(mistakes(box)) == 1
+    assert mistakes(box)[0].startswith("1: is not TOML")
+
+
 # On trial
 
 

@@ -103,3 +103,16 @@ async def test_a_disk_that_refuses_a_new_epoch_does_not_end_the_gateway(tmp_path
     link._on_ahead("telemetry")
     await life.until(lambda: store.lanes["telemetry"].epoch != before)
     assert await life.end() == EXIT_STOPPED
+
+
+async def test_the_status_repeats_the_files_mistake_while_the_last_good_configuration_runs(tmp_path, lives):
+    lives.append(life := Life(tmp_path))
+    await life.until(lambda: life.gateway._store.lanes["telemetry"].made)
+    assert life.gateway.status()["config"]["mistakes"] == []
+    life.file.write_text(HEAD.replace("BROKER", "mqtt://127.0.0.1:1") + "[journal]\nquota_mb = 0\n")
+    life.gateway._desired.reload()
+    await life.until(lambda: life.gateway.status()["config"]["mistakes"])
+    mistake = {"file": str(life.file), "line": 8, "path": "journal.quota_mb"}
+    assert life.gateway.status()["config"]["mistakes"] == [
+        mistake | {"text": "is 0, must be a number from 1 to 1000000"}
+    ]

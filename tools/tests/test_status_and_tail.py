@@ -121,6 +121,30 @@ def test_status_says_what_keeps_records_in_the_box(uplink: dict[str, Any], said:
     assert said not in captured.get()
 
 
+def page(status: dict[str, Any]) -> str:
+    console = Console(width=200)
+    with console.capture() as captured:
+        console.print(page_of(status))
+    return captured.get()
+
+
+def test_status_repeats_what_is_wrong_with_the_file_while_another_configuration_runs() -> None:
+    mistakes = [
+        {"file": "node.toml", "line": line, "path": f"device[{line}].unit_id", "text": "is 0 \x1b[2J"}
+        for line in range(7)
+    ]
+    lines = [f"node.toml:{line}: device[{line}].unit_id: is 0 \x1b[2J" for line in range(7)]
+    config = {**STATUS["config"], "outcome": "refused", "reason": "\n".join(lines)[:40]}
+    said = page({**STATUS, "config": {**config, "mistakes": mistakes}})
+    assert "the file has mistakes and is not what runs" in said
+    assert said.count("unit_id: is 0 \\x1b[2J") == 5
+    assert "and 2 more: wayside check names all" in said
+    assert "\x1b" not in said
+    kept = page({**STATUS, "config": {**config, "reason": "of a push", "mistakes": mistakes}})
+    assert "refused of a push" in kept
+    assert "the file has mistakes" not in page({**STATUS, "config": {**config, "mistakes": []}})
+
+
 @pytest.mark.usefixtures("gateway")
 def test_status_as_json_is_the_document(config: Path) -> None:
     assert json.loads(wayside("status", config, "--json").stdout) == STATUS
