@@ -19,7 +19,8 @@ from edge.deploy import __file__ as deploy_package
 from edge.identity.development_ca import DevelopmentCa
 from edge.identity.operator_keys import OperatorKey
 from edge.store.lane import Lane
-from edge.store.store import Quotas, open_store
+from edge.store.opening import open_store
+from edge.store.store import Quotas
 from emulators.broker import BrokerTls, Mosquitto
 from emulators.kit.hosts import Host
 from protocols.wayside.pack_codec import encode_pack

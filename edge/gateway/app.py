@@ -33,7 +33,8 @@ from edge.gateway.supervisor import Supervisor
 from edge.identity.operator_keys import OperatorKeyError, read_public_key
 from edge.identity.pseudonym import PseudonymKeyError, no_pseudonym, pseudonym_of, read_pseudonym_key
 from edge.store.errors import StoreError
-from edge.store.store import Quotas, open_store
+from edge.store.opening import open_store
+from edge.store.store import Quotas
 from edge.uplinks.mqtt_session import Heard
 from protocols.wayside.events import encode_event
 

@@ -63,6 +63,7 @@ class CloudLink:
         self._catalogue_file = Path(config.node.data) / "catalogue.json"
         self._catalogue = self._read_catalogue()
         self._is_catalogue_kept = True
+        self._is_copy_due = False
         self.build(config)
 
     def build(self, config: NodeConfigFile) -> None:
@@ -94,6 +95,8 @@ class CloudLink:
         """The disk has something new."""
         if not self._is_catalogue_kept:
             self._keep_catalogue()
+        elif self._is_copy_due:
+            self._publish_catalogue()
         self.uplink.wake()
 
     def publish(self, route: str, payload: bytes) -> None:
@@ -130,6 +133,9 @@ class CloudLink:
     def _publish_catalogue(self) -> None:
         """For whoever comes later: retained, beside its record. As with the record, the disk has it first."""
         if self._catalogue is not None and self._is_catalogue_kept and self.uplink.is_connected:
+            self._is_copy_due = self.outbox.is_held("telemetry", self._clock.monotonic())
+            if self._is_copy_due:
+                return  # its number may be an old record's: the ingest will say
             if self._catalogue.epoch == self._store.lanes["telemetry"].epoch:
                 self.outbox.sent_beside("telemetry", self._catalogue.seq)
             self.uplink.publish(catalogue_route(self._catalogue.digest), self._catalogue.payload, retain=True)

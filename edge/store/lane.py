@@ -27,6 +27,7 @@ from edge.store.position import (
     Why,
     decode_position,
     encode_position,
+    merged,
 )
 from edge.store.segment import FRAME_BYTES, MAX_BODY_BYTES, Segment
 from protocols.wayside.ranges import RangeSet
@@ -90,6 +91,10 @@ class Lane:
         """Begun again, and the position file does not say so yet: nothing of the epoch counts as made until it does."""
         self.is_full = False
         """At its quota with nothing to evict: appends are refused until something is acknowledged."""
+        self.is_doubtful = False
+        """Its end was damaged: what is made now may bear numbers that the ingest has with other bytes."""
+        self.known_beyond = RangeSet()
+        """Above `made`: what the ingest has of this epoch all the same."""
 
     # What it holds ----------------------------------------------------------------------------------------------
 
@@ -153,6 +158,7 @@ class Lane:
             for loss in position.lost:
                 self.lost_ranges.add(loss.first, loss.last)
                 self.losses.append(loss)
+        self.is_doubtful = self.is_doubtful or self.journal.is_doubtful
         made = self.journal.committed_seq
         for each in (*self._acked.values(), self.lost_ranges):
             each.discard(made + 1, 1 << 62)
@@ -181,6 +187,7 @@ class Lane:
                     return decode_position(self._medium.read(name, 0, MAX_POSITION_BYTES), self._checksum)
             except (PositionError, StorageError) as error:
                 self.journal.notes.append(f"{name}: cannot be read ({error})")
+                self.is_doubtful = True
         if self.journal.notes:
             self.journal.notes.append("no position: what is kept is sent again, what has gone counts as lost")
         return None
@@ -328,17 +335,9 @@ class Lane:
         return [loss for loss in self.losses if not loss.is_declared]
 
     def declared(self, loss: Loss, event: int) -> None:
-        """The disk has the event of a loss. Neighbours of one reason become one, so that the list stays short."""
+        """The disk has the event of a loss."""
         self.losses[self.losses.index(loss)] = msgspec.structs.replace(loss, is_declared=True, event=event)
-        merged: list[Loss] = []
-        for each in sorted(self.losses, key=lambda one: one.first):
-            before = merged[-1] if merged else None
-            if before is not None and _can_merge(before, each):
-                event = min(filter(None, (before.event, each.event)), default=0)
-                merged[-1] = msgspec.structs.replace(before, last=each.last, event=event)
-            else:
-                merged.append(each)
-        self.losses = merged
+        self.losses = merged(self.losses)
         self.is_position_dirty = True
 
     def declare_again(self, lost_events: RangeSet) -> None:
@@ -381,18 +380,14 @@ class Lane:
         """Begin again under another epoch; nothing may wait for a commit. Return the segments to be set aside."""
         segments = self.journal.renew_epoch()
         self._acked = {uplink: RangeSet() for uplink in self._uplinks}
-        self.released, self.lost_ranges, self.settled = RangeSet(), RangeSet(), RangeSet()
-        self.losses = []
+        self.released, self.lost_ranges, self.settled, self.losses = RangeSet(), RangeSet(), RangeSet(), []
         self._recent.clear()
         self._recent_bytes = 0
         self._ages.clear()
         self.is_epoch_new = self.is_position_dirty = True
-        self.is_full = False
+        self.is_full = self.is_doubtful = False
+        self.known_beyond = RangeSet()
         return segments
-
-
-def _can_merge(before: Loss, after: Loss) -> bool:
-    return before.is_declared and after.is_declared and before.last + 1 == after.first and before.why == after.why
 
 
 def _within(ranges: RangeSet, first: int, last: int) -> list[tuple[int, int]]:

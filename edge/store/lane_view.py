@@ -15,6 +15,8 @@ UNREADABLE_AGAIN_S = 60.0
 """What the disk could not give is asked for again."""
 MAX_LIVE_LAG = 1_000
 """Live telemetry that lies further behind than this is backlog: the newest goes first."""
+MAX_RANGES_BEYOND = 1_000
+"""Of what an ingest has that is ahead of us. Beyond that more is declared lost than is, which harms no account."""
 _BUCKET_S = 1.0
 
 
@@ -54,6 +56,8 @@ class LaneView:
         """What the broker had taken before this connection began, and nobody has acknowledged."""
         self.resend_s = RESEND_FIRST_S
         self.is_answered = False
+        self.must_renew = False
+        """The ingest is ahead of us: nothing leaves before another epoch has begun."""
         self.ahead_again = float("-inf")
         """When an ingest that is ahead of us is spoken of again."""
         self._found_made = lane.made
@@ -158,6 +162,17 @@ class LaneView:
                 if self.lane.settled.gaps(gap_first, gap_last):
                     return True
         return False
+
+    def note_beyond(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Keep what the ingest has above what we have made: what it has not of that is lost."""
+        made = self.lane.made
+        for first, last in ranges:
+            if last > made and self.lane.known_beyond.range_count < MAX_RANGES_BEYOND:
+                self.lane.known_beyond.add(max(first, made + 1), last)
+
+    def may_send(self, *, is_open: bool) -> bool:
+        """Whether its new numbers are surely no old ones: the ingest has said so, or has had its time (`is_open`)."""
+        return not self.must_renew and (is_open or self.is_answered or not self.lane.is_doubtful)
 
     def is_backlogged(self) -> bool:
         """Whether there is any backlog that could go now."""

@@ -61,9 +61,12 @@ class Declarations:
     def end_epoch(self, lane: Lane) -> tuple[str, list[Loss]]:
         """All of a lane that is still owed or not told: what its epoch leaves behind when it ends.
 
-        Nothing of the lane may wait for a commit. `tell_end` follows when another epoch has begun.
+        Also what must have been made, for the ingest has later numbers of it. Nothing of the lane may wait for a
+        commit. `tell_end` follows when another epoch has begun.
         """
         owed = [Loss(first, last, "damaged") for first, last in lane.settled.gaps(1, lane.made)]
+        beyond = lane.known_beyond.gaps(lane.made + 1, lane.known_beyond.last or 0)
+        owed += [Loss(first, last, "damaged") for first, last in beyond]
         if lane is self._events:
             gone = RangeSet(lane.lost_ranges.pairs())
             for loss in owed:

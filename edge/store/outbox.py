@@ -6,6 +6,9 @@ holds up live data, nor live data a backlog. With an ingest, a record is let go 
 what the broker took and the ingest did not acknowledge is sent again after 30 s, doubling to 10 min. Without one, the
 broker's PUBACK lets it go.
 
+Live data waits for nobody, but for one thing: where the disk has damaged the end of a lane, its new numbers may be old
+ones, so the ingest is given time to say what it has.
+
 Nothing here grows with the backlog: the queue itself is the journal, and what has become of its numbers are ranges.
 """
 
@@ -181,7 +184,7 @@ class Outbox:
             found = None if view.lane.name in self._behind else self._late(view, now, is_open=is_open)
             if found is not None:
                 return found
-            record = view.live(now)
+            record = view.live(now) if view.may_send(is_open=is_open) else None
             if record is not None:
                 return view, record, True
         for name in self._behind:
@@ -198,7 +201,7 @@ class Outbox:
         """
         if self._ingest_online and len(view.busy) >= MAX_UNACKNOWLEDGED:
             return None
-        record = view.back(now) if is_open or view.is_answered else None
+        record = view.back(now) if view.may_send(is_open=is_open) and (is_open or view.is_answered) else None
         return None if record is None else (view, record, False)
 
     def published(self, entry: Entry, now: float) -> None:
@@ -247,20 +250,27 @@ class Outbox:
         view = self._views.get(lane)
         if view is None or not self._has_ingest or epoch != view.epoch or epoch != view.lane.epoch:
             return
-        is_answer = not view.is_answered and answers == self._session
-        view.is_answered = view.is_answered or is_answer
         ranges = [(1, upto), *((int(first), int(last)) for first, last in also)]
         if view.is_behind(ranges):
+            view.note_beyond(ranges)
+            view.must_renew = True
             if now >= view.ahead_again:
                 view.ahead_again = now + AHEAD_AGAIN_S
                 self._on_ahead(lane)
             return
+        is_answer = not view.is_answered and answers == self._session
+        view.is_answered = view.is_answered or is_answer
         settled = sum(view.lane.acknowledge(self._uplink, first, last) for first, last in ranges if first <= last)
         if settled:
             view.begin_resends()
             view.let_go(_outside(ranges, self._in_flight[lane]))
         if is_answer:
+            view.lane.is_doubtful = False
             view.owe(_outside(view.sent_before.pairs(), self._in_flight[lane]))
+
+    def is_held(self, lane: str, now: float) -> bool:
+        """Whether nothing of a lane may leave now: its new numbers may be old ones."""
+        return not self._views[lane].may_send(is_open=now >= self._answer_due)
 
     def sent_beside(self, lane: str, seq: int) -> None:
         """A copy of this record leaves on another way than `take`: the ingest may have it before we have sent it."""
@@ -280,7 +290,7 @@ class Outbox:
         if not self._is_connected or self._ingest_online is False:
             return None
         deadlines = [view.due for view in self._order if view.waiting]
-        if any(not view.is_answered and view.is_backlogged() for view in self._order):
+        if any(not view.is_answered and (view.lane.is_doubtful or view.is_backlogged()) for view in self._order):
             deadlines.append(self._answer_due)
         return min(deadlines) if deadlines else None
 

@@ -68,3 +68,20 @@ def decode_position(data: bytes, checksum: Callable[[bytes], int]) -> Position:
     if any(first > last for first, last in ranges):
         raise PositionError("a range runs backwards")
     return position
+
+
+def merged(losses: list[Loss]) -> list[Loss]:
+    """The same losses by number, declared neighbours of one reason as one, so that the list stays short."""
+    result: list[Loss] = []
+    for each in sorted(losses, key=lambda one: one.first):
+        before = result[-1] if result else None
+        if before is not None and _can_merge(before, each):
+            event = min(filter(None, (before.event, each.event)), default=0)
+            result[-1] = msgspec.structs.replace(before, last=each.last, event=event)
+        else:
+            result.append(each)
+    return result
+
+
+def _can_merge(before: Loss, after: Loss) -> bool:
+    return before.is_declared and after.is_declared and before.last + 1 == after.first and before.why == after.why

@@ -23,13 +23,15 @@ KEPT_ASIDE = 2
 class Found:
     """A journal as it lies on the medium, repaired."""
 
-    __slots__ = ("can_append", "epoch", "is_newer", "lost", "next_seq", "notes", "segments")
+    __slots__ = ("can_append", "epoch", "is_doubtful", "is_newer", "lost", "next_seq", "notes", "segments")
 
     def __init__(self, epoch: str | None) -> None:
         self.epoch = epoch
         self.segments: list[Segment] = []
         self.next_seq = 1
         self.can_append = False
+        self.is_doubtful = False
+        """Its end does not look as a commit leaves it: there may have been more, which has left the box."""
         self.is_newer = False
         """A newer program has been here: what it wrote is kept for it under other names, and we begin anew."""
         self.lost: list[tuple[int, int]] = []
@@ -48,6 +50,7 @@ def recover(storage: "Medium", checksum: "Callable[[bytes], int]", epoch: str | 
     found = Found(epoch)
     for other, segments in by_epoch.items():
         if other != epoch:
+            found.is_doubtful = True
             for _first, name in segments:
                 keep_aside(storage, name)
                 found.notes.append(name + ": set aside: it belongs to another epoch")
@@ -63,6 +66,7 @@ def recover(storage: "Medium", checksum: "Callable[[bytes], int]", epoch: str | 
         found.lost.append((found.next_seq, at_least))
         found.next_seq = at_least + 1
         found.can_append = False
+        found.is_doubtful = True
     return found
 
 
@@ -150,3 +154,4 @@ def _find_end(storage: "Medium", checksum: "Callable[[bytes], int]", found: Foun
             segment.size = end
     else:
         found.can_append = end == marked_end and not segment.is_damaged
+    found.is_doubtful = found.is_doubtful or not found.can_append

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -130,8 +131,9 @@ class Told:
         self.connections += 1
 
 
-def state_payload(*, session: int, online: bool, why: str | None) -> bytes:
-    return msgspec.json.encode({"v": 1, "node": NODE, "online": online, "boot": 1, "session": session, "why": why})
+def state_payload(*, session: int, online: bool, why: str | None, epochs: Mapping[str, str] | None = None) -> bytes:
+    state = {"v": 1, "node": NODE, "online": online, "boot": 1, "session": session, "why": why, "epochs": epochs or {}}
+    return msgspec.json.encode(state)
 
 
 def mqtt_config(*urls: str, **keys: Any) -> MqttConfig:
@@ -146,6 +148,7 @@ def make_uplink(
     folder: Path = Path(),
     hasty: bool = True,
     on_connected: Callable[[], None] | None = None,
+    epochs: Mapping[str, str] | None = None,
 ) -> MqttUplink:
     """`hasty`: waits are a fiftieth of what chance would draw, so that tests do not last."""
     chance = random.Random(7)
@@ -155,7 +158,7 @@ def make_uplink(
         folder=folder,
         outbox=outbox,
         clock=LoopClock(),
-        state_payload=state_payload,
+        state_payload=partial(state_payload, epochs=epochs),
         next_session=told.next_session,
         on_connected=on_connected or told.connected,
         heard=Heard(

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from edge.store import lane_view
+from edge.store.opening import open_store
 from edge.store.outbox import Outbox
-from edge.store.store import Quotas, Store, open_store
+from edge.store.store import Quotas, Store
 from edge.tests.outbox_double import NODE, LoopClock, Running, Told, make_uplink, mqtt_config, stays, until
 from edge.tests.scripted_broker import Publish, ScriptedBroker
 from edge.uplinks.mqtt_uplink import MqttUplink
@@ -36,7 +37,9 @@ class IngestDouble:
         body = json.loads(publish.payload)
         if publish.topic.endswith("/state"):
             if body["online"]:
-                asyncio.get_running_loop().call_soon(self.acknowledge)
+                for lane, epoch in body["epochs"].items():
+                    self.ranges.setdefault((lane, epoch), RangeSet())
+                asyncio.get_running_loop().call_soon(self.acknowledge, body["session"])
             return 0
         key = (body["lane"], body["epoch"], body["seq"])
         self.seen[key] += 1
@@ -45,10 +48,11 @@ class IngestDouble:
         asyncio.get_running_loop().call_soon(self.acknowledge)
         return 0
 
-    def acknowledge(self) -> None:
+    def acknowledge(self, session: int | None = None) -> None:
         if self.acknowledges:
             for (lane, epoch), ranges in self.ranges.items():
                 ack = {"lane": lane, "epoch": epoch, "upto": ranges.upto, "also": ranges.also}
+                ack |= {} if session is None else {"session": session}
                 self.broker.send(f"wayside/1/down/{NODE}/ack", json.dumps(ack).encode())
 
     def say(self, *, online: bool) -> None:
@@ -69,7 +73,9 @@ class Box:
         self.store: Store = open_store(folder, quotas=Quotas(64), encode_loss=encode_loss, monotonic=clock.monotonic)
         self.ahead: list[str] = []
         self.outbox = Outbox(list(self.store.lanes.values()), has_ingest=True, on_ahead=self.ahead.append)
-        self.uplink: MqttUplink = make_uplink(mqtt_config(broker.url, acknowledged_by="ingest"), self.outbox, Told())
+        epochs = {name: lane.epoch for name, lane in self.store.lanes.items()}
+        config = mqtt_config(broker.url, acknowledged_by="ingest")
+        self.uplink: MqttUplink = make_uplink(config, self.outbox, Told(), epochs=epochs)
 
     async def make(self, count: int, lane_name: str = "telemetry", route: str = "telemetry/flow-1") -> None:
         lane = self.store.lanes[lane_name]

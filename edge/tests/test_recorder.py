@@ -11,7 +11,8 @@ from edge.gateway import recorder as module
 from edge.gateway.recorder import Recorder
 from edge.gateway.stream import MAX_ROW_BYTES, Stream, block_names, spans_of
 from edge.store.errors import Cause, StorageError, StoreFullError
-from edge.store.store import Quotas, open_store
+from edge.store.opening import open_store
+from edge.store.store import Quotas
 from protocols.wayside.events import decode_event
 from protocols.wayside.pack_codec import decode_pack
 

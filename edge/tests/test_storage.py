@@ -12,8 +12,9 @@ import pytest
 from edge.store import storage as storage_module
 from edge.store.errors import Cause, StorageError
 from edge.store.journal import Journal
+from edge.store.opening import open_store
 from edge.store.storage import PosixStorage
-from edge.store.store import Quotas, open_store
+from edge.store.store import Quotas
 from edge.tests.test_store import all_of, balance, encode_loss, told_lost
 
 

@@ -13,8 +13,9 @@ from edge.store import store as store_module
 from edge.store.errors import Cause, StorageError, StoreError, StoreFullError, StoreLockedError
 from edge.store.intents import Intents
 from edge.store.lane import Lane
+from edge.store.opening import open_store
 from edge.store.segment import MAX_BODY_BYTES
-from edge.store.store import LANES, Quotas, Store, open_store
+from edge.store.store import LANES, Quotas, Store
 from edge.tests.disk_double import Disk, Power, PowerCut, copies, survivors
 
 

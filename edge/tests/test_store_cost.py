@@ -12,7 +12,8 @@ import json, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from edge.store.outbox import Outbox
-from edge.store.store import Quotas, open_store
+from edge.store.opening import open_store
+from edge.store.store import Quotas
 
 now = 0.0
 store = open_store(
@@ -23,7 +24,7 @@ store = open_store(
 )
 telemetry, events = store.lanes["telemetry"], store.lanes["event"]
 outbox = Outbox(list(store.lanes.values()), has_ingest=True, on_ahead=print)
-outbox.connected(now)
+outbox.connected(now, 1)
 """
 
 STALLED = """

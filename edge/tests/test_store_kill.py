@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.store.store import Quotas, open_store
+from edge.store.opening import open_store
+from edge.store.store import Quotas
 from edge.tests.test_store import balance, encode_loss
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +20,8 @@ CHILD = """
 import asyncio, json, random, sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from edge.store.store import Quotas, open_store
+from edge.store.opening import open_store
+from edge.store.store import Quotas
 
 
 async def main():

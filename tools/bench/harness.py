@@ -15,7 +15,8 @@ from typing import Any, Self
 import aiomqtt
 
 from drivers.text import _
-from edge.store.store import Quotas, open_store
+from edge.store.opening import open_store
+from edge.store.store import Quotas
 from emulators.broker import Mosquitto
 from protocols.wayside.pack_codec import encode_pack
 from tools.demo.parts import Part, SceneError, lanes_of, status_of

@@ -11,7 +11,8 @@ from typing import Any
 from drivers.text import _
 from edge.gateway.status_socket import short_path
 from edge.store.lane import Lane
-from edge.store.store import Quotas, open_store
+from edge.store.opening import open_store
+from edge.store.store import Quotas
 
 READY_WITHIN_S = 15.0
 STOP_WITHIN_S = 20.0

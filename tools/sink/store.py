@@ -189,15 +189,13 @@ class Store:
         stream.fresh.add(seq)
 
     def _take_again(self, stream: Stream, record: Record, rows: list[tuple[Any, ...]]) -> None:
-        if record.route.startswith("catalogue/"):  # published at every connect, which is no mistake
-            return
         query = "SELECT payload FROM records WHERE stream = ? AND seq = ?"
         found = self._db.execute(query, (stream.id, record.seq)).fetchone()
         before = found[0] if found else next((row[-1] for row in rows if row[:2] == (stream.id, record.seq)), None)
-        if before == record.payload:
-            stream.duplicates += 1
-        else:
+        if before != record.payload:
             stream.conflicts += 1
+        elif not record.route.startswith("catalogue/"):  # published at every connect, which is no mistake
+            stream.duplicates += 1
 
     def _take_loss(self, record: Record, touched: dict[int, Stream]) -> None:
         loss = record.loss

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
+from edge.store.opening import open_store
 from edge.store.segment import header, segment_name
-from edge.store.store import Quotas, Store, open_store
+from edge.store.store import Quotas, Store
 from protocols.wayside.events import encode_event
 from protocols.wayside.pack_codec import encode_pack
 from tools.cli import app
