@@ -98,7 +98,11 @@ class Readings(Protocol):
         """Take an event."""
 
     async def transaction(self, transaction: Transaction) -> bool:
-        """Return True once the record is durable, False when it could not be kept: then the device shows red."""
+        """Return True once the record is durable, False when the disk does not have it now: the device shows red.
+
+        After False the record may still be written, when the disk works again. So it says what has happened, never what
+        is about to: a step that moves money or opens a gate has an intent before it and its record after it.
+        """
 
     def time_offer(self, offer: TimeOffer) -> None:
         """Take an offer of time."""
