@@ -1,11 +1,17 @@
 """`[uplink.mqtt]`: what it takes, what it refuses and how that reads."""
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from edge.uplinks.config import Broker, MqttConfig, is_loopback
+from edge.identity.development_ca import CA_CERTIFICATE, DevelopmentCa
+from edge.uplinks.config import Broker, MqttConfig, TlsConfig, is_loopback
+from edge.uplinks.reconnect import Failure
+from edge.uplinks.tls import tls_context
+from edge.uplinks.uplink_errors import UplinkError
 
 TLS = {"ca": "ca.pem", "cert": "node.pem", "key": "node.key"}
 
@@ -76,3 +82,13 @@ def test_the_bearer_sets_what_is_not_set() -> None:
 def test_only_localhost_and_loopback_addresses_are_this_machine() -> None:
     assert all(map(is_loopback, ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "::1"]))
     assert not any(map(is_loopback, ["", "localhost.example", "0.0.0.0", "::", "1"]))
+
+
+@pytest.mark.parametrize("which", ["ca", "cert", "key"])
+def test_a_file_name_that_no_file_can_have_needs_a_person_and_is_no_defect(tmp_path: Path, which: str) -> None:
+    credential = DevelopmentCa.create(tmp_path, now=datetime.now(UTC)).issue_client("n1", now=datetime.now(UTC))
+    files = {"ca": f"{tmp_path}/{CA_CERTIFICATE}", "cert": str(credential.cert), "key": str(credential.key)}
+    tls_context(TlsConfig(**files), Path())
+    with pytest.raises(UplinkError, match="null") as caught:
+        tls_context(TlsConfig(**(files | {which: "a\0b"})), Path())
+    assert caught.value.failure is Failure.CREDENTIAL

@@ -25,7 +25,7 @@ def tls_context(config: TlsConfig, folder: Path) -> ssl.SSLContext:
     for path in (cert, key):  # OpenSSL does not say which of the two it could not open
         try:
             path.open("rb").close()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the name
             raise _unusable(path, error) from error
     try:
         context.load_cert_chain(cert, key, password=_no_password)
