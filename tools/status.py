@@ -73,6 +73,9 @@ def _facts(answer: dict[str, Any]) -> Table:
     facts.add_row(_("uplink"), _state(uplink["state"], uplink["error"]).append(f"  {visible(uplink['broker'] or '')}"))
     for trouble in _uplink_troubles(uplink):
         facts.add_row("", Text(visible(trouble), style="red"))
+    for name, why in answer.get("commands", {}).get("not_obeyed", {}).items():
+        text = _("{operator} is not obeyed: {why}").format(operator=name, why=why)
+        facts.add_row(_("commands"), Text(visible(text), style="red"))
     facts.add_row(_("records leave when"), _ACKNOWLEDGED[uplink["acknowledged_by"]])
     free = f"  {storage['free_mb']:.0f} MB {_('free')}"
     facts.add_row(_("storage"), _state(storage["state"], storage["error"]).append(free))

@@ -6,7 +6,7 @@ Store -> clock -> recorder -> fleet -> cloud link -> inbox, configuration and st
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ from edge.gateway.config_history import ConfigHistory
 from edge.gateway.desired import ApplyError, DesiredConfig
 from edge.gateway.epochs import EpochRenewal
 from edge.gateway.fleet import Fleet, tell_failure
-from edge.gateway.inbox import Inbox, Operator
+from edge.gateway.inbox import Inbox
 from edge.gateway.notices import Notices
+from edge.gateway.operators import Operators
 from edge.gateway.recorder import Recorder
 from edge.gateway.results import Results
 from edge.gateway.status_socket import StatusSocket
@@ -81,10 +82,11 @@ class Gateway:
             supervisor=self._supervisor,
             clock=self._clock,
             readings=self._recorder,
-            pseudonym=_pseudonym(config),
+            pseudonym=Pseudonym(None if config.privacy.hash_key is None else Path(config.privacy.hash_key)),
             directory=data,
         )
         self._audit = AuditLog(data / "audit")
+        self._operators = Operators()
         self._inbox = Inbox(
             node=self._node,
             clock=self._clock,
@@ -246,13 +248,12 @@ class Gateway:
             self._supervisor.start(self._link.uplink)
 
     def _set_operators(self, config: NodeConfigFile) -> None:
-        operators = []
-        for one in config.commands.operator:
-            try:
-                operators.append(Operator(one.name, read_public_key(Path(one.key)), one.ops))
-            except (OSError, OperatorKeyError) as error:  # the others are obeyed, and the devices polled
-                log.error(_("commands: %s is not obeyed: %s: %s"), one.name, one.key, error)
-        self._inbox.set_operators(operators, config.commands.harmless)
+        self._inbox.set_operators(self._operators.read(config.commands), config.commands.harmless)
+
+    async def look_again(self) -> None:
+        """A person says that what was missing is there: keys are read again, and who gave up starts again."""
+        self._set_operators(self._config)
+        await self._fleet.try_again()
 
     async def _open_prometheus(self) -> None:
         if self._config.status.prometheus is None:
@@ -374,7 +375,7 @@ class Gateway:
             "uplink": {"state": "connected" if uplink["connected"] else "away", **uplink},
             "buses": self._fleet.bus_status(),
             "devices": self._fleet.status(self._recorder.lost_devices, now),
-            "commands": {"unbelieved": self._inbox.unbelieved},
+            "commands": {"unbelieved": self._inbox.unbelieved, "not_obeyed": self._operators.not_obeyed},
             "notices": {"heard": self._notices.heard, "refused": self._notices.refused},
             "rss_mb": round(health.resident_mb(), 1),
         }
@@ -382,20 +383,3 @@ class Gateway:
 
 def _quotas(config: NodeConfigFile) -> Quotas:
     return Quotas(config.journal.quota_mb, {str(name): lane.quota_mb for name, lane in config.journal.lane.items()})
-
-
-def _pseudonym(config: NodeConfigFile) -> Callable[[bytes], str]:
-    """What makes people's numbers unknown. Without its key the drivers that see people stop, and no others."""
-    if config.privacy.hash_key is None:
-        return no_pseudonym
-    file = Path(config.privacy.hash_key)
-    try:
-        return pseudonym_of(read_pseudonym_key(file))
-    except (OSError, PseudonymKeyError) as error:
-        reason = f"{file}: {getattr(error, 'strerror', None) or error}"
-
-    def refuse(_identity: bytes) -> str:
-        raise DeviceConfigError(reason)
-
-    log.error(_("privacy: whoever sees cards or plates stops: %s"), reason)
-    return refuse

@@ -42,6 +42,9 @@ class Applier(Protocol):
     async def apply(self, config: NodeConfigFile) -> None:
         """Go over to it. Raises `ApplyError` when it cannot be done while running; then nothing has changed."""
 
+    async def look_again(self) -> None:
+        """A person has asked for it: read the keys again that the running configuration names."""
+
     @property
     def is_connected(self) -> bool:
         """Whether the uplink is reached at this moment."""
@@ -115,7 +118,7 @@ class DesiredConfig:
         return self._trial is not None
 
     def reload(self) -> None:
-        """SIGHUP: look at the file now."""
+        """SIGHUP: look at the keys and at the file now."""
         self._is_asked = True
         self._look_now.set()
 
@@ -166,6 +169,8 @@ class DesiredConfig:
                 pass
             self._look_now.clear()
             is_asked, self._is_asked = self._is_asked, False
+            if is_asked:
+                await self._applier.look_again()
             now = self._clock.monotonic()
             if is_asked or now >= file_due:
                 file_due = now + FILE_PERIOD_S

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from drivers.catalogue import build_bus, build_driver
+from drivers.catalogue import build_bus, build_driver, entry_of
 from drivers.clock import Clock
 from drivers.device_config import DeviceConfig
 from drivers.driver import Driver
@@ -24,7 +24,8 @@ from drivers.text import _
 from edge.gateway.durable import decode_kept, replace_file
 from edge.gateway.recorder import LostDevice
 from edge.gateway.stream import block_names, spans_of
-from edge.gateway.supervisor import Supervisor
+from edge.gateway.supervisor import Supervisor, Ward, WardState
+from edge.identity.pseudonym import Pseudonym, PseudonymKeyError
 from protocols.wayside.state import CatalogueDevice, CataloguePoint, catalogue_digest
 
 
@@ -51,6 +52,22 @@ class _BusWard:
         await self.bus.run()
 
 
+class _KeyedWard:
+    """A driver that sees people, as the supervisor keeps it: it opens no port while nobody could stay unknown."""
+
+    def __init__(self, driver: Driver, pseudonym: Pseudonym) -> None:
+        self.name = driver.name
+        self._driver = driver
+        self._pseudonym = pseudonym
+
+    async def run(self) -> None:
+        try:
+            self._pseudonym.open()
+        except PseudonymKeyError as error:
+            raise DeviceConfigError(str(error)) from error
+        await self._driver.run()
+
+
 class Fleet:
     """All devices and buses that run."""
 
@@ -60,7 +77,7 @@ class Fleet:
         supervisor: Supervisor,
         clock: Clock,
         readings: Readings,
-        pseudonym: Callable[[bytes], str],
+        pseudonym: Pseudonym,
         directory: Path,
     ) -> None:
         self._supervisor = supervisor
@@ -106,7 +123,7 @@ class Fleet:
                 self._supervisor.start(self._buses[name][1])
             for name in fresh:
                 if name not in self._disabled:
-                    self._supervisor.start(self._devices[name][1])
+                    self._supervisor.start(self._ward_of(name))
 
     async def stop(self) -> None:
         """Stop every device and bus; what they have made is still recorded and sent."""
@@ -117,7 +134,7 @@ class Fleet:
     async def set_enabled(self, name: str, *, is_enabled: bool) -> None:
         """Switch a device off or on, durably. Raises `DriverError`: no such device, or the disk refuses to remember."""
         async with self._lock:
-            driver = self._driver(name)
+            self._driver(name)
             if is_enabled == (name not in self._disabled):
                 return
             disabled = self._disabled ^ {name}
@@ -127,9 +144,18 @@ class Fleet:
                 raise DriverError(f"{self._disabled_file}: {error.strerror}") from error
             self._disabled = disabled
             if is_enabled:
-                self._supervisor.start(driver)
+                self._supervisor.start(self._ward_of(name))
             else:
                 await self._supervisor.stop(name)
+
+    async def try_again(self) -> None:
+        """A person says that what was missing is there: whoever has given up starts again."""
+        async with self._lock:
+            wards = [self._ward_of(name) for name in self._devices if name not in self._disabled]
+            for ward in [*wards, *(bus for _config, bus in self._buses.values())]:
+                if self._supervisor.status_of(ward.name)["state"] == WardState.GIVEN_UP.value:
+                    await self._supervisor.stop(ward.name)
+                    self._supervisor.start(ward)
 
     async def command(self, device: str, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Have a device do something. Raises `DriverError`."""
@@ -146,6 +172,10 @@ class Fleet:
     def _build(self, config: DeviceConfig) -> Driver:
         bus = self._buses[config.bus][1].bus if config.bus is not None else None
         return build_driver(config, bus=bus, readings=self._readings, clock=self._clock, pseudonym=self._pseudonym)
+
+    def _ward_of(self, name: str) -> Ward:
+        config, driver = self._devices[name]
+        return _KeyedWard(driver, self._pseudonym) if entry_of(config).sees_people else driver
 
     async def _take_out(self, name: str) -> None:
         del self._devices[name]

@@ -19,6 +19,7 @@ import msgspec
 from drivers.errors import DeviceConfigError, DriverError
 from drivers.text import _
 from edge.gateway.audit import AuditError, AuditLog
+from edge.gateway.operators import Operator
 from edge.gateway.results import Kept, Results, ResultsError
 from edge.identity.operator_keys import is_signed
 from protocols.core.errors import ProtocolError
@@ -50,14 +51,6 @@ class InboxClock(Protocol):
 
     def uptime_ms(self, at: float | None = None) -> int:
         """Monotonic ms since the boot of this process."""
-
-
-class Operator(msgspec.Struct, frozen=True):
-    """Someone whose signature the box obeys."""
-
-    name: str
-    public_key: bytes
-    ops: tuple[str, ...]
 
 
 Carry = Callable[[str | None, str, Mapping[str, Any]], Awaitable[dict[str, Any]]]

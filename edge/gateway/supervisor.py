@@ -51,7 +51,7 @@ class WardState(Enum):
     WAITING = "waiting"
     """It failed and will be started again."""
     GIVEN_UP = "given up"
-    """It cannot work as configured."""
+    """It cannot work as configured, or with the keys that there are."""
     STOPPED = "stopped"
 
 
@@ -136,7 +136,9 @@ class Supervisor:
                 self._on_failure(kept.ward.name, error)
                 if error.recovery is Recovery.GIVE_UP:
                     kept.state = WardState.GIVEN_UP
-                    log.error(_("%s: given up until its configuration changes: %s"), kept.ward.name, error)
+                    log.error(
+                        _("%s: given up until its configuration is changed or reloaded: %s"), kept.ward.name, error
+                    )
                     return
             if self._clock.monotonic() - began >= STEADY_S:
                 wait_s = RETRY_FIRST_S

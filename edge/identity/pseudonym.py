@@ -10,6 +10,8 @@ import hmac
 from collections.abc import Callable
 from pathlib import Path
 
+from drivers.text import _
+
 MIN_KEY_BYTES = 16
 MAX_KEY_BYTES = 1_024
 
@@ -39,6 +41,29 @@ def read_pseudonym_key(file: Path) -> bytes:
     return key
 
 
-def no_pseudonym(_identity: bytes) -> str:
-    """Stands in where no key is configured; the configuration sees to it that no such driver runs then."""
-    raise AssertionError("a driver that sees people runs without [privacy] hash_key")
+class Pseudonym:
+    """The function that drivers get, under the key in a file. Before `open` no identity is let through.
+
+    The key is read once: one that was replaced in mid-run would make two people of one. The next start takes it.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._hash: Callable[[bytes], str] | None = None
+
+    def open(self) -> None:
+        """Read the key unless it has been read. Raises `PseudonymKeyError` with the file in its text."""
+        if self._hash is not None:
+            return
+        if self._file is None:
+            raise PseudonymKeyError(_("[privacy] hash_key is not set"))
+        try:
+            self._hash = pseudonym_of(read_pseudonym_key(self._file))
+        except (OSError, ValueError, PseudonymKeyError) as error:  # ValueError: a NUL in the name
+            raise PseudonymKeyError(f"{self._file}: {getattr(error, 'strerror', None) or error}") from error
+
+    def __call__(self, identity: bytes) -> str:
+        """The keyed hash of an identity. Raises `PseudonymKeyError` where there is no key."""
+        if self._hash is None:
+            raise PseudonymKeyError(_("no key has been read"))
+        return self._hash(identity)

@@ -13,7 +13,8 @@ from edge.gateway.audit import AuditLog
 from edge.gateway.config import NodeConfigFile, parse_config
 from edge.gateway.config_history import ConfigHistory, sha256_of
 from edge.gateway.desired import ApplyError, DesiredConfig
-from edge.gateway.inbox import Inbox, Operator
+from edge.gateway.inbox import Inbox
+from edge.gateway.operators import Operator
 from edge.gateway.results import Results
 from edge.gateway.trial import SETTLE_S, TRIAL_S
 from edge.identity.operator_keys import OperatorKey
@@ -60,7 +61,7 @@ class Box:
         self.refusing: set[str] = set()
         self.gate = asyncio.Event()
         self.gate.set()
-        self.reported = 0
+        self.reported = self.looked_again = 0
         self.audited: list[dict[str, Any]] = []
         self.start()
 
@@ -118,6 +119,9 @@ class Box:
             raise ApplyError("that needs a restart")
         self.config = config
         self.applied.append(broker_of(config))
+
+    async def look_again(self) -> None:
+        self.looked_again += 1
 
     @property
     def is_connected(self) -> bool:
@@ -194,6 +198,16 @@ async def test_an_edited_comment_restarts_nothing(box):
     await box.edit(document(comment="# another hand"))
     assert box.applied == []
     assert not box.desired.is_on_trial
+
+
+async def test_sighup_has_the_keys_read_again_also_where_the_file_says_the_same_or_nothing(box):
+    for text in (document(), "[node\n"):
+        box.file.write_text(text)
+        box.desired.reload()
+        await box.look()
+    assert (box.looked_again, box.applied) == (2, [])
+    await box.edit(document(comment="# edited"))
+    assert box.looked_again == 2
 
 
 # Which is the newest

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from drivers.card_reader import CardReaderConfig
 from drivers.device_config import DeviceConfig
 from drivers.errors import DeviceConfigError, DeviceRefusedError, DriverError
 from drivers.modbus.config import BusConfig, ModbusDeviceConfig, RegisterRange
@@ -16,6 +17,7 @@ from drivers.readings import Point
 from edge.gateway import fleet as module
 from edge.gateway.fleet import Fleet, tell_failure
 from edge.gateway.supervisor import Supervisor
+from edge.identity.pseudonym import Pseudonym
 
 
 class LoopClock:
@@ -86,7 +88,7 @@ class Site:
             supervisor=self.supervisor,
             clock=LoopClock(),
             readings=recorder,
-            pseudonym=lambda data: data.hex(),
+            pseudonym=Pseudonym(self.folder / "pseudonym.key"),
             directory=self.folder,
         )
         self.fleet.open()
@@ -293,3 +295,35 @@ async def test_it_can_be_stopped_between_building_and_starting(site: Site) -> No
     with pytest.raises(DeviceConfigError):
         await site.fleet.apply(SimpleNamespace(device=(meter("m1", bus="b1"),), bus=(line(),)), on_built=refuse)
     await site.fleet.stop()
+
+
+# Who sees people
+
+
+def reader(name: str) -> CardReaderConfig:
+    return CardReaderConfig(name=name, port="tcp:127.0.0.1:1")
+
+
+async def test_without_the_key_nobody_who_sees_people_runs_and_all_others_do(site):
+    await site.apply(meter("m1"), reader("r1"), reader("r2"))
+    await site.until(lambda: site.states() == {"m1": "running", "r1": "given up", "r2": "given up"})
+    assert site.running() == ["m1"]
+    assert sorted(site.lost) == ["r1", "r2"]
+    await site.fleet.set_enabled("r1", is_enabled=False)
+    await site.fleet.set_enabled("r1", is_enabled=True)
+    await site.until(lambda: site.states()["r1"] == "given up")
+    assert site.running() == ["m1"]
+
+
+async def test_whoever_has_given_up_is_tried_again_when_a_person_says_so_and_nobody_else(site):
+    site.failing["m2"] = DeviceConfigError("no such register")
+    await site.apply(meter("m1"), meter("m2"), reader("r1"), reader("r2"))
+    await site.until(lambda: list(site.states().values()) == ["running", "given up", "given up", "given up"])
+    await site.fleet.set_enabled("r2", is_enabled=False)
+    (site.folder / "pseudonym.key").write_bytes(bytes(32))
+    await site.fleet.try_again()
+    await site.until(lambda: site.running() == ["m1", "r1"])
+    await site.until(lambda: site.states()["m2"] == "given up")
+    assert site.starts() == {"m1": 1, "m2": 2, "r1": 2, "r2": 0}
+    await site.fleet.set_enabled("r2", is_enabled=True)
+    await site.until(lambda: site.running() == ["m1", "r1", "r2"])

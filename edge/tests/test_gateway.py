@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from edge.gateway import app, epochs
 from edge.gateway.app import EXIT_STOPPED, Gateway
 from edge.gateway.config import parse_config
 from edge.gateway.config_history import ConfigHistory
+from edge.identity.operator_keys import OperatorKey
 from edge.store.errors import Cause, StorageError
 from edge.tests.scripted_broker import ScriptedBroker
 from protocols.wayside import state
@@ -116,3 +119,47 @@ async def test_the_status_repeats_the_files_mistake_while_the_last_good_configur
     assert life.gateway.status()["config"]["mistakes"] == [
         mistake | {"text": "is 0, must be a number from 1 to 1000000"}
     ]
+
+
+COMMANDS = """
+[[commands.operator]]
+name = "ops-1"
+key = "ops-1.pub"
+ops = ["*"]
+"""
+
+
+def obeys(life: Life, key: OperatorKey) -> bool:
+    return life.gateway._inbox.verify("sig", "ops-1", b"signed", key.sign(b"signed"))
+
+
+async def test_an_operator_is_obeyed_as_far_as_the_key_file_goes_and_sighup_reads_it_again(tmp_path, lives):
+    lives.append(life := Life(tmp_path, COMMANDS))
+    key, file = OperatorKey.new(), tmp_path / "ops-1.pub"
+    not_obeyed = {"ops-1": f"{file}: No such file or directory"}
+    await life.until(lambda: life.gateway.status()["commands"]["not_obeyed"] == not_obeyed)
+    key.write(tmp_path / "ops-1.key", file)
+    os.kill(os.getpid(), signal.SIGHUP)
+    await life.until(lambda: life.gateway.status()["commands"]["not_obeyed"] == {})
+    assert obeys(life, key)
+    file.unlink()  # the key was stolen, and is taken away
+    os.kill(os.getpid(), signal.SIGHUP)
+    await life.until(lambda: life.gateway.status()["commands"]["not_obeyed"] == not_obeyed)
+    assert not obeys(life, key)
+    assert await life.end() == EXIT_STOPPED
+
+
+async def test_readers_of_cards_open_nothing_without_the_key_and_start_when_it_comes(tmp_path, lives):
+    reader = '[[device]]\nname = "reader-{0}"\ndriver = "card_reader"\nport = "pty:/none/{0}"\n'
+    lives.append(life := Life(tmp_path, '[privacy]\nhash_key = "p.key"\n' + reader.format(1) + reader.format(2)))
+
+    def readers() -> list[tuple[str, str]]:
+        devices = life.gateway.status()["devices"].values()
+        return [(device["state"], device["error"]) for device in devices]
+
+    await life.until(lambda: readers() == [("given up", f"{tmp_path}/p.key: No such file or directory")] * 2)
+    (tmp_path / "p.key").write_bytes(bytes(32))
+    (tmp_path / "p.key").chmod(0o600)
+    os.kill(os.getpid(), signal.SIGHUP)
+    await life.until(lambda: all("/none/" in error for _state, error in readers()))
+    assert {state for state, _error in readers()} <= {"waiting", "running"}

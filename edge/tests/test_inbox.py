@@ -7,7 +7,8 @@ import pytest
 
 from drivers.errors import DeviceConfigError, DeviceRefusedError, DeviceTimeoutError
 from edge.gateway.audit import AuditLog, verify_audit
-from edge.gateway.inbox import UNSIGNED_BURST, Inbox, Operator
+from edge.gateway.inbox import UNSIGNED_BURST, Inbox
+from edge.gateway.operators import Operator
 from edge.gateway.results import Results
 from edge.identity.operator_keys import OperatorKey
 from protocols.wayside.envelope import Command, build_envelope

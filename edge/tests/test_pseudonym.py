@@ -5,7 +5,7 @@ import hmac
 
 import pytest
 
-from edge.identity.pseudonym import PseudonymKeyError, no_pseudonym, pseudonym_of, read_pseudonym_key
+from edge.identity.pseudonym import Pseudonym, PseudonymKeyError, pseudonym_of, read_pseudonym_key
 
 KEY = bytes(range(32))
 
@@ -38,6 +38,28 @@ def test_a_line_end_in_the_file_is_not_part_of_the_key(tmp_path):
     assert read_pseudonym_key(tmp_path / "key") == KEY.hex().encode()
 
 
-def test_without_a_key_no_identity_is_ever_let_through():
-    with pytest.raises(AssertionError):
-        no_pseudonym(b"card")
+@pytest.mark.parametrize("content", [None, b"short"])
+def test_without_a_key_no_identity_is_ever_let_through(tmp_path, content):
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_bytes(content)
+    for pseudonym in (Pseudonym(file), Pseudonym(None), Pseudonym(tmp_path / "nul\0")):
+        with pytest.raises(PseudonymKeyError) as caught:
+            pseudonym.open()
+        assert "Errno" not in str(caught.value)
+        with pytest.raises(PseudonymKeyError):
+            pseudonym(b"card")
+
+
+def test_a_key_that_comes_is_taken_and_one_that_is_replaced_waits_for_the_next_start(tmp_path):
+    file = tmp_path / "key"
+    pseudonym = Pseudonym(file)
+    with pytest.raises(PseudonymKeyError, match=r"key: No such file"):
+        pseudonym.open()
+    file.write_bytes(KEY)
+    pseudonym.open()
+    assert pseudonym(b"card") == pseudonym_of(KEY)(b"card")
+    for later in (KEY[::-1], b""):
+        file.write_bytes(later)
+        pseudonym.open()
+        assert pseudonym(b"card") == pseudonym_of(KEY)(b"card")

@@ -21,7 +21,8 @@ from typer.testing import CliRunner, Result
 from drivers.errors import DeviceConfigError, DeviceTimeoutError
 from edge.gateway.audit import AuditLog
 from edge.gateway.config import digest_of
-from edge.gateway.inbox import Inbox, Operator
+from edge.gateway.inbox import Inbox
+from edge.gateway.operators import Operator
 from edge.gateway.results import Results
 from edge.identity.development_ca import DevelopmentCa
 from edge.identity.operator_keys import OperatorKey

@@ -145,6 +145,12 @@ def test_status_repeats_what_is_wrong_with_the_file_while_another_configuration_
     assert "the file has mistakes" not in page({**STATUS, "config": {**config, "mistakes": []}})
 
 
+def test_status_says_whom_it_does_not_obey() -> None:
+    said = page({**STATUS, "commands": {"unbelieved": 0, "not_obeyed": {"ops-1": "/k/ops-1.pub: No such file \x1b"}}})
+    assert "ops-1 is not obeyed: /k/ops-1.pub: No such file \\x1b" in said
+    assert "not obeyed" not in page({**STATUS, "commands": {"unbelieved": 3, "not_obeyed": {}}})
+
+
 @pytest.mark.usefixtures("gateway")
 def test_status_as_json_is_the_document(config: Path) -> None:
     assert json.loads(wayside("status", config, "--json").stdout) == STATUS
