@@ -31,8 +31,7 @@ from edge.gateway.results import Results
 from edge.gateway.status_socket import StatusSocket
 from edge.gateway.stream import Stream
 from edge.gateway.supervisor import Supervisor
-from edge.identity.operator_keys import OperatorKeyError, read_public_key
-from edge.identity.pseudonym import PseudonymKeyError, no_pseudonym, pseudonym_of, read_pseudonym_key
+from edge.identity.pseudonym import Pseudonym
 from edge.store.errors import StoreError
 from edge.store.opening import open_store
 from edge.store.store import Quotas
