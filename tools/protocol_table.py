@@ -48,6 +48,7 @@ class Codec(msgspec.Struct, frozen=True, kw_only=True):
 PROTOCOLS: dict[str, Codec] = {
     "hj212": Codec(module="protocols.hj212.message", takes_text=True),
     "iso14443": Codec(module="protocols.iso14443.message"),
+    "jt808": Codec(module="protocols.jt808.message"),
     "modbus_devices": Codec(
         module="protocols.modbus_devices.message", text_kinds=frozenset({"timing", "planner"}), needs_maps=True
     ),
