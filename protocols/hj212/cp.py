@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-_ITEM = re.compile(r"([;, \t\r\n]*+)((?:[^;, \t\r\n]++|[ \t\r\n]++(?![;, \t\r\n]|\Z))++)")
+_ITEM = re.compile(r"([;, \t\r\n]*+)((?:[^;, \t\r\n]++|[ \t\r\n]++(?![;, \t\r\n]|\Z))*+)")
 """Separators and blanks, then an item up to the next separator; blanks before that are no part of it. Never
 backtracks: a CP of blanks alone costs one pass."""
 
@@ -39,15 +39,14 @@ class Item(msgspec.Struct, frozen=True):
 
 def parse_items(text: str) -> tuple[tuple[Item, ...], str]:
     """The items between the two `&&`, and what separators and blanks stand behind the last."""
+    matches = _ITEM.findall(text)
+    tail: str = matches.pop()[0]  # the last match is that at the end: an item without characters
     items = []
-    end = 0
-    for found in _ITEM.finditer(text):
-        before, piece = found.groups()
-        end = found.end()
+    for before, piece in matches:
         label, equals, value = piece.partition("=")
         name, dash, attribute = label.partition("-")
         items.append(Item(name, value if equals else None, attribute if dash else None, before))
-    return tuple(items), text[end:]
+    return tuple(items), tail
 
 
 def format_items(items: Iterable[Item], tail: str = "") -> str:
@@ -62,14 +61,16 @@ def format_items(items: Iterable[Item], tail: str = "") -> str:
 def chained(items: Iterable[Item]) -> tuple[Item, ...]:
     """The same items with the standard's separators: a comma within a factor, a semicolon everywhere else."""
     out: list[Item] = []
+    previous = None
     for item in items:
-        if not out:
+        if previous is None:
             before = ""
-        elif item.attribute is not None and out[-1].attribute is not None and out[-1].name == item.name:
+        elif item.attribute is not None and previous.attribute is not None and previous.name == item.name:
             before = ","
         else:
             before = ";"
-        out.append(Item(item.name, item.value, item.attribute, before))
+        out.append(item if item.before == before else Item(item.name, item.value, item.attribute, before))
+        previous = item
     return tuple(out)
 
 

@@ -183,19 +183,23 @@ def _number(text: str | None) -> int | None:
 
 def _problem_of(segment: Segment) -> tuple[str, str] | None:
     """(field, reason) of what the standard does not allow in a header."""
-    seen = set()
-    for name, value in segment.header:
-        if name in seen and name in _FIELDS:
-            return name, "stands twice"
-        seen.add(name)
-        if name in ("Flag", "PNUM", "PNO") and _number(value) is None:
+    known = dict(segment.header)
+    if len(known) < len(segment.header):
+        for name in _FIELDS:
+            if [field for field, _value in segment.header].count(name) > 1:
+                return name, "stands twice"
+    numbers = []
+    for name in ("Flag", "PNUM", "PNO"):
+        number = _number(known.get(name))
+        if number is None and name in known:
             return name, "is not a number"
-    flag, pnum, pno = segment.flag, segment.pnum, segment.pno
+        numbers.append(number)
+    flag, pnum, pno = numbers
     if flag is not None and flag > MAX_FLAG:
         return "Flag", f"{flag} is more than a byte"
     if pnum is not None and pno is not None and pno > pnum:
         return "PNO", f"packet {pno} of {pnum}"
     is_whole = pnum is None or pno is None
-    if flag is not None and flag & FLAG_SPLIT and is_whole and segment.version > VERSION_2005:
+    if flag is not None and flag & FLAG_SPLIT and is_whole and flag >> 2 > VERSION_2005:
         return "Flag", "bit D is set, but PNUM or PNO is missing"
     return None
