@@ -159,7 +159,7 @@ def _one_owner_each(draft: Draft) -> Iterator[Problem]:
             continue
         if line in owners:
             text = _("is the line of {other} already; devices on one line name the same [[bus]]")
-            yield Problem((*path, "port"), text.format(other=written(owners[line])))
+            yield Problem((*path, "port"), text.format(other=written(owners[line])), (*owners[line], "port"))
         owners.setdefault(line, path)
 
 
@@ -168,7 +168,7 @@ def _repeated(names: Iterable[tuple[KeyPath, str]]) -> Iterator[Problem]:
     for path, name in names:
         if name in seen:
             text = _('is "{name}" like {other}; every name stands once')
-            yield Problem(path, text.format(name=name, other=written(seen[name])))
+            yield Problem(path, text.format(name=name, other=written(seen[name])), seen[name])
         seen.setdefault(name, path)
 
 

@@ -25,6 +25,8 @@ class Problem(NamedTuple):
     path: Path
     text: str
     """What is wrong and what would be right: one line for a person."""
+    other: Path | None = None
+    """Where the other half of it stands, whose line is said too."""
 
 
 class ConfigProblem(msgspec.Struct, frozen=True):
@@ -56,7 +58,12 @@ def located(problems: Iterable[Problem], text: str, file: str) -> list[ConfigPro
     """Give problems their lines in the document that they are about, and sort them by line."""
     lines = scan_lines(text)
     found = [
-        ConfigProblem(file=file, line=line_of(lines, problem.path), path=written(problem.path), text=problem.text)
+        ConfigProblem(
+            file=file,
+            line=line_of(lines, problem.path),
+            path=written(problem.path),
+            text=problem.text + _other_half(problem, lines),
+        )
         for problem in problems
     ]
     found.sort(key=lambda problem: problem.line)
@@ -64,6 +71,13 @@ def located(problems: Iterable[Problem], text: str, file: str) -> list[ConfigPro
         more = _("and {count} more problems").format(count=len(found) - MAX_PROBLEMS)
         found[MAX_PROBLEMS:] = [ConfigProblem(file=file, line=found[MAX_PROBLEMS].line, path="", text=more)]
     return found
+
+
+def _other_half(problem: Problem, lines: dict[Path, int]) -> str:
+    if problem.other is None:
+        return ""
+    text = _("; {other} stands in line {line}")
+    return text.format(other=written(problem.other), line=line_of(lines, problem.other))
 
 
 def problems_in(value: object, wanted: Any, path: Path) -> Iterator[Problem]:

@@ -31,7 +31,9 @@ def tls_context(config: TlsConfig, folder: Path) -> ssl.SSLContext:
         context.load_cert_chain(cert, key, password=_no_password)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            text = _("{key} is not the key of {cert}").format(key=key, cert=cert)
+            text = _("{key} is not the key of {cert}; name the key that this certificate was made for").format(
+                key=key, cert=cert
+            )
             raise UplinkError(Failure.CREDENTIAL, text) from error
         text = _("{cert} and {key} are not a certificate and its unencrypted key in PEM").format(cert=cert, key=key)
         raise UplinkError(Failure.CREDENTIAL, text) from error
