@@ -1,0 +1,85 @@
+"""The keys of a message, checked: what `encode_message` reads. Raises `LocalProtocolError`.
+
+>>> hex_of({"password": "03E8"}, "password", 2).hex()
+'03e8'
+"""
+
+from collections.abc import Mapping
+
+from protocols.core.errors import LocalProtocolError
+
+Message = Mapping[str, object]
+
+
+def text_of(message: Message, key: str) -> str:
+    """Text."""
+    value = message.get(key)
+    if not isinstance(value, str):
+        raise LocalProtocolError("text is wanted", field=key)
+    return value
+
+
+def digits_of(message: Message, key: str, count: int) -> str:
+    """`count` characters of a time, digits as a rule, upper-case hex as devices send it."""
+    text = text_of(message, key)
+    if len(text) != count or not all(character in "0123456789ABCDEF" for character in text):
+        raise LocalProtocolError(f"{count} digits are wanted", field=key)
+    return text
+
+
+def integer_of(message: Message, key: str) -> int:
+    """A whole number that is not negative."""
+    value = message.get(key)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise LocalProtocolError("a whole number is wanted", field=key)
+    return value
+
+
+def hex_of(message: Message, key: str, size: int | None = None) -> bytes:
+    """Bytes as hex characters."""
+    text = text_of(message, key)
+    try:
+        data = bytes.fromhex(text)
+    except ValueError:
+        raise LocalProtocolError("pairs of hex digits are wanted", field=key) from None
+    if size is not None and len(data) != size:
+        raise LocalProtocolError(f"{size} bytes are wanted", field=key)
+    return data
+
+
+def list_of(message: Message, key: str) -> list[object]:
+    """A list; empty when it is not there."""
+    value = message.get(key, [])
+    if not isinstance(value, list):
+        raise LocalProtocolError("a list is wanted", field=key)
+    return value
+
+
+def objects_of(message: Message, key: str) -> list[Message]:
+    """A list of objects."""
+    items = list_of(message, key)
+    if not all(isinstance(item, dict) for item in items):
+        raise LocalProtocolError("a list of objects is wanted", field=key)
+    return [item for item in items if isinstance(item, dict)]
+
+
+def number_of(value: object, key: str) -> float | None:
+    """A number or null."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1e15 < value < 1e15:
+        raise LocalProtocolError("a number or null is wanted", field=key)
+    return value
+
+
+def mantissa_of(value: object, decimals: int, key: str) -> int | None:
+    """A number in units of its last decimal."""
+    number = number_of(value, key)
+    return None if number is None else round(number * 10**decimals)
+
+
+def refuse_others(message: Message, known: frozenset[str]) -> None:
+    """Raise for a key that this message does not have."""
+    for key in message:
+        if key not in known:
+            raise LocalProtocolError("this message has no such key", field=key)
