@@ -18,6 +18,7 @@ from protocols.iso14443 import message as iso14443
 from protocols.modbus_devices import message as modbus_devices
 from protocols.nmea0183 import message as nmea0183
 from protocols.pn532 import message as pn532
+from protocols.sl651 import message as sl651
 from protocols.tests.kit import cases_of, input_of
 from protocols.wayside.envelope import Envelope, command_of, desired_of, parse_envelope
 from protocols.wayside.events import decode_event
@@ -30,6 +31,7 @@ PROTOCOLS: dict[str, Callable[[Mapping[str, object]], object]] = {
     "modbus_devices": partial(modbus_devices.decode_message, maps=ShippedMaps()),
     "nmea0183": nmea0183.decode_message,
     "pn532": pn532.decode_message,
+    "sl651": sl651.decode_message,
 }
 PAYLOADS: dict[str, Callable[[bytes], object]] = {
     "pack": decode_pack,
@@ -65,7 +67,12 @@ def damaged(rng: random.Random, data: bytes) -> bytes:
 def damaged_case(rng: random.Random, case: Mapping[str, Any]) -> dict[str, Any]:
     """A vector with its frames damaged and its options as they were."""
     out = input_of(case)
-    if "hex" in out:
+    if isinstance(out.get("hex"), list):
+        packets = list(out["hex"])
+        at = rng.randrange(len(packets))
+        packets[at] = damaged(rng, bytes.fromhex(packets[at])).hex()
+        out["hex"] = packets
+    elif "hex" in out:
         out["hex"] = damaged(rng, bytes.fromhex(out["hex"])).hex()
     elif "text" in out:
         out["text"] = damaged(rng, out["text"].encode("latin-1", "replace")).decode("latin-1")
