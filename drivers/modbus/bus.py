@@ -14,22 +14,22 @@ there is nothing that reopening would mend.
 import asyncio
 import logging
 import random
-from collections import deque
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
 import fastcrc
 
 from drivers.clock import Clock
-from drivers.errors import DeviceRefusedError, DeviceTimeoutError, DriverError, PortError
+from drivers.errors import DeviceRefusedError, PortError
 from drivers.exchange import Exchange, Trace
 from drivers.modbus.config import BusConfig
+from drivers.modbus.schedule import MAX_WAITING, BusDevice, Command, Schedule
 from drivers.ports.port import Port
 from drivers.text import _
 from protocols.core.errors import RemoteProtocolError
 from protocols.modbus_devices.master import LATE_S, Call, Event, Failure, Reply, RtuMaster
-from protocols.modbus_devices.pdu import EXCEPTION_NAMES, MAX_PDU_BYTES, Pdu, Request
+from protocols.modbus_devices.pdu import MAX_PDU_BYTES, Pdu, Request
 from protocols.modbus_devices.tcp_master import TcpMaster
 from protocols.modbus_devices.timing import LineTiming
 
@@ -46,8 +46,6 @@ SILENT_CALLS = 3
 STREAM_TIMEOUT_S = 1.0
 MARGIN_S = 0.05
 """What a time-out grants beyond the reckoned exchange: the event loops and adapters on the way."""
-MAX_WAITING = 64
-"""Commands that may wait for their turn."""
 _RTU_EXTRA_BYTES = 3
 
 
@@ -58,57 +56,6 @@ class BusState(Enum):
     OPENING = "opening"
     OPEN = "open"
     DOWN = "down"
-
-
-class BusDevice(Protocol):
-    """What polls over a bus: `drivers.modbus.poller.Poller`. It is also the owner of its calls."""
-
-    period_s: float
-    next_due: float | None
-
-    @property
-    def is_dead(self) -> bool:
-        """Whether it is only probed."""
-
-    def port_opened(self, now: float) -> None:
-        """The port is open."""
-
-    def port_down(self, error: DriverError, now: float) -> None:
-        """The port is lost or cannot be opened."""
-
-    def stop(self) -> None:
-        """It was taken off the bus."""
-
-    def miss(self, now: float) -> None:
-        """`next_due` has come while the port is not open."""
-
-    def poll(self, now: float, held_until: Callable[[Call, float], float]) -> Call | None:
-        """`next_due` has come: the next call, or None and another `next_due`."""
-
-
-class _Command:
-    """A call that somebody awaits."""
-
-    def __init__(self, unit_id: int, request: Request, timeout_s: float) -> None:
-        self.call = Call(unit_id, request, timeout_s, self)
-        self.answer: asyncio.Future[Pdu] = asyncio.get_running_loop().create_future()
-
-    def replied(self, _call: Call, response: Pdu, _at: float) -> None:
-        if not self.answer.done():
-            self.answer.set_result(response)
-
-    def failed(self, call: Call, reason: Failure, _at: float, code: int | None) -> None:
-        if self.answer.done():
-            return
-        error: DriverError
-        if reason is Failure.EXCEPTION:
-            name = EXCEPTION_NAMES.get(code or 0, "exception")
-            error = DeviceRefusedError(_("unit %d refuses: %s (%s)") % (call.unit_id, name, code), code)
-        elif reason is Failure.PORT:
-            error = PortError(_("the port was lost before unit %d answered") % call.unit_id)
-        else:
-            error = DeviceTimeoutError(_("unit %d: %s") % (call.unit_id, reason.value))
-        self.answer.set_exception(error)
 
 
 class ModbusBus:
@@ -147,8 +94,7 @@ class ModbusBus:
             if self.is_tcp
             else RtuMaster(self.line, late_s=late_s, crc16=fastcrc.crc16.modbus)
         )
-        self._devices: list[BusDevice] = []
-        self._commands: deque[_Command] = deque()
+        self._schedule = Schedule()
         self._exchange: Exchange[Call, Event] | None = None
         self._lost: asyncio.Future[None] | None = None
         self._error: PortError | None = None
@@ -169,7 +115,7 @@ class ModbusBus:
 
     def attach(self, device: BusDevice) -> None:
         """Begin to poll a device."""
-        self._devices.append(device)
+        self._schedule.devices.append(device)
         now = self._now()
         if self.state is BusState.OPEN:
             device.port_opened(now)
@@ -179,23 +125,23 @@ class ModbusBus:
 
     def detach(self, device: BusDevice) -> None:
         """Poll a device no longer; an answer that is still due is nobody's."""
-        self._devices.remove(device)
+        self._schedule.devices.remove(device)
         device.stop()
 
     async def ask(self, unit_id: int, request: Request, timeout_s: float) -> Pdu:
         """Ask ahead of all polls. Raises `DeviceRefusedError`, `DeviceTimeoutError` or `PortError`."""
         if self.state is not BusState.OPEN:
             raise self._error or PortError(_("%s is not open") % self._port.name)
-        if len(self._commands) >= MAX_WAITING:
+        if len(self._schedule.commands) >= MAX_WAITING:
             raise DeviceRefusedError(_("%s: %d commands are waiting already") % (self.name, MAX_WAITING))
-        command = _Command(unit_id, request, timeout_s)
-        self._commands.append(command)
+        command = Command(unit_id, request, timeout_s)
+        self._schedule.commands.append(command)
         self._fill(self._now())
         try:
             return await command.answer
         finally:
-            if command in self._commands:
-                self._commands.remove(command)
+            if command in self._schedule.commands:
+                self._schedule.commands.remove(command)
 
     def timeout_s(self, request: Request, *, delay_ms: float, timeout_ms: float | None) -> float:
         """How long the answer to a request may take: as configured, or reckoned."""
@@ -209,7 +155,7 @@ class ModbusBus:
 
     def probe_gap_s(self, cost_s: float) -> float:
         """How far apart the probes of one dead unit must be, each of which may cost this much."""
-        return PROBE_SHARE * cost_s * max(1, sum(device.is_dead for device in self._devices))
+        return PROBE_SHARE * cost_s * max(1, sum(device.is_dead for device in self._schedule.devices))
 
     def status(self) -> dict[str, Any]:
         """Plain data for `wayside status`."""
@@ -219,8 +165,8 @@ class ModbusBus:
             "port_state": self.state.value,
             "port_error": None if self._error is None else str(self._error),
             "opened": self.opened,
-            "devices": len(self._devices),
-            "waiting_commands": len(self._commands),
+            "devices": len(self._schedule.devices),
+            "waiting_commands": len(self._schedule.commands),
             "max_waiting_commands": MAX_WAITING,
             "calls": counters.calls,
             "replies": counters.replies,
@@ -285,7 +231,7 @@ class ModbusBus:
         self.opened += 1
         self.state = BusState.OPEN
         self._error = None
-        for device in self._devices:
+        for device in self._schedule.devices:
             device.port_opened(now)
         self._fill(now)
 
@@ -296,7 +242,7 @@ class ModbusBus:
             self._down_since = now
         self.state = BusState.DOWN
         self._error = error
-        for device in self._devices:
+        for device in self._schedule.devices:
             device.port_down(error, now)
         self._arm(now)
 
@@ -310,14 +256,14 @@ class ModbusBus:
             await self._exchange.aclose()
         now = self._now()
         for call in self._master.abandon(now):
-            if isinstance(call.owner, _Command):  # devices are told by `port_down`
+            if isinstance(call.owner, Command):  # devices are told by `port_down`
                 call.owner.failed(call, Failure.PORT, now, None)
-        while self._commands:
-            command = self._commands.popleft()
+        while self._schedule.commands:
+            command = self._schedule.commands.popleft()
             command.failed(command.call, Failure.PORT, now, None)
 
     def _reopen_cap_s(self) -> float:
-        return max(REOPEN_LEAST_CAP_S, min([REOPEN_CAP_S, *(device.period_s for device in self._devices)]))
+        return max(REOPEN_LEAST_CAP_S, min([REOPEN_CAP_S, *(device.period_s for device in self._schedule.devices)]))
 
     # Calls
 
@@ -363,7 +309,7 @@ class ModbusBus:
             return
         is_news = False
         while self._master.has_room:
-            call = self._next_call(now)
+            call = self._schedule.next_call(now, self._master.held_until)
             if call is None:
                 self._arm(now)
                 break
@@ -372,35 +318,13 @@ class ModbusBus:
         if is_news:
             exchange.pump()
 
-    def _next_call(self, now: float) -> Call | None:
-        held_until = self._master.held_until
-        for command in self._commands:
-            if held_until(command.call, now) <= now:
-                self._commands.remove(command)
-                return command.call
-        while True:
-            first: BusDevice | None = None
-            due = now
-            for device in self._devices:
-                if device.next_due is not None and (
-                    device.next_due < due or (first is None and device.next_due <= due)
-                ):
-                    first, due = device, device.next_due
-            if first is None:
-                return None
-            call = first.poll(now, held_until)
-            if call is not None:
-                return call
-
     def _arm(self, now: float) -> None:
         """Wake up when the next device is due, or when a command is no longer held up."""
         if self.state is BusState.STOPPED:
             return
-        dues = [device.next_due for device in self._devices if device.next_due is not None]
-        dues += [self._master.held_until(command.call, now) for command in self._commands]
-        if not dues:
+        when = self._schedule.next_due(now, self._master.held_until)
+        if when is None:
             return
-        when = min(dues)
         if self._wake is not None:
             if self._wake.when() <= when:
                 return
@@ -411,7 +335,7 @@ class ModbusBus:
         self._wake = None
         now = self._now()
         if self.state is BusState.DOWN:
-            for device in self._devices:
+            for device in self._schedule.devices:
                 if device.next_due is not None and device.next_due <= now:
                     device.miss(now)
         self._fill(now)

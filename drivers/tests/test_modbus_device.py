@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from drivers.errors import DeviceConfigError, DeviceRefusedError, DeviceTimeoutError, PortError
-from drivers.modbus.bus import MAX_WAITING, ModbusBus
+from drivers.modbus.bus import ModbusBus
 from drivers.modbus.config import BusConfig
 from drivers.modbus.map_file import load_map, shipped_map_names
+from drivers.modbus.schedule import MAX_WAITING
 from drivers.ports.memory_port import MemoryPort
 from drivers.ports.port import LineSettings
 from drivers.tests.bench_of_one import Kept, LoopClock, running, until
