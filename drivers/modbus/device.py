@@ -130,7 +130,7 @@ class ModbusDevice:
         if operation != WRITE:
             raise DeviceRefusedError(_("%s knows %s, not %s") % (self.name, WRITE, operation))
         point, value = self._writable(arguments)
-        layout = self._poller.layout
+        layout = self._poller.plan.layout
         point = msgspec.structs.replace(point, address=point.address + layout.base)
         try:
             request = write_request(point, value, layout.exponents)
@@ -163,7 +163,7 @@ class ModbusDevice:
             "state": poller.state.value,
             "unit_id": self._config.unit_id,
             "points": len(self._points),
-            "absent_points": sorted(self._points[i].name for i in poller.absent),
+            "absent_points": sorted(self._points[i].name for i in poller.plan.absent),
             "round_s": round(poller.round_s, 4),
             "rounds": counters.rounds,
             "failed_rounds": counters.failed_rounds,

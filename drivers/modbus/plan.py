@@ -22,6 +22,8 @@ from protocols.modbus_devices.values import BitDecoder, BlockDecoder, compile_bl
 
 STREAM_COST = ReadCost(block=Fraction(1), register=Fraction(1, 500))
 """Over TCP a request costs a round trip whatever it reads: any hole is worth reading over."""
+ABSENT_S = 3600.0
+"""Absent registers are looked for again after this."""
 MakeCall = Callable[[Request], Call]
 
 
@@ -129,3 +131,65 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     def _read(self, group: Group, block: Block, indexes: Sequence[int]) -> Read:
         request = ReadRequest(READ_FUNCTIONS[group.table], block.start + self.base, block.count)
         return Read(group, block, indexes, self, self.make_call(request))
+
+
+class Plan:
+    """The reads of one device's rounds, as its refusals shape them."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.absent: set[int] = set()
+        """Places of the points that the device does not have."""
+        self._reads: list[Read] | None = None
+        self._splits: dict[Group, int] = {}
+        self._to_join: set[Group] = set()
+        self._absent_until = 0.0
+
+    def prepare(self, base: int, exponents: Mapping[str, int]) -> None:
+        """Take what was read once. Raises `DeviceConfigError`."""
+        self.layout = self.layout.prepared(base, exponents)
+
+    def reads(self, now: float) -> list[Read]:
+        """All reads, for the round that begins now."""
+        if self._reads is None or (self.absent and now >= self._absent_until):
+            self._reads = self._make()
+        elif self._to_join:
+            self._reads = self._join(self._reads)
+        return self._reads
+
+    def split_up(self, read: Read) -> list[Read]:
+        """Ask for each item by itself. What is there is joined again once, without holes; then it stays apart."""
+        assert self._reads is not None
+        items = self.layout.split(read)
+        at = self._reads.index(read)
+        self._reads[at : at + 1] = items
+        if self._splits.setdefault(read.group, 0) == 0:
+            self._to_join.add(read.group)
+        return items
+
+    def strike_out(self, read: Read, at: float) -> None:
+        """Ask no longer for what the device does not have, until `look_again()` or `ABSENT_S` later."""
+        assert self._reads is not None
+        self.absent.update(read.indexes)
+        self._absent_until = at + ABSENT_S
+        self._reads.remove(read)
+
+    def look_again(self) -> None:
+        """Look in the next round for what was absent."""
+        self._absent_until = 0.0
+
+    def _make(self) -> list[Read]:
+        self.absent.clear()
+        self._splits.clear()
+        self._to_join.clear()
+        return [read for group, indexes in self.layout.groups().items() for read in self.layout.plan(group, indexes)]
+
+    def _join(self, reads: list[Read]) -> list[Read]:
+        for group in self._to_join:
+            self._splits[group] = 1
+            members = [i for i in self.layout.groups()[group] if i not in self.absent]
+            reads = [read for read in reads if read.group != group]
+            if members:
+                reads += self.layout.plan(group, members, are_holes_read=False)
+        self._to_join.clear()
+        return reads

@@ -22,17 +22,15 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Protocol
 
-import msgspec
-
 from drivers.errors import DeviceConfigError, DeviceRefusedError, DeviceTimeoutError, DriverError
-from drivers.modbus.plan import Group, Layout, Read
+from drivers.modbus.counters import PollCounters
+from drivers.modbus.plan import Layout, Plan, Read
 from drivers.modbus.sunspec import Steps, prepare
 from drivers.readings import Quality, Sample, Value
 from drivers.text import _
 from protocols.modbus_devices.master import Call, Failure
 from protocols.modbus_devices.pdu import (
     DEVICE_FAILURE,
-    EXCEPTION_NAMES,
     GATEWAY_PATH,
     GATEWAY_TARGET,
     ILLEGAL_ADDRESS,
@@ -41,7 +39,6 @@ from protocols.modbus_devices.pdu import (
     PASSING_EXCEPTIONS,
     BitsResponse,
     Pdu,
-    ReadRequest,
     RegistersResponse,
 )
 from protocols.modbus_devices.register_map import RegisterMap
@@ -52,8 +49,6 @@ PROBE_ROUNDS = 10
 """A dead unit is probed once in so many rounds."""
 BUSY_S = 0.1
 """A device that says it is busy is left alone for so long."""
-ABSENT_S = 3600.0
-"""Absent registers are looked for again after this."""
 _SILENT_DOUBT = 3
 _NOISY_DOUBT = 1
 _DEAD_DOUBT = 9
@@ -70,21 +65,6 @@ class PollState(Enum):
     POLLING = "polling"
     DEAD = "not answering"
     DOWN = "port down"
-
-
-class PollCounters(msgspec.Struct):
-    """What became of a device's rounds and requests."""
-
-    rounds: int = 0
-    failed_rounds: int = 0
-    """Rounds without a single value."""
-    late_rounds: int = 0
-    """Rounds that began late because those before them took too long."""
-    requests: int = 0
-    retries: int = 0
-    timeouts: int = 0
-    noise: int = 0
-    exceptions: int = 0
 
 
 class Outlet(Protocol):
@@ -133,21 +113,15 @@ class Poller:
         self.counters = PollCounters()
         self.next_due: float | None = None
         """When `poll()` has something to say; None while answers are awaited or the port never was open."""
-        self.layout = layout
+        self.plan = Plan(layout)
         self.round_s = 0.0
         """How long the last round took."""
         self.last_error: str | None = None
-        self.absent: set[int] = set()
-        """Places of the points that the device does not have."""
         self._registers = registers
         self.period_s = period_s
         self._retries = retries
         self._probe_gap_s = probe_gap_s
         self._outlet = outlet
-        self._reads: list[Read] | None = None
-        self._splits: dict[Group, int] = {}
-        self._to_join: set[Group] = set()
-        self._absent_until = 0.0
         self._is_prepared = registers.sunspec_model is None and not registers.scale_factors
         self._steps: Steps | None = None
         self._todo: deque[Read | Step] = deque()
@@ -258,7 +232,7 @@ class Poller:
         item = self._open.pop(call, None)
         if item is None:
             return
-        self._count(call, reason, code)
+        self._note(self.counters.count(call, reason, code))
         if reason is Failure.EXCEPTION and code not in _SILENT_CODES:
             self._alive()
             self._refused(item, code or 0, at)
@@ -278,7 +252,7 @@ class Poller:
         elif item.is_single:
             self._is_absent(item, at)
         else:
-            self._split_up(item)
+            self._todo.extendleft(reversed(self.plan.split_up(item)))
 
     def _unanswered(self, item: Read | Step, at: float, *, is_silent: bool) -> None:
         self._doubt += _SILENT_DOUBT if is_silent else _NOISY_DOUBT
@@ -302,19 +276,14 @@ class Poller:
         self.counters.rounds += 1
         self._answered_at = None
         self._bad = []
-        self._values = [None] * len(self.layout.points)
+        self._values = [None] * len(self.plan.layout.points)
 
     def _fill_round(self, now: float) -> None:
         if not self._is_prepared:
             self._steps = prepare(self._registers)
             self._next_step(None)
             return
-        if self._reads is None or (self.absent and now >= self._absent_until):
-            self._plan()
-        elif self._to_join:
-            self._join()
-        assert self._reads is not None
-        for read in self._reads:
+        for read in self.plan.reads(now):
             if self._number % read.group.every == 0:
                 read.attempts = 0
                 read.not_before = 0.0
@@ -322,7 +291,7 @@ class Poller:
             else:
                 self._give_up(read, _NOT_READ)
         self._number += 1
-        self._bad += [(i, _FAILED) for i in self.absent]
+        self._bad += [(i, _FAILED) for i in self.plan.absent]
 
     def _go_on(self, at: float) -> None:
         if self._todo:
@@ -353,44 +322,11 @@ class Poller:
         if isinstance(item, Read):
             self._bad += [(i, quality) for i in item.indexes]
 
-    # Plans
-
-    def _plan(self) -> None:
-        self.absent.clear()
-        self._splits.clear()
-        self._to_join.clear()
-        self._reads = []
-        for group, indexes in self.layout.groups().items():
-            self._reads += self.layout.plan(group, indexes)
-
-    def _split_up(self, read: Read) -> None:
-        """Ask for each item by itself. What is there is joined again once, without holes; then it stays apart."""
-        assert self._reads is not None
-        items = self.layout.split(read)
-        at = self._reads.index(read)
-        self._reads[at : at + 1] = items
-        self._todo.extendleft(reversed(items))
-        if self._splits.setdefault(read.group, 0) == 0:
-            self._to_join.add(read.group)
-
-    def _join(self) -> None:
-        assert self._reads is not None
-        for group in self._to_join:
-            self._splits[group] = 1
-            members = [i for i in self.layout.groups()[group] if i not in self.absent]
-            self._reads = [read for read in self._reads if read.group != group]
-            if members:
-                self._reads += self.layout.plan(group, members, are_holes_read=False)
-        self._to_join.clear()
-
     def _is_absent(self, read: Read, at: float) -> None:
-        assert self._reads is not None
-        names = self.layout.names(read.indexes)
+        names = self.plan.layout.names(read.indexes)
         log.warning(_("%s: the device has no register for %s; it is asked again in an hour"), self.name, names)
         self._give_up(read, _FAILED)
-        self.absent.update(read.indexes)
-        self._absent_until = at + ABSENT_S
-        self._reads.remove(read)
+        self.plan.strike_out(read, at)
 
     # What is read once
 
@@ -407,11 +343,11 @@ class Poller:
             request = self._steps.send(registers)
         except StopIteration as done:
             self._steps = None
-            self.layout = self.layout.prepared(*done.value)
+            self.plan.prepare(*done.value)
             self._is_prepared = True
             self._fill_round(self._began)
         else:
-            self._todo.append(Step(self.layout.make_call(request)))
+            self._todo.append(Step(self.plan.layout.make_call(request)))
 
     # Life and death
 
@@ -419,8 +355,7 @@ class Poller:
         self._doubt = 0
         if self.state is PollState.DEAD:
             self.state = PollState.POLLING
-            if self.absent:
-                self._absent_until = 0.0
+            self.plan.look_again()
         if self._is_lost and self._is_prepared:
             self._is_lost = False
             self._outlet.back()
@@ -438,20 +373,6 @@ class Poller:
         self._why_lost = str(error)
         self._note(self._why_lost)
         self._outlet.lost(error)
-
-    def _count(self, call: Call, reason: Failure, code: int | None) -> None:
-        counters = self.counters
-        if reason is Failure.EXCEPTION:
-            counters.exceptions += 1
-            text = f"{EXCEPTION_NAMES.get(code or 0, 'exception')} ({code})"
-        else:
-            counters.timeouts += reason is Failure.TIMEOUT
-            counters.noise += reason is not Failure.TIMEOUT
-            text = reason.value
-        asked = call.request
-        assert isinstance(asked, ReadRequest), "rounds only read"
-        last = asked.start_address + asked.quantity - 1
-        self._note(_("function %d, addresses %d to %d: %s") % (asked.function, asked.start_address, last, text))
 
     def _note(self, error: str) -> None:
         self.last_error = error

@@ -143,7 +143,7 @@ def test_a_refused_block_is_split_once_and_what_is_refused_alone_is_absent(world
     sample = world.round()
     assert (sample.values, sample.bad) == ([10, 20, None, 40], [(2, FAILED)])
     assert world.asked == [(3, 0, 2), (3, 3, 1)]  # joined again, without the hole
-    assert world.poller.absent == {2}
+    assert world.poller.plan.absent == {2}
 
 
 def test_a_block_that_is_refused_after_joining_stays_split(world):
@@ -165,7 +165,7 @@ def test_absent_registers_are_looked_for_again_after_an_hour(world):
     assert world.round().values[2] is None
     world.now += 3600
     assert world.round().values == [10, 20, 30, 40]
-    assert world.poller.absent == set()
+    assert world.poller.plan.absent == set()
 
 
 def test_a_silent_unit_is_dead_after_three_misses_and_probed_every_tenth_round(world):
@@ -336,7 +336,7 @@ def test_scale_factors_are_read_once_before_the_first_round():
     world.registers |= {40_007 + at: value for at, value in body.items()}
     world.start()
     sample = world.round()
-    names = [point.name for point in world.poller.layout.points]
+    names = [point.name for point in world.poller.plan.layout.points]
     assert sample.values[names.index("soc_pct")] == pytest.approx(87.3)
     assert sample.values[names.index("dc_voltage_v")] == pytest.approx(480.1)
     assert world.asked[:3] == [(3, 40_000, 2), (3, 40_002, 2), (3, 40_007, 2)]
