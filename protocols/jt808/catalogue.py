@@ -96,11 +96,15 @@ BODIES: Mapping[int, type[Body]] = {
 BODIES_2011: Mapping[int, type[Body]] = {0x0702: driver.DriverIdentity, 0x0801: media.MediaData2011}
 """Messages that 2013 gave another layout."""
 
+_VARYING = frozenset({0x0100, 0x0107, 0x0702, 0x8108})
+"""Messages whose bodies tell more about the dialect than the header does."""
+_ONLY_2013 = (JT2013,)
+_ONLY_2019 = (JT2019,)
 _REGISTRATION_2013_BYTES = 37
 """A shorter registration is one of 2011."""
 
 
-class Packet(msgspec.Struct, frozen=True):
+class Packet(msgspec.Struct, frozen=True, gc=False):
     """A frame, its body, and the dialect in which that was read."""
 
     frame: Frame
@@ -117,8 +121,10 @@ def body_type(msg_id: int, dialect: Dialect) -> type[Body] | None:
 
 def dialects_of(msg_id: int, body: bytes, *, has_version: bool) -> tuple[Dialect, ...]:
     """The dialects in which a body may be written, the likeliest first."""
+    if msg_id not in _VARYING:
+        return _ONLY_2019 if has_version else _ONLY_2013
     if has_version:
-        return (JT2019, JT2019_WIDE_MAKER) if msg_id in {0x0107, 0x8108} else (JT2019,)
+        return (JT2019, JT2019_WIDE_MAKER) if msg_id in {0x0107, 0x8108} else _ONLY_2019
     if msg_id == 0x0100:
         return (JT2011,) if len(body) < _REGISTRATION_2013_BYTES else (JT2013,)
     if msg_id == 0x0702:

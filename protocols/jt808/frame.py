@@ -38,16 +38,20 @@ _LENGTH_MASK = 0x3FF
 _OLD_HEADER = struct.Struct(">HH6sH")
 _NEW_HEADER = struct.Struct(">HHB10sH")
 _PACKAGE = struct.Struct(">HH")
+_FOLDS = tuple(
+    tuple(8 << place for place in reversed(range(bits))) for bits in range(MAX_CONTENT_BYTES.bit_length() + 1)
+)
+"""By how many bits to shift in turn, for each bit length of a count of bytes."""
 
 
-class Package(msgspec.Struct, frozen=True):
+class Package(msgspec.Struct, frozen=True, gc=False):
     """Which part of a message a frame carries. Indexes start at 1."""
 
     total: int
     index: int
 
 
-class Frame(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults=True):
+class Frame(msgspec.Struct, frozen=True, gc=False, repr_omit_defaults=True):
     """What stands between two flags. phone: one character a nibble, 12 of them, or 20 in the edition of 2019.
 
     protocol_version: None in the editions before 2019.
@@ -69,14 +73,13 @@ class Frame(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults=
 
 
 def xor_check(data: bytes) -> int:
-    """`core.checksum.xor8` for CPython in a hurry: the bytes are folded as one long integer, not walked one by one."""
+    """`core.checksum.xor8` for CPython in a hurry: the bytes are folded as one long integer, not walked one by one.
+
+    For at most `MAX_CONTENT_BYTES`.
+    """
     folded = int.from_bytes(data, "big")
-    shift = 512
-    while shift << 1 < len(data) << 3:
-        shift <<= 1
-    while shift >= 8:
+    for shift in _FOLDS[len(data).bit_length()]:
         folded ^= folded >> shift
-        shift >>= 1
     return folded & 0xFF
 
 
@@ -112,6 +115,8 @@ def decode_content(wire: bytes) -> Frame:
     size = len(content)
     if size < MIN_CONTENT_BYTES:
         raise FrameError(f"a frame has at least {MIN_CONTENT_BYTES} bytes, not {size}", offset=size + 1)
+    if size > MAX_CONTENT_BYTES:
+        raise FrameError(f"a frame has at most {MAX_CONTENT_BYTES} bytes, not {size}", offset=MAX_CONTENT_BYTES + 1)
     if xor_check(content):
         want = xor_check(content[:-1])
         reason = f"the check is {content[-1]:02x} where {want:02x} is due"

@@ -45,7 +45,7 @@ class Extra(msgspec.Struct, frozen=True, gc=False):
     value: bytes
 
 
-class Location(Body, frozen=True):
+class Location(Body, frozen=True, gc=False):
     """0x0200, 8.12. Latitude and longitude as they are on the wire: without sign, which is in the status flags."""
 
     ID: ClassVar[int] = 0x0200

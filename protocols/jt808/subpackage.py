@@ -17,6 +17,8 @@ from protocols.jt808.frame import MAX_BODY_BYTES, Frame, Package
 SERIALS = 0x10000
 MAX_IDS_PER_REQUEST = 255
 """What the count of 2013 can say."""
+REMEMBERED_MESSAGES = 32
+"""Messages that became whole, so that a late repeat of a package is not taken for the beginning of another."""
 PACKAGE_COST_BYTES = 300
 """What a package that waits costs beside its body, about."""
 
@@ -148,6 +150,7 @@ class Reassembler:
         self._max_bytes = max_bytes
         self._partials: dict[_Key, _Partial] = {}
         self._events: deque[ReassemblyEvent] = deque()
+        self._whole: deque[tuple[_Key, int]] = deque(maxlen=REMEMBERED_MESSAGES)
         self._cost = 0
         self.bad_packages = 0
         """Packages with an index that their total does not have."""
@@ -177,6 +180,7 @@ class Reassembler:
         self._cost += cost
         if len(group) == package.total:
             self._events.append(joined(group, package.total))
+            self._whole.append((key, first_serial_of(frame)))
             self._forget_group(key, first_serial_of(frame))
         while len(self._partials) > self._max_messages or self._cost > self._max_bytes:
             self._abandon(next(iter(self._partials)))
@@ -201,6 +205,11 @@ class Reassembler:
             self._abandon(key)
 
     def _was_quiet(self, key: _Key, partial: _Partial, now: float) -> None:
+        for first_serial in list(partial.groups):
+            if (key, first_serial) in self._whole:
+                self._forget_group(key, first_serial)
+        if not partial.groups:
+            return
         together = partial.together()
         if together is not None and len(together) == key[2]:
             self._events.append(joined(together, key[2]))

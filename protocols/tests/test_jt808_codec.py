@@ -1,0 +1,431 @@
+"""JT/T 808 beyond the vectors: every type under every dialect, any bytes, the framer's bounds, the editions apart."""
+
+import json
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocols.core.checksum import xor8
+from protocols.core.errors import NEED_DATA, LocalProtocolError, RemoteProtocolError
+from protocols.jt808 import data, driver, information, kinds, location, parameters, registration
+from protocols.jt808.catalogue import BODIES, BODIES_2011, body_type, decode_body, read_packet
+from protocols.jt808.dialect import JT2011, JT2013, JT2019, JT2019_WIDE_MAKER
+from protocols.jt808.extras import EXTRAS
+from protocols.jt808.frame import (
+    MAX_BODY_BYTES,
+    MAX_CONTENT_BYTES,
+    MAX_FRAME_BYTES,
+    Frame,
+    Package,
+    decode_frame,
+    encode_frame,
+    escape,
+    unescape,
+    xor_check,
+)
+from protocols.jt808.framer import MAX_PIECE, Framer
+from protocols.jt808.general import RawBody
+from protocols.jt808.layout import Scope, layout_of
+from protocols.jt808.location import Extra, Location, LocationBatch, batch_of
+from protocols.jt808.message import decode_message, encode_message
+from protocols.jt808.values import bytes_of_text, bytes_of_utc_ms, text_of, time_text_of, utc_ms_of
+from protocols.tests.kit import frames_of, pieces
+
+EXAMPLES = settings(max_examples=60, derandomize=True, deadline=None)
+SEEDS = st.integers(0, 2**32 - 1)
+DIALECTS = [JT2011, JT2013, JT2019, JT2019_WIDE_MAKER]
+
+
+def a_location(rng, most=4):
+    extras = tuple(Extra(rng.choice([*EXTRAS, 0xE0, 0xFF]), rng.randbytes(rng.randrange(8))) for _ in range(most))
+    numbers = [rng.randrange(1 << bits) for bits in (32, 32, 32, 32, 16, 16, 16)]
+    return Location(*numbers, rng.choice([rng.randbytes(6), bytes.fromhex("261124062853")]), extras)
+
+
+def a_parameter(_kind, _scope, rng):
+    return parameters.Parameter(rng.choice([*parameters.PARAMETERS, 0x75]), rng.randbytes(rng.randrange(9)))
+
+
+def a_can_frame(_kind, _scope, rng):
+    return data.CanFrame(rng.randrange(2), rng.randrange(2), rng.randrange(2), rng.randrange(1 << 29), bytes(8))
+
+
+def some_items(kind, scope, rng):
+    return tuple(a_value(kind._item, scope, rng) for _ in range(rng.randrange(4)))
+
+
+def a_trailing(kind, scope, rng):
+    if not kind._is_required(scope) and (scope.has_ended or rng.random() < 0.3):
+        scope.has_ended = True
+        return None
+    return a_value(kind._kind, scope, rng)
+
+
+GENERATORS = {
+    location.BaseLocation: lambda _kind, _scope, rng: a_location(rng, 0),
+    location.WholeLocation: lambda _kind, _scope, rng: a_location(rng, rng.randrange(4)),
+    parameters._Item: a_parameter,
+    data._CanItem: a_can_frame,
+    kinds.Unsigned: lambda kind, _scope, rng: rng.choice([0, 1, kind.maximum, rng.randrange(kind.maximum + 1)]),
+    kinds.Coordinate: lambda _kind, _scope, rng: rng.randrange(1 << 32),
+    kinds.Octets: lambda kind, _scope, rng: rng.randbytes(rng.randrange(60) if kind.size is None else kind.size),
+    kinds.FixedText: lambda kind, scope, rng: rng.choice([rng.randbytes, bytes])(kind._bytes(scope)),
+    kinds.Text: lambda _kind, _scope, rng: rng.choice([rng.randbytes(rng.randrange(30)), "测A1234".encode("gbk"), b""]),
+    kinds.Sized: lambda kind, scope, rng: a_value(kind._content, scope, rng),
+    kinds.Group: lambda kind, scope, rng: a_struct(kind._struct, scope, rng),
+    kinds.Listed: some_items,
+    kinds.Announcing: lambda kind, scope, rng: a_value(kind._kind, scope, rng),
+    kinds.When: lambda kind, scope, rng: a_value(kind._kind, scope, rng) if kind._condition(scope) else None,
+    kinds.Trailing: a_trailing,
+    kinds.Either: lambda kind, scope, rng: a_value(kind._kind(scope), scope, rng),
+}
+
+
+def a_value(kind, scope, rng):
+    """Something that this row can hold."""
+    return next(make for known, make in GENERATORS.items() if isinstance(kind, known))(kind, scope, rng)
+
+
+def a_struct(struct, scope, rng):
+    scope = scope.inner()
+    for name, kind in layout_of(struct):
+        scope.values[name] = a_value(kind, scope, rng)
+    return struct(**{name: scope.values[name] for name in struct.__struct_fields__})
+
+
+def a_body(kind, dialect, rng):
+    return a_location(rng) if kind is Location else a_struct(kind, Scope(dialect), rng)
+
+
+ALL_TYPES = [*BODIES.values(), *BODIES_2011.values()]
+
+
+@pytest.mark.parametrize("kind", ALL_TYPES, ids=lambda kind: kind.__name__)
+@settings(max_examples=25, derandomize=True, deadline=None)
+@given(seed=SEEDS)
+def test_every_type_goes_there_and_back_in_every_dialect(kind, seed):
+    rng = random.Random(seed)
+    for dialect in DIALECTS:
+        body = a_body(kind, dialect, rng)
+        wire = body.to_bytes(dialect)
+        assert kind.from_bytes(wire, dialect) == body
+        readable = json.loads(json.dumps(body.readable(dialect)))
+        try:
+            again = kind.from_readable(readable, dialect)
+        except LocalProtocolError:
+            continue  # bytes that are no text
+        assert json.loads(json.dumps(again.readable(dialect))) == readable
+
+
+@pytest.mark.parametrize("kind", ALL_TYPES, ids=lambda kind: kind.__name__)
+@settings(max_examples=15, derandomize=True, deadline=None)
+@given(seed=SEEDS)
+def test_whatever_is_read_is_written_back_byte_for_byte(kind, seed):
+    rng = random.Random(seed)
+    for dialect in DIALECTS:
+        wire = a_body(kind, dialect, rng).to_bytes(dialect)
+        for damaged in (wire[: rng.randrange(len(wire) + 1)], wire + rng.randbytes(3), rng.randbytes(len(wire))):
+            try:
+                body = kind.from_bytes(damaged, dialect)
+            except RemoteProtocolError:
+                continue
+            assert body.to_bytes(dialect) == damaged
+            json.dumps(body.readable(dialect))
+
+
+@EXAMPLES
+@given(msg_id=st.sampled_from([*BODIES, 0x1205]), body=st.binary(max_size=80), has_version=st.booleans())
+def test_any_body_is_read_or_refused(msg_id, body, has_version):
+    try:
+        value, dialect = decode_body(msg_id, body, has_version=has_version)
+    except RemoteProtocolError:
+        return
+    assert value.to_bytes(dialect) == body
+
+
+PHONE = st.text("0123456789abcdef", min_size=12, max_size=12)
+OLD = st.builds(
+    Frame,
+    st.integers(0, 0xFFFF),
+    PHONE,
+    st.integers(0, 0xFFFF),
+    st.binary(max_size=90) | st.binary(min_size=MAX_BODY_BYTES, max_size=MAX_BODY_BYTES),
+    encryption=st.integers(0, 7),
+    package=st.none() | st.builds(Package, st.integers(0, 0xFFFF), st.integers(0, 0xFFFF)),
+    has_reserved_bit=st.booleans(),
+)
+FRAME = OLD | OLD.map(
+    lambda frame: Frame(
+        frame.msg_id, frame.phone + "12345678", frame.serial, frame.body, 1, frame.encryption, frame.package
+    )
+)
+
+
+@EXAMPLES
+@given(frame=FRAME)
+def test_a_frame_goes_there_and_back(frame):
+    wire = encode_frame(frame)
+    assert decode_frame(wire) == frame
+    assert len(wire) <= MAX_FRAME_BYTES
+    assert b"\x7e" not in wire[1:-1]
+
+
+@EXAMPLES
+@given(data=st.binary(max_size=200))
+def test_any_bytes_are_refused_or_written_back(data):
+    for wire in (data, b"\x7e" + data + b"\x7e", b"\x7e" + escape(data + bytes((xor8(data),))) + b"\x7e"):
+        try:
+            frame = decode_frame(wire)
+        except RemoteProtocolError:
+            continue
+        assert encode_frame(frame) == wire
+
+
+@EXAMPLES
+@given(frames=st.lists(FRAME, max_size=5), seed=SEEDS)
+def test_any_split_equals_the_whole(frames, seed):
+    rng = random.Random(seed)
+    wire = b""
+    for frame in frames:
+        encoded = encode_frame(frame)
+        wire += encoded[1:] if wire and rng.random() < 0.5 else b"\x7e" * rng.randrange(3) + encoded
+    framer = Framer()
+    found = []
+    for piece in pieces(wire, seed):
+        framer.feed(piece)
+        found += frames_of(framer)
+    assert found == frames
+    assert (framer.discarded_bytes, framer.bad_frames) == (0, 0)
+
+
+@EXAMPLES
+@given(noise=st.binary(max_size=400), frame=FRAME)
+def test_after_noise_every_frame_is_found(noise, frame):
+    framer = Framer()
+    framer.feed(noise)
+    framer.feed(encode_frame(frame) * 2)
+    assert frames_of(framer)[-2:] == [frame] * 2
+
+
+def test_a_false_start_does_not_swallow_a_true_frame():
+    true = bytes.fromhex("7e000200000139123456780001337e")
+    framer = Framer()
+    framer.feed(b"\x7e\x00\x02\x00\x00" + true)
+    assert frames_of(framer) == [decode_frame(true)]
+    assert (framer.bad_frames, framer.discarded_bytes) == (1, 5)
+
+
+def test_memory_stays_bounded_under_an_endless_frame():
+    framer = Framer()
+    for _ in range(500):
+        framer.feed(b"\x7e" + bytes(1000))
+        framer.feed(bytes(3000))
+        assert framer.next_frame() is NEED_DATA
+        assert len(framer._buffer) <= MAX_FRAME_BYTES
+    assert framer.discarded_bytes > 1_900_000
+
+
+def test_a_piece_of_the_stated_size_is_never_lost():
+    frame = Frame(0x0900, "0" * 12, 1, b"\x7e" * MAX_BODY_BYTES)
+    wire = encode_frame(frame)
+    framer = Framer()
+    stream = wire * 9
+    found = []
+    for at in range(0, len(stream), MAX_PIECE):
+        framer.feed(stream[at : at + MAX_PIECE])
+        found += frames_of(framer)
+    assert found == [frame] * 9
+    framer.feed(wire[:-4])
+    framer.reset()
+    framer.feed(wire)
+    assert frames_of(framer) == [frame]
+
+
+def test_the_fast_check_is_the_plain_one():
+    rng = random.Random(808)
+    for size in range(MAX_CONTENT_BYTES + 1):
+        piece = rng.randbytes(size)
+        assert xor_check(piece) == xor8(piece)
+    assert xor_check(b"123456789") == 0x31
+
+
+@given(data=st.binary(max_size=60))
+def test_escapes(data):
+    assert unescape(escape(data)) == data
+    assert b"\x7e" not in escape(data)
+
+
+@pytest.mark.parametrize(
+    ("wire", "offset", "field"),
+    [
+        ("", 0, "flag"),
+        ("7e", 1, "flag"),
+        ("00027e", 0, "flag"),
+        ("7e0002", 3, "flag"),
+        ("7e00" * 2 + "7e", 2, "flag"),
+        ("7e00027d0300000000000000000000007e", 3, "escape"),
+        ("7e0002000001391234567800017d7e", 13, "escape"),
+        ("7e000200000139123456780001347e", 13, "check"),
+        ("7e000200010139123456780001327e", 3, "body_length"),
+        ("7e00024000013912345678000100737e", 14, "phone"),
+    ],
+)
+def test_an_error_tells_what_is_wrong_and_where(wire, offset, field):
+    with pytest.raises(RemoteProtocolError) as caught:
+        decode_frame(bytes.fromhex(wire))
+    assert (caught.value.offset, caught.value.field) == (offset, field)
+
+
+@pytest.mark.parametrize("size", [MAX_CONTENT_BYTES + 1, 5000, 100_000])
+def test_a_frame_that_is_too_long_is_refused(size):
+    with pytest.raises(RemoteProtocolError):
+        decode_frame(b"\x7e" + bytes(size) + b"\x7e")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"msg_id": -1},
+        {"serial": 65536},
+        {"body": bytes(1024)},
+        {"phone": "1"},
+        {"phone": "01391234567A"},
+        {"protocol_version": 1},
+        {"encryption": 8},
+        {"package": Package(65536, 1)},
+        {"package": Package(1, -1)},
+        {"protocol_version": 256, "phone": "0" * 20},
+    ],
+)
+def test_a_frame_that_the_wire_cannot_carry_is_a_local_error(change):
+    with pytest.raises(LocalProtocolError):
+        encode_frame(Frame(**{"msg_id": 2, "phone": "0" * 12, "serial": 1} | change))
+
+
+@pytest.mark.parametrize(
+    ("body", "dialect"),
+    [
+        (Location(1 << 32, 0, 0, 0, 0, 0, 0, bytes(6)), JT2013),
+        (Location(0, 0, 0, 0, 0, 0, 0, bytes(5)), JT2013),
+        (Location(0, 0, 0, 0, 0, 0, 0, bytes(6), (Extra(1, bytes(256)),)), JT2013),
+        (registration.Registration(1, 2, b"123456", b"", b"", 1, b""), JT2013),
+        (registration.Authentication(b"1", b"2", b"3"), JT2013),
+        (registration.Authentication(b"1"), JT2019),
+        (parameters.SetParameters((parameters.Parameter(1, bytes(256)),)), JT2013),
+        (parameters.SetParameters((parameters.Parameter(1, b""),) * 256), JT2013),
+        (driver.DriverCard(1, bytes(6), None, b"name", bytes(20), b"", bytes(4)), JT2013),
+        (driver.DriverCard(1, bytes(6), 0, b"name"), JT2013),
+        (information.TextMessage(text_flags=1, text_type=1, text=b""), JT2013),
+        (location.TemporaryTracking(1), JT2013),
+        (data.CanData(bytes(5), (data.CanFrame(2, 0, 0, 0, bytes(8)),)), JT2013),
+        (data.TerminalPublicKey(1, bytes(127)), JT2013),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_body_that_the_wire_cannot_carry_is_a_local_error(body, dialect):
+    with pytest.raises(LocalProtocolError):
+        body.to_bytes(dialect)
+
+
+def test_the_editions_are_told_apart_by_the_body():
+    for dialect in DIALECTS[:3]:
+        body = registration.Registration(44, 300, b"MAKER", b"MODEL", b"ID", 2, "粤B12345".encode("gbk"))
+        wire = body.to_bytes(dialect)
+        read, found = decode_body(0x0100, wire, has_version=dialect.has_version)
+        assert found is dialect
+        assert text_of(read.terminal_model) == "MODEL"
+    name = driver.DriverIdentity(b"name", bytes(20), bytes(40), b"issuer").to_bytes(JT2011)
+    assert isinstance(decode_body(0x0702, name, has_version=False)[0], driver.DriverIdentity)
+    card = driver.DriverCard(driver.PULLED_OUT, bytes(6)).to_bytes(JT2013)
+    assert decode_body(0x0702, card, has_version=False) == (driver.DriverCard(2, bytes(6)), JT2013)
+
+
+@pytest.mark.parametrize(
+    ("msg_id", "dialect"), [(0x0107, JT2019_WIDE_MAKER), (0x0107, JT2011), (0x8108, JT2019_WIDE_MAKER)]
+)
+def test_a_maker_of_another_width_is_found_by_the_exact_fit(msg_id, dialect):
+    kind = body_type(msg_id, dialect)
+    body = a_body(kind, dialect, random.Random(msg_id))
+    assert decode_body(msg_id, body.to_bytes(dialect), has_version=dialect.has_version) == (body, dialect)
+    readable = body.readable(dialect) | {
+        name: "V1"
+        for name in ("manufacturer_id", "terminal_model", "terminal_id", "hardware_version", "firmware_version")
+        if name in kind.__struct_fields__
+    }
+    length = len(kind.from_readable(readable, dialect).to_bytes(dialect))
+    message = {"msg_id": msg_id, "version": "2019" if dialect.has_version else "2013", "serial": 1}
+    message |= {"phone": "0" * 2 * dialect.phone_bytes, "body_length": length, "body": readable}
+    assert decode_message(encode_message(message))["body"] == readable
+
+
+def test_a_picture_of_2011_has_no_location():
+    body = a_body(BODIES_2011[0x0801], JT2011, random.Random(1))
+    frame = Frame(0x0801, "0" * 12, 1, body.to_bytes(JT2011))
+    assert read_packet(frame, JT2011).body == body
+
+
+def test_an_encrypted_body_and_an_unknown_message_are_kept():
+    frame = Frame(0x0200, "0" * 12, 1, b"\x01\x02", encryption=1)
+    assert read_packet(frame).body == RawBody(b"\x01\x02")
+    shown = decode_message({"hex": encode_frame(frame).hex()})
+    assert shown["body"] == {"raw": "0102"}
+    assert decode_message({"hex": encode_frame(Frame(0x0200, "0" * 12, 1, encryption=1)).hex()})["body"] == {"raw": ""}
+    assert decode_message({"hex": encode_frame(Frame(0x1205, "0" * 12, 1)).hex()})["body"] == {}
+
+
+def test_a_position_has_signs_and_may_be_invalid():
+    there = Location(0, location.POSITION_VALID | location.SOUTH | location.WEST, 1, 2, 0, 0, 0, bytes(6))
+    assert there.position_e6_deg == (-1, -2)
+    assert there.readable(JT2013)["latitude"] == pytest.approx(-1e-6)
+    assert Location(0, 0, 1, 2, 0, 0, 0, bytes(6)).position_e6_deg is None
+    with pytest.raises(LocalProtocolError):
+        Location.from_readable(there.readable(JT2013) | {"status_flags": 0}, JT2013)
+
+
+def test_times():
+    raw = bytes.fromhex("261124062853")
+    assert utc_ms_of(raw) == 1795472933000
+    assert bytes_of_utc_ms(1795472933999) == raw
+    assert time_text_of(raw) == "2026-11-24T06:28:53+08:00"
+    for wrong in ("261324062853", "261124240000", "26112406285a", "261100000000", "000000000000"):
+        assert time_text_of(bytes.fromhex(wrong)) is None
+        assert utc_ms_of(bytes.fromhex(wrong)) is None
+    assert utc_ms_of(bytes.fromhex("260230000000")) is None  # digits in their ranges, but no such day
+    for outside in (-1, 4102444800000):
+        with pytest.raises(LocalProtocolError):
+            bytes_of_utc_ms(outside)
+
+
+@given(text=st.text(max_size=20))
+def test_text_is_written_as_it_is_read_or_refused(text):
+    try:
+        raw = bytes_of_text(text)
+    except LocalProtocolError:
+        return
+    assert text_of(raw) == text
+
+
+def test_a_batch_takes_what_fits():
+    locations = [a_location(random.Random(seed), 0) for seed in range(50)]
+    count, batch = batch_of(locations, JT2013, MAX_BODY_BYTES)
+    assert count == 34
+    assert batch.items == tuple(locations[:34])
+    assert len(batch.to_bytes(JT2013)) == 3 + 34 * 30
+    assert LocationBatch.from_bytes(batch.to_bytes(JT2013), JT2013) == batch
+    assert batch_of(locations, JT2013, 10) == (0, LocationBatch(1, ()))
+
+
+def test_a_code_is_in_no_text():
+    for body in (registration.Authentication(b"secret"), registration.RegistrationReply(1, 0, b"secret")):
+        assert "secret" not in repr(body)
+    reply = registration.RegistrationReply.from_bytes(bytes.fromhex("000103ffff"), JT2013)
+    assert reply.readable(JT2013) == {"reply_serial": 1, "result": 3}
+    assert reply.to_bytes(JT2013) == bytes.fromhex("000103ffff")
+
+
+def test_a_count_that_the_body_cannot_hold_costs_nothing():
+    for msg_id, body in ((0x8608, "01ffffffff"), (0x0805, "000100ffff"), (0x8103, "ff"), (0x0704, "ffff01")):
+        with pytest.raises(RemoteProtocolError):
+            decode_body(msg_id, bytes.fromhex(body), has_version=False)
