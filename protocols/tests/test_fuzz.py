@@ -15,6 +15,7 @@ from drivers.modbus.map_file import ShippedMaps
 from protocols.core.errors import RemoteProtocolError
 from protocols.hj212 import message as hj212
 from protocols.iso14443 import message as iso14443
+from protocols.jt808 import message as jt808
 from protocols.modbus_devices import message as modbus_devices
 from protocols.nmea0183 import message as nmea0183
 from protocols.pn532 import message as pn532
@@ -28,6 +29,7 @@ from protocols.wayside.state import Ack, Health, Ingest, Notice, Reported, State
 PROTOCOLS: dict[str, Callable[[Mapping[str, object]], object]] = {
     "hj212": hj212.decode_message,
     "iso14443": iso14443.decode_message,
+    "jt808": jt808.decode_message,
     "modbus_devices": partial(modbus_devices.decode_message, maps=ShippedMaps()),
     "nmea0183": nmea0183.decode_message,
     "pn532": pn532.decode_message,
