@@ -4,7 +4,10 @@ The first line on stdout is `{"endpoint": ...}`, as a gateway's configuration na
 """
 
 import contextlib
+import os
+import socket
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +19,7 @@ from drivers.text import _
 from emulators.kit.faults import FaultPlan, load_faults
 from emulators.kit.hosts import Host, run_hosts
 from emulators.kit.tap import JsonLines, Tap
-from tools.emulated_kinds import KINDS, Stage, endpoint_of
+from tools.emulated_kinds import KINDS, Endpoint, Stage, endpoint_of
 from tools.output import Exit, fail, nearest, print_json, print_line, say
 
 app = typer.Typer()
@@ -24,6 +27,10 @@ app = typer.Typer()
 
 class _UsageError(Exception):
     """A file or option that cannot be used."""
+
+
+class _FileError(Exception):
+    """A file that cannot be written."""
 
 
 @app.command()
@@ -57,10 +64,10 @@ def emulate(
         fail(text, Exit.USAGE, as_json=as_json)
     with contextlib.ExitStack() as files:
         try:
-            truth_lines = files.enter_context(JsonLines(truth)) if truth is not None else None
-            trace_lines = files.enter_context(JsonLines(trace)) if trace is not None else None
+            truth_lines = _opened(files, "--truth", truth)
+            trace_lines = _opened(files, "--trace", trace)
             stage = Stage(
-                endpoint=endpoint_of(at),
+                endpoint=_endpoint(at),
                 world=_world(world),
                 folder=world.parent if world is not None else Path(),
                 seed=1 if seed is None else seed,
@@ -73,8 +80,37 @@ def emulate(
             _run(kind, stage)
         except (_UsageError, ValueError, DriverError) as error:
             fail(str(error), Exit.USAGE, as_json=as_json)
+        except _FileError as error:
+            fail(str(error), as_json=as_json)
         except OSError as error:
-            fail(f"{error.filename or at}: {error.strerror or error}", as_json=as_json)
+            text = _("--at: {endpoint} cannot be opened: {reason}")
+            fail(text.format(endpoint=at, reason=reason_of(error)), as_json=as_json)
+
+
+def reason_of(error: OSError) -> str:
+    """What the system says, without its number and without what asyncio writes around it."""
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
+
+
+def _opened(files: contextlib.ExitStack, option: str, file: Path | None) -> JsonLines | None:
+    if file is None:
+        return None
+    try:
+        return files.enter_context(JsonLines(file))
+    except OSError as error:
+        text = _("{option}: {file} cannot be written: {reason}")
+        raise _FileError(text.format(option=option, file=file, reason=reason_of(error))) from error
+
+
+def _endpoint(at: str) -> Endpoint:
+    """Where the device shall be; its name there takes the place of an older link and of nothing else."""
+    endpoint = endpoint_of(at)
+    link = endpoint.link
+    if link is not None and link.exists() and not link.is_symlink():
+        raise _UsageError(_("--at: {link} exists and is no link, and nothing is replaced").format(link=link))
+    return endpoint
 
 
 def _run(kind: str, stage: Stage) -> None:
@@ -97,21 +133,30 @@ def _show_list(*, as_json: bool) -> None:
 def _world(file: Path | None) -> dict[str, Any]:
     if file is None:
         return {}
-    try:
+    with _reading("--world", file):
         return tomllib.loads(file.read_text("utf-8"))
-    except OSError as error:
-        raise _UsageError(f"{file}: {error.strerror}") from error
-    except ValueError as error:
-        raise _UsageError(f"{file}: {error}") from error
 
 
 def _faults(file: Path | None, seed: int | None) -> FaultPlan | None:
     if file is None:
         return None
-    try:
+    with _reading("--faults", file):
         plan = load_faults(file)
-    except OSError as error:
-        raise _UsageError(f"{file}: {error.strerror}") from error
-    except ValueError as error:
-        raise _UsageError(f"{file}: {error}") from error
     return plan if seed is None else msgspec.structs.replace(plan, seed=seed)
+
+
+@contextlib.contextmanager
+def _reading(option: str, file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = _("cannot be read: {reason}").format(reason=reason_of(error))
+    except UnicodeDecodeError:
+        reason = _("is not text in UTF-8")
+    except tomllib.TOMLDecodeError as error:
+        reason = _("is not TOML: {reason}").format(reason=error)
+    except ValueError as error:
+        reason = str(error)
+    else:
+        return
+    raise _UsageError(f"{option}: {file} {reason}")

@@ -76,7 +76,7 @@ def init(
     as_json: Annotated[bool, typer.Option("--json", help=_("one JSON object out"))] = False,
 ) -> None:
     """Write a starter configuration with a development CA, certificates, keys and the broker's files."""
-    folder = folder.absolute()
+    folder = _whole(folder, as_json=as_json)
     taken = [entry for entry in ENTRIES if (folder / entry).exists() or (folder / entry).is_symlink()]
     if taken:
         text = _("{file} exists, and nothing is replaced; choose another folder")
@@ -92,7 +92,8 @@ def init(
     try:
         write_starter(folder, answers, now=datetime.now(UTC))
     except (OSError, DevelopmentCaError) as error:
-        fail(str(error), as_json=as_json)
+        text = _("{folder} cannot be written: {reason}; nothing was left in it")
+        fail(text.format(folder=folder, reason=_reason_of(error)), as_json=as_json)
     config = folder / CONFIG
     problems = problems_of(config)
     if problems:
@@ -104,6 +105,24 @@ def init(
     else:
         print_line(str(config))
     say(visible(next_steps(folder, answers)))
+
+
+def _whole(folder: Path, *, as_json: bool) -> Path:
+    """The folder's whole name. Ends the command for what can be none."""
+    try:
+        folder = folder.absolute()
+        is_other = (folder.exists() or folder.is_symlink()) and not folder.is_dir()
+    except OSError as error:
+        fail(_("{folder}: {reason}").format(folder=folder, reason=error.strerror), as_json=as_json)
+    if is_other:
+        fail(_("{folder} is there and is no folder").format(folder=folder), as_json=as_json)
+    return folder
+
+
+def _reason_of(error: OSError | DevelopmentCaError) -> str:
+    """What the system says; the file is one that is gone again."""
+    cause = error.__cause__ if isinstance(error, DevelopmentCaError) else error
+    return (cause.strerror if isinstance(cause, OSError) else None) or str(error)
 
 
 def write_starter(folder: Path, answers: Answers, *, now: datetime) -> None:

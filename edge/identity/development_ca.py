@@ -80,7 +80,8 @@ class DevelopmentCa:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise DevelopmentCaError(_("{path}: cannot be made: {error}").format(path=folder, error=error)) from error
+            text = _("{path}: cannot be made: {error}")
+            raise DevelopmentCaError(text.format(path=folder, error=error.strerror)) from error
         _write(folder / CA_KEY, _key_bytes(key))
         _write(folder / CA_CERTIFICATE, certificate.public_bytes(serialization.Encoding.PEM))
         return cls(folder, certificate, key)
@@ -92,8 +93,9 @@ class DevelopmentCa:
             certificate = x509.load_pem_x509_certificate((folder / CA_CERTIFICATE).read_bytes())
             key = serialization.load_pem_private_key((folder / CA_KEY).read_bytes(), password=None)
         except (OSError, ValueError, TypeError) as error:
-            text = _("{path}: holds no development authority: {error}").format(path=folder, error=error)
-            raise DevelopmentCaError(text) from error
+            text = _("{path}: holds no development authority: {error}")
+            reason = getattr(error, "strerror", None) or error
+            raise DevelopmentCaError(text.format(path=folder, error=reason)) from error
         if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
             raise DevelopmentCaError(_("{path}: certificate and key do not belong together").format(path=folder))
         return cls(folder, certificate, key)
@@ -197,4 +199,5 @@ def _write(path: Path, data: bytes) -> None:
     except FileExistsError as error:
         raise DevelopmentCaError(_("{path}: exists, and is not replaced").format(path=path)) from error
     except OSError as error:
-        raise DevelopmentCaError(_("{path}: cannot be written: {error}").format(path=path, error=error)) from error
+        text = _("{path}: cannot be written: {error}")
+        raise DevelopmentCaError(text.format(path=path, error=error.strerror)) from error

@@ -184,8 +184,45 @@ def test_what_cannot_be_played_ends_with_2(tmp_path: Path, words: list[str], wor
     assert says in json.loads(result.stdout)["reason"]
 
 
+def refusal(*words: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["emulate", *words, "--json"])
+    return result.exit_code, json.loads(result.stdout)["reason"]
+
+
 def test_a_port_that_is_taken_ends_with_1() -> None:
     port = free_port()
     with socket.create_server(("127.0.0.1", port)):
-        result = CliRunner().invoke(app, ["emulate", "gnss", "--at", f"tcp:127.0.0.1:{port}", "--json"])
-    assert (result.exit_code, str(port) in json.loads(result.stdout)["reason"]) == (1, True)
+        said = refusal("gnss", "--at", f"tcp:127.0.0.1:{port}")
+    assert said == (1, f"--at: tcp:127.0.0.1:{port} cannot be opened: Address already in use")
+
+
+def test_what_the_system_refuses_is_a_line_with_the_option_the_place_and_the_reason(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"\xff")
+    no_toml = tmp_path / "no.toml"
+    no_toml.write_text("a\n")
+    none = "No such file or directory"
+    for words, code, said in [
+        (["--at", f"pty:{tmp_path}/none/line"], 1, f"--at: pty:{tmp_path}/none/line cannot be opened: {none}"),
+        (["--at", "tcp:nowhere.invalid:1"], 1, "--at: tcp:nowhere.invalid:1 cannot be opened: "),
+        (["--truth", f"{tmp_path}/none/t"], 1, f"--truth: {tmp_path}/none/t cannot be written: {none}"),
+        (["--trace", str(tmp_path)], 1, f"--trace: {tmp_path} cannot be written: Is a directory"),
+        (["--world", f"{tmp_path}/none"], 2, f"--world: {tmp_path}/none cannot be read: {none}"),
+        (["--world", str(file)], 2, f"--world: {file} is not text in UTF-8"),
+        (["--faults", str(file)], 2, f"--faults: {file} is not text in UTF-8"),
+        (["--faults", str(no_toml)], 2, f"--faults: {no_toml} is not TOML: Expected '='"),
+    ]:
+        exit_code, reason = refusal("gnss", *words)
+        assert (exit_code, reason[: len(said)]) == (code, said)
+        assert "Errno" not in reason
+
+
+def test_a_file_that_stands_where_the_line_shall_be_is_not_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "line"
+    file.write_text("precious")
+    assert refusal("gnss", "--at", f"pty:{file}") == (2, f"--at: {file} exists and is no link, and nothing is replaced")
+    assert file.read_text() == "precious"
+    file.unlink()
+    file.symlink_to("/dev/pts/none")  # what an emulator that was killed has left
+    with emulated("gnss", "--at", f"pty:{file}") as endpoint:
+        assert endpoint.startswith(f"pty:{file}?")

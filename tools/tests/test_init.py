@@ -1,7 +1,9 @@
 """`wayside init`: what it writes is right at once, a real broker takes it, and nothing is ever overwritten."""
 
 import asyncio
+import errno
 import json
+import os
 import ssl
 import stat
 from pathlib import Path
@@ -104,6 +106,42 @@ def test_a_folder_that_cannot_be_written_is_said_so_and_nothing_is_left(tmp_path
     result = init(tmp_path / "file" / "desk", "--yes")
     assert (result.exit_code, result.stdout) == (1, "")
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("what", ["file", "link", "below"])
+def test_what_can_be_no_folder_is_said_in_one_line_with_its_name(tmp_path: Path, what: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("link")
+    folder = tmp_path / "file" / "below" if what == "below" else tmp_path / what
+    reason = "cannot be written: Not a directory; nothing was left in it"
+    said = f"wayside: {folder} {reason if what == 'below' else 'is there and is no folder'}\n"
+    result = init(folder, "--yes")
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", said)
+
+
+@pytest.mark.parametrize("fails", ["edge.identity.development_ca.os.fdopen", "tools.init.shutil.copyfile"])
+def test_a_disk_that_refuses_in_the_middle_is_said_in_one_line_and_nothing_is_left(
+    tmp_path: Path, fails: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+
+        def refuse(*arguments: object, **_options: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(arguments[0]))
+
+        patch.setattr(fails, refuse)
+        result = init(tmp_path, "--yes", "--node", "n1")
+    said = f"wayside: {tmp_path} cannot be written: No space left on device; nothing was left in it\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", said)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_present_folder_that_is_gone_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    result = init("--yes")
+    assert (result.exit_code, result.stderr) == (1, "wayside: .: No such file or directory\n")
 
 
 def test_the_machines_name_becomes_a_nodes_name() -> None:
