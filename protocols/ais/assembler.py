@@ -1,0 +1,121 @@
+"""Parts to messages: what belongs together, what has waited too long.
+
+IEC 61162-1, VDM. Parts belong together by where they came from, how many they are, sequence number and channel. They
+may come in any order. A part of another message under the same key (the same number, another content) begins anew: its
+sequence number has come round. Parts that wait longer than two seconds are dropped; otherwise the first half of one
+ship would be joined to the second half of another.
+
+>>> assembler = Assembler()
+>>> first = decode_part(b"!AIVDM,2,1,4,B,56:R?`p000009IQWL00`T4pN0P4V3SP00000001@7PN976tHt;@k`3RQh000,0*50")
+>>> assembler.take(first, now=10.0)
+NEED_DATA
+>>> assembler.take(decode_part(b"!AIVDM,2,2,4,B,00000000000,2*23"), now=10.1).message.shipname
+'JIANG HAI 88'
+"""
+
+from typing import Any
+
+import msgspec
+
+from protocols.ais.catalogue import APPLICATIONS, Applications, decode
+from protocols.ais.sentence import Head, Part, decode_part, join
+from protocols.core.errors import NEED_DATA, FieldError, NeedData
+from protocols.nmea0183.tag_block import TagBlock
+
+__all__ = ["PATIENCE_S", "Assembler", "Received", "decode_part", "received_of"]
+
+PATIENCE_S = 2.0
+"""How long the parts of one message may take."""
+MOST_WAITING = 64
+"""Messages that wait for parts at most; the oldest gives way."""
+_Key = tuple[str, int, int | None, str | None]
+
+
+class Received(msgspec.Struct, frozen=True):
+    """A message and how it came."""
+
+    head: Head
+    """Of part 1."""
+    message: Any
+    bit_length: int
+    tag: TagBlock | None = None
+    """Of part 1."""
+
+
+class _Waiting:
+    __slots__ = ("parts", "since")
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.parts: dict[int, Part] = {}
+
+
+def received_of(parts: list[Part], applications: Applications = APPLICATIONS) -> Received:
+    """One message of all its parts, in any order. Raises `FieldError`, also when they are not all and nothing else."""
+    if len(parts) == 1 and parts[0].head.total == 1:
+        part = parts[0]
+        return Received(part.head, decode(part.bits, part.bit_length, applications), part.bit_length, part.tag)
+    ordered = sorted(parts, key=lambda part: part.head.number)
+    first = ordered[0].head
+    common = (first.total, first.seq, first.channel)
+    numbers = [part.head.number for part in ordered]
+    are_alike = all((part.head.total, part.head.seq, part.head.channel) == common for part in ordered)
+    if not are_alike or numbers != list(range(1, first.total + 1)):
+        raise FieldError("not each part of one message once", field="fragment")
+    bits, bit_length = join(ordered)
+    return Received(first, decode(bits, bit_length, applications), bit_length, ordered[0].tag)
+
+
+class Assembler:
+    """Holds parts until their message is whole. Time is monotonic seconds."""
+
+    __slots__ = ("_applications", "_waiting", "dropped")
+
+    def __init__(self, applications: Applications = APPLICATIONS) -> None:
+        self._applications = applications
+        self._waiting: dict[_Key, _Waiting] = {}
+        """The one that has waited longest comes first."""
+        self.dropped = 0
+        """Parts that never became a message."""
+
+    def take(self, part: Part, now: float, source: str = "") -> Received | NeedData:
+        """Take a part; answer its message when that is whole now. Raises `FieldError` for what a message says."""
+        head = part.head
+        if head.total == 1:
+            bit_length = 6 * part.count - part.fill
+            message = decode(part.groups >> part.fill, bit_length, self._applications)
+            return Received(head, message, bit_length, part.tag)
+        self.tick(now)
+        key = (source, head.total, head.seq, head.channel)
+        waiting = self._waiting.get(key)
+        before = None if waiting is None else waiting.parts.get(head.number)
+        if waiting is None or (before is not None and not _is_same(before, part)):
+            self._forget(key)
+            if len(self._waiting) >= MOST_WAITING:
+                self._forget(next(iter(self._waiting)))
+            waiting = self._waiting[key] = _Waiting(now)
+        waiting.parts[head.number] = part
+        if len(waiting.parts) < head.total:
+            return NEED_DATA
+        del self._waiting[key]
+        return received_of(list(waiting.parts.values()), self._applications)
+
+    def next_deadline(self) -> float | None:
+        """When the parts that have waited longest are too old."""
+        for waiting in self._waiting.values():
+            return waiting.since + PATIENCE_S
+        return None
+
+    def tick(self, now: float) -> None:
+        """Drop the parts that are too old."""
+        while (deadline := self.next_deadline()) is not None and now >= deadline:
+            self._forget(next(iter(self._waiting)))
+
+    def _forget(self, key: _Key) -> None:
+        waiting = self._waiting.pop(key, None)
+        if waiting is not None:
+            self.dropped += len(waiting.parts)
+
+
+def _is_same(one: Part, other: Part) -> bool:
+    return (one.groups, one.count, one.fill) == (other.groups, other.count, other.fill)

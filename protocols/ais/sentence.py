@@ -1,0 +1,212 @@
+"""One line of VDM or VDO: which part of which message it is, and its six-bit groups.
+
+IEC 61162-1, sentences VDM (received from others) and VDO (our own transmission), on the sentence layer of NMEA 0183:
+
+    !AIVDM,2,1,3,B,55P5TL01VIaAL@7WKO@mBplU@<PDhh000000001S;AJ::4A80?4i@E53,0*3E
+     talker | | | |  payload, 6 bits a character                    fill | checksum
+    formatter | | channel A, B or none
+          total | sequence number, the same in all parts; empty in a single one
+             number
+
+`fill` bits at the end of a part are not part of the message. What some networks append behind the checksum (`,s:...`,
+`,d-109,...`) is cut off. All else is kept: decoding and encoding give the same line.
+
+>>> part = decode_part(b"!AIVDM,1,1,,B,H3`u5VA=VliDp@D000000000000,2*35")
+>>> part.head.channel, part.count, part.fill
+('B', 27, 2)
+>>> encode_part(part)
+b'!AIVDM,1,1,,B,H3`u5VA=VliDp@D000000000000,2*35'
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from protocols.ais.armour import armour, unarmour
+from protocols.core.errors import FieldError, FrameError, LocalProtocolError, UnsupportedError
+from protocols.nmea0183.characters import is_field
+from protocols.nmea0183.checksum import check_of, digits_of
+from protocols.nmea0183.sentence import Sentence, address_of, decode_sentence, encode_sentence
+from protocols.nmea0183.tag_block import TagBlock
+
+RECEIVED = "VDM"
+OWN = "VDO"
+MOST_PARTS = 9
+LONGEST_PAYLOAD = 60
+"""Characters that we send in one line."""
+_FIELDS = 7
+_MOST_FILL = 5
+_MOST_HEADS = 64
+_HEAD_LENGTH = 14
+"""`!AIVDM,1,1,,A,`: how nearly every line begins."""
+_TAIL_LENGTH = 5
+"""`,0*4E`"""
+_LONGEST_SHORT_WAY = 82
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What stands before the payload."""
+
+    talker: str
+    """AI mobile, AB base station, AD dependent base station, AN aid, AR receiver, AS limited base station,
+    AT transmitter, AX repeater; BS and SA are old."""
+    formatter: str
+    total: int
+    number: int
+    seq: int | None
+    channel: str | None
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One line."""
+
+    head: Head
+    groups: int
+    """Its six-bit groups, fill bits included, the first uppermost."""
+    count: int
+    """How many groups."""
+    fill: int
+    tag: TagBlock | None = None
+    check: str | None = None
+    """The two digits of the checksum where they were not upper case."""
+
+    @property
+    def bits(self) -> int:
+        """Without the fill bits."""
+        return self.groups >> self.fill
+
+    @property
+    def bit_length(self) -> int:
+        """Without the fill bits."""
+        return 6 * self.count - self.fill
+
+
+class Decoder:
+    """Turns lines into parts.
+
+    A beginning that was met before and a plain end take a short way, which looks at nothing twice; all else goes
+    through the sentence layer, which knows what may be wrong with a line.
+    """
+
+    __slots__ = ("_met", "_tails")
+
+    def __init__(self) -> None:
+        self._met: dict[bytes, tuple[Head, int]] = {}
+        """Beginning of a line -> what it says and the exclusive or of its characters."""
+        self._tails = {
+            b",%d*%s" % (fill, digits.encode()): (fill, check ^ check_of(b",%d" % fill))
+            for fill in range(_MOST_FILL + 1)
+            for check, digits in ((check, digits_of(check)) for check in range(256))
+        }
+        """End of a line -> its fill and what the payload's characters must amount to, but for the beginning."""
+
+    def decode(self, line: bytes) -> Part:
+        """Decode a line without CR LF. Raises `RemoteProtocolError`."""
+        met = self._met.get(line[:_HEAD_LENGTH])
+        tail = self._tails.get(line[-_TAIL_LENGTH:])
+        if met is not None and tail is not None and len(line) <= _LONGEST_SHORT_WAY:
+            payload = line[_HEAD_LENGTH:-_TAIL_LENGTH]
+            if payload and check_of(payload) == met[1] ^ tail[1]:
+                return Part(met[0], unarmour(payload), len(payload), tail[0])
+        return self._decode_with_care(line)
+
+    def _decode_with_care(self, line: bytes) -> Part:
+        sentence = decode_sentence(_without_remarks(line))
+        fields = sentence.fields
+        if fields[0][0] != "!":
+            raise FrameError("does not start with !", offset=0, field="start", raw=line)
+        if sentence.formatter not in (RECEIVED, OWN) or len(sentence.address) != 5:
+            raise UnsupportedError("neither VDM nor VDO", field="formatter", raw=line)
+        if len(fields) != _FIELDS:
+            raise FieldError(f"{len(fields)} fields, and not {_FIELDS}", field="fields", raw=line)
+        head = _head_of(sentence)
+        payload = fields[5].encode()
+        if not payload:
+            raise FieldError("no payload", field="empty", raw=line)
+        fill = _digit(fields[6], "fill")
+        if fill > _MOST_FILL:
+            raise FieldError("0 to 5 bits", field="fill", raw=line)
+        part = Part(head, unarmour(payload), len(payload), fill, sentence.tag, sentence.check)
+        beginning = ",".join(fields[:5]).encode() + b","
+        if len(beginning) == _HEAD_LENGTH and len(self._met) < _MOST_HEADS:
+            self._met[beginning] = (head, check_of(beginning[1:]))
+        return part
+
+
+decode_part = Decoder().decode
+"""Decode a line."""
+
+
+def _without_remarks(line: bytes) -> bytes:
+    star = line.find(b"*", line.find(b"!") + 1)
+    return line[: star + 3] if line[star + 3 : star + 4] == b"," else line
+
+
+def _head_of(sentence: Sentence) -> Head:
+    _, total, number, seq, channel, *_ = sentence.fields
+    head = Head(
+        talker=sentence.talker,
+        formatter=sentence.formatter,
+        total=_digit(total, "total"),
+        number=_digit(number, "number"),
+        seq=_digit(seq, "seq") if seq else None,
+        channel=channel or None,
+    )
+    if not 1 <= head.number <= head.total:
+        raise FieldError("no part of that many", field="fragment")
+    return head
+
+
+def _digit(text: str, name: str) -> int:
+    if len(text) != 1 or not "0" <= text <= "9":
+        raise FieldError("not one digit", field=name)
+    return int(text)
+
+
+def encode_part(part: Part) -> bytes:
+    """The line, without CR LF."""
+    head = part.head
+    fields = [
+        f"!{head.talker}{head.formatter}",
+        str(head.total),
+        str(head.number),
+        "" if head.seq is None else str(head.seq),
+        head.channel or "",
+        armour(part.groups, part.count).decode(),
+        str(part.fill),
+    ]
+    return encode_sentence(Sentence(fields, part.tag, part.check))
+
+
+def parts_of(
+    bits: int, bit_length: int, talker: str, formatter: str = OWN, channel: str | None = None, seq: int = 0
+) -> list[Part]:
+    """A message of our own as parts, in order; `seq` counts for more than one. Raises `LocalProtocolError`."""
+    address_of(talker, formatter)
+    if formatter not in (RECEIVED, OWN):
+        raise LocalProtocolError("neither VDM nor VDO", field="formatter")
+    if not is_field(channel or ""):
+        raise LocalProtocolError("a reserved character", field="channel")
+    fill = -bit_length % 6
+    groups = bits << fill
+    count = (bit_length + fill) // 6
+    total = -(-count // LONGEST_PAYLOAD)
+    if not 1 <= total <= MOST_PARTS or not 0 <= seq <= 9:
+        raise LocalProtocolError("does not fit into 9 lines with a sequence number of one digit", field="length")
+    parts = []
+    for number in range(1, total + 1):
+        after = max(0, count - number * LONGEST_PAYLOAD)
+        size = min(LONGEST_PAYLOAD, count - (number - 1) * LONGEST_PAYLOAD)
+        head = Head(talker, formatter, total, number, None if total == 1 else seq, channel)
+        own = groups >> 6 * after & (1 << 6 * size) - 1
+        parts.append(Part(head, own, size, fill if number == total else 0))
+    return parts
+
+
+def join(parts: Iterable[Part]) -> tuple[int, int]:
+    """(bits, how many) of the parts of one message, in order."""
+    bits = length = 0
+    for part in parts:
+        bits = bits << part.bit_length | part.bits
+        length += part.bit_length
+    return bits, length
