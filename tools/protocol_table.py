@@ -46,6 +46,7 @@ class Codec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PROTOCOLS: dict[str, Codec] = {
+    "ais": Codec(module="protocols.ais.message", takes_text=True),
     "hj212": Codec(module="protocols.hj212.message", takes_text=True),
     "iso14443": Codec(module="protocols.iso14443.message"),
     "jt808": Codec(module="protocols.jt808.message"),
