@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import sys
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,7 +57,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class _ChildBroker:
+class _ChildBroker(ABC):
     """A broker's life as a child process. Enter it as a context, or call `start` and `stop`."""
 
     _READY: ClassVar[str]
@@ -153,9 +154,9 @@ class _ChildBroker:
     ) -> None:
         await self.stop()
 
+    @abstractmethod
     def _command(self, port: int) -> list[str]:
         """Write the configuration and say how to start."""
-        raise NotImplementedError
 
     async def _start_on(self, port: int) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

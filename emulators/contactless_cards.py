@@ -7,6 +7,7 @@ Frames are `AirFrame`s with their CRC. Time comes in as `now`; a card that compu
 """
 
 import random
+from abc import ABC, abstractmethod
 from enum import Enum
 
 import msgspec
@@ -71,7 +72,7 @@ class CardState(Enum):
     HALT = "halt"
 
 
-class Card:
+class Card(ABC):
     """What cards of both types share: power, ISO-DEP, the time that a computation takes.
 
     files: what it holds, or None for a card that speaks no ISO-DEP. think_s: how long it computes each answer; beyond
@@ -107,9 +108,9 @@ class Card:
         if self.files is not None:
             self.files.reset()
 
+    @abstractmethod
     def hear(self, frame: AirFrame, now: float) -> AirFrame | None:
         """Take a frame; the answer, or None."""
-        raise NotImplementedError
 
     def next_deadline(self) -> float | None:
         """When `tick()` is due: an answer is ready, or more time must be asked for."""

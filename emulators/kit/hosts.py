@@ -14,6 +14,7 @@ import signal
 import sys
 import termios
 import tty
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -44,14 +45,14 @@ class Host(Protocol):
         """Be gone; harmless when gone already. May be started again."""
 
 
-class _Started:
+class _Started(ABC):
     """`async with` for a host."""
 
-    async def start(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def start(self) -> None: ...
 
-    async def aclose(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def aclose(self) -> None: ...
 
     async def __aenter__(self) -> Self:
         await self.start()
