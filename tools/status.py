@@ -135,7 +135,9 @@ def _devices(document: dict[str, Any]) -> list[Table]:
 
 
 def _device_state(device: dict[str, Any]) -> Text:
-    """Silent, or what the supervisor says, and by the device's own account."""
+    """Given up, silent, or what the supervisor says, and by the device's own account."""
+    if device["state"] == "given up":
+        return _state(device["state"], None)
     if device["lost_s"] is not None:
         return Text(_("silent for {time}").format(time=_duration(device["lost_s"])), style="red")
     state = _state(device["state"], None)

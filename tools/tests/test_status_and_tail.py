@@ -145,6 +145,16 @@ def test_status_repeats_what_is_wrong_with_the_file_while_another_configuration_
     assert "the file has mistakes" not in page({**STATUS, "config": {**config, "mistakes": []}})
 
 
+def test_status_tells_a_device_that_was_given_up_from_one_that_is_silent() -> None:
+    why = "/k/pseudonym.key: has 5 bytes"
+    given_up = {"driver": "card_reader", "state": "given up", "starts": 1, "error": why, "lost_s": 7.0, "lost_why": why,
+                "condition": "closed"}  # fmt: skip
+    said = page({**STATUS, "devices": {"reader-1": given_up}})
+    assert "given up" in said
+    assert why in said
+    assert "silent" not in said
+
+
 def test_status_says_whom_it_does_not_obey() -> None:
     said = page({**STATUS, "commands": {"unbelieved": 0, "not_obeyed": {"ops-1": "/k/ops-1.pub: No such file \x1b"}}})
     assert "ops-1 is not obeyed: /k/ops-1.pub: No such file \\x1b" in said
