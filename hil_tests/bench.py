@@ -19,12 +19,9 @@ from edge.deploy import __file__ as deploy_package
 from edge.identity.development_ca import DevelopmentCa
 from edge.identity.operator_keys import OperatorKey
 from edge.store.lane import Lane
-from edge.store.opening import open_store
-from edge.store.store import Quotas
 from emulators.broker import BrokerTls, Mosquitto
 from emulators.kit.hosts import Host
-from protocols.wayside.pack_codec import encode_pack
-from tools.demo.parts import Part, lanes_of, status_of
+from tools.demo.parts import Part, lanes_of, prefill, sink_command, status_of
 from tools.sink.ledger import Ledger, LedgerError, StoredRecord, read_ledger, read_records, verify_ledger
 
 NODE = "bench-1"
@@ -64,7 +61,9 @@ class Bench:
         key = self.folder / "pseudonym.key"
         key.touch(mode=0o600)
         key.write_text(secrets.token_hex(32))
-        self.sink = Part("sink", self._sink_command(), self.folder / "sink.log")
+        self.sink = Part(
+            "sink", sink_command(self.broker.url, self.ledger_file, self.pki("ingest")), self.folder / "sink.log"
+        )
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
@@ -125,36 +124,9 @@ ops = ["*"]
         self.config.write_text(document)
         return document
 
-    def _sink_command(self) -> list[str]:
-        ca, cert, key = self.pki("ingest")
-        command = [sys.executable, "-m", "tools.cli", "sink", "--json", "--broker", self.broker.url]
-        return [*command, "--ledger", str(self.ledger_file), "--ca", str(ca), "--cert", str(cert), "--key", str(key)]
-
     def prefill(self, count: int, *, points: int = 20) -> None:
         """Put packs into the journal as if they had been made while nobody was reached; the gateway must be stopped."""
-        store = open_store(self.data / "journal", quotas=Quotas(256), encode_loss=_never, monotonic=lambda: 0.0)
-        lane = store.lanes["telemetry"]
-        names = [f"raw{number}" for number in range(points)]
-        for number in range(count):
-            payload = encode_pack(
-                node=NODE,
-                epoch=lane.epoch,
-                boot=store.boot,
-                seq=lane.next_seq,
-                device="flow-1",
-                time=1_790_000_000_000 + 1_000 * number,
-                time_quality="ntp",
-                uptime=1_000 * number,
-                points=names,
-                offsets=[0],
-                values=[[number + at for at in range(points)]],
-                bad=[],
-            )
-            lane.append("telemetry/flow-1", payload)
-            if number % 1_000 == 0:
-                store.commit_now()
-        store.commit_now()
-        store.close()
+        prefill(self.data, node=NODE, count=count, points=points)
 
     def shorten_trial(self, seconds: float) -> None:
         """Have the gateway judge a changed configuration sooner than in the field."""
@@ -200,9 +172,13 @@ ops = ["*"]
 
     async def start(self) -> None:
         """Start ingest and gateway and wait until the gateway answers."""
+        await self.start_sink()
+        await self.start_gateway()
+
+    async def start_sink(self) -> None:
+        """Start the ingest and wait until it hears what nodes say."""
         await self.sink.start()
         await self.sink.first_lines(1)
-        await self.start_gateway()
 
     async def start_gateway(self) -> None:
         """Start the gateway and wait until it answers."""
@@ -225,6 +201,10 @@ ops = ["*"]
         except TimeoutError:
             said = f"gateway: {self.gateway.last_words()}; sink: {self.sink.last_words()}"
             raise AssertionError(f"not within {within_s} s: {what}; {said}") from None
+
+    async def connected(self, within_s: float = PATIENCE_S) -> None:
+        """Wait until the uplink is reached."""
+        await self.until(lambda: self.status()["uplink"]["state"] == "connected", "the uplink is reached", within_s)
 
     # What is seen -----------------------------------------------------------------------------------------------
 
@@ -276,7 +256,3 @@ ops = ["*"]
         if status is None or status["uplink"]["state"] != "connected":
             return False
         return all(lane["queued"] <= few and lane["oldest_s"] < JUST_NOW_S for lane in status["lanes"].values())
-
-
-def _never(**_fields: object) -> bytes:
-    raise AssertionError("nothing is lost while the journal is filled")

@@ -53,8 +53,8 @@ async def test_a_broker_that_is_not_there_is_one_line_and_is_reached_when_it_com
     assert status["uplink"]["error"]
     assert len(lines_with(bench, "it is tried again by itself")) == 1
     await bench.broker.start()
-    await bench.sink.start()
-    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
+    await bench.start_sink()
+    await bench.connected()
     await bench.everything_arrived()
 
 
@@ -112,8 +112,7 @@ async def test_a_full_disk_is_one_line_and_ends_by_itself(bench: Bench, small_di
     with other.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while file.write(bytes(65_536)) == 65_536:
             pass
-    await bench.sink.start()
-    await bench.sink.first_lines(1)
+    await bench.start_sink()
     await bench.start_gateway()
     await bench.until(lambda: bench.status()["devices"]["plc-1"]["rounds"] > 10, "it polls")
     await bench.until(lambda: bench.status()["storage"]["state"] != "ok", "the full disk is seen")
@@ -142,7 +141,7 @@ async def test_a_missing_credential_is_said_and_taken_up_when_it_comes(bench: Be
     await bench.until(lambda: bench.lane("telemetry")["made"] > 3, "it polls and journals meanwhile")
     assert "Traceback" not in bench.log()
     hidden.rename(file)
-    await bench.sink.start()
+    await bench.start_sink()
     await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "by itself")
     await bench.everything_arrived()
 

@@ -42,7 +42,7 @@ async def test_a_command_for_a_box_that_was_away_too_long_is_not_carried_out(ben
     """Row 27 of docs/field_failures.md."""
     bench.configure(counter_table("plc-1", await bench.add(counter())) + receiver_table(await bench.add(receiver())))
     await bench.start()
-    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
+    await bench.connected()
     await bench.until(lambda: bench.status()["clock"]["quality"] != "none", "the box knows what time it is")
     bench.gateway.process.send_signal(signal.SIGSTOP)
     sending = asyncio.create_task(
@@ -63,7 +63,7 @@ async def test_a_command_for_a_box_that_was_away_too_long_is_not_carried_out(ben
 async def test_a_command_that_nobody_has_signed_for_this_box_changes_nothing(bench: Bench):
     bench.configure(counter_table("plc-1", await bench.add(counter())) + receiver_table(await bench.add(receiver())))
     await bench.start()
-    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
+    await bench.connected()
     stranger = bench.folder / "stranger.key"
     type(bench.operator).new().write(stranger, bench.folder / "stranger.pub")
     (bench.folder / "ops-1.key").unlink()
@@ -97,7 +97,7 @@ async def test_a_command_sent_again_is_answered_again_and_carried_out_once(bench
     """Row 27 of docs/field_failures.md: also after a power cut, and after its opposite has been carried out."""
     bench.configure(counter_table("plc-1", await bench.add(counter())) + receiver_table(await bench.add(receiver())))
     await bench.start()
-    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
+    await bench.connected()
     await bench.until(lambda: bench.status()["clock"]["quality"] != "none", "the box knows what time it is")
     off = signed(bench, "off-1", "device.disable")
     async with bench.client("control") as control:
@@ -112,7 +112,7 @@ async def test_a_command_sent_again_is_answered_again_and_carried_out_once(bench
         assert bench.status()["devices"]["plc-1"]["starts"] == starts
         await bench.stop_gateway(signal.SIGKILL)
         await bench.start_gateway()
-        await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
+        await bench.connected()
         assert await answer(control, off) == first
         other = await answer(control, signed(bench, "off-1", "device.enable"))
         assert other["state"] == "duplicate", "another command has had this id"

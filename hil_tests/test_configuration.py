@@ -29,7 +29,7 @@ async def test_a_pushed_configuration_runs_and_is_still_there_after_a_power_cut(
     bench.shorten_trial(8.0)
     bench.configure(first)
     await bench.start()
-    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
+    await bench.connected()
     code, out, said = await push(bench, bench.document(both))
     assert code == 0, out + said + bench.log()
     await bench.until(lambda: "plc-2" in bench.status()["devices"], "the new device is there")
@@ -65,7 +65,7 @@ async def test_an_equal_configuration_pushed_fifty_times_over_reconnects_changes
         assert status["uplink"]["sessions"] > 40 / pushes
         assert status["devices"]["plc-1"]["starts"] == 1
         assert status["devices"]["plc-1"]["late_rounds"] <= 2
-        await bench.sink.start()
+        await bench.start_sink()
         await bench.everything_arrived(within_s=90)
     records = [record for record in bench.records("telemetry") if record.route == "telemetry/flow-1"]
     assert len(records) == 10_000
@@ -79,7 +79,7 @@ async def test_a_configuration_that_loses_the_uplink_is_taken_back_by_itself(ben
     bench.shorten_trial(4.0)
     good = bench.configure(tables)
     await bench.start()
-    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
+    await bench.connected()
     bad = bench.document(tables, brokers=["mqtts://localhost:1"])
     if by == "push":
         code, out, _said = await push(bench, bad)
@@ -105,7 +105,7 @@ async def test_a_power_cut_in_mid_trial_leads_back_to_what_reached_the_uplink(be
     tables = counter_table("plc-1", await bench.add(counter()))
     good = bench.configure(tables)
     await bench.start()
-    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
+    await bench.connected()
     bench.config.write_text(bench.document(tables, brokers=["mqtts://localhost:1"]))
     bench.gateway.process.send_signal(signal.SIGHUP)
     await bench.until(lambda: bench.status()["config"]["on_trial"], "the edit is put to work")
@@ -121,7 +121,7 @@ async def test_a_wrong_configuration_is_refused_with_its_lines_and_nothing_stops
     tables = counter_table("plc-1", await bench.add(counter()))
     bench.configure(tables)
     await bench.start()
-    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
+    await bench.connected()
     bench.config.write_text(bench.document(tables) + "\n[nonsense]\n")
     bench.gateway.process.send_signal(signal.SIGHUP)
     await bench.until(lambda: bench.status()["config"]["outcome"] == "refused", "the edit is refused")
@@ -145,7 +145,7 @@ async def test_what_was_queued_under_an_old_catalogue_stays_readable(bench: Benc
     await asyncio.sleep(1)
     bench.broker.forget()
     await bench.broker.start()
-    await bench.sink.start()
+    await bench.start_sink()
     await bench.until(lambda: len(bench.records("telemetry")) > 5_010, "the backlog arrives", within_s=60)
     await bench.everything_arrived(within_s=60)
     points = {reading.point for reading in read_readings(bench.ledger_file, device="plc-1")}

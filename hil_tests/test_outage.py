@@ -16,10 +16,6 @@ from tools.sink.ledger import verify_ledger
 pytestmark = pytest.mark.hil
 
 
-async def connected(bench: Bench, within_s: float = 20.0) -> None:
-    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached", within_s)
-
-
 @pytest.mark.parametrize("count", [15_000, pytest.param(100_000, marks=pytest.mark.long)])
 @pytest.mark.timeout(400)
 async def test_live_data_stays_young_while_a_backlog_drains_and_the_backlog_begins_at_once(bench: Bench, count: int):
@@ -28,7 +24,7 @@ async def test_live_data_stays_young_while_a_backlog_drains_and_the_backlog_begi
     bench.configure(table.replace("period_s", "pack_s = 0\nperiod_s"))
     bench.prefill(count, points=2)
     await bench.start()
-    await connected(bench)
+    await bench.connected()
     began_ms = time.time_ns() // 1_000_000
     await bench.until(lambda: bench.lane("telemetry")["queued"] < 100, "the backlog drains", within_s=count / 250)
     drained_ms = time.time_ns() // 1_000_000
@@ -47,14 +43,14 @@ async def test_a_frozen_broker_is_a_dead_link_within_one_and_a_half_keep_alives(
     """Row 23 of docs/field_failures.md."""
     bench.configure(counter_table("plc-1", await bench.add(counter())), mqtt="keepalive_s = 5")
     await bench.start()
-    await connected(bench)
+    await bench.connected()
     await bench.until(lambda: bench.lane("telemetry")["acked"] > 2, "records arrive")
     bench.broker.freeze()
     await bench.until(lambda: bench.status()["uplink"]["state"] == "away", "the link is given up", within_s=1.5 * 5 + 3)
     made = bench.lane("telemetry")["made"]
     await bench.until(lambda: bench.lane("telemetry")["made"] > made + 2, "it goes on journaling")
     bench.broker.resume()
-    await connected(bench)
+    await bench.connected()
     await bench.everything_arrived()
 
 
@@ -96,14 +92,14 @@ async def test_what_nobody_has_acknowledged_is_kept_and_sent_again_and_counts_on
     await failing.start()
     await failing.first_lines(1)
     await bench.start_gateway()
-    await connected(bench)
+    await bench.connected()
     await bench.until(lambda: bench.lane("event")["made"] >= 3, "events are made")
     await bench.until(lambda: bench.status()["uplink"]["records"] >= 5, "records have gone out")
     if lapse == "--withhold-acks":
         await bench.until(lambda: len(bench.records("event")) >= 3, "they are stored")
     assert bench.lane("event")["acked"] == 0
     await failing.end(signal.SIGTERM)
-    await bench.sink.start()
+    await bench.start_sink()
     await bench.everything_arrived()
     assert any(record.route == "event/tap" for record in bench.records("event"))
 
@@ -116,8 +112,7 @@ async def test_an_ingest_that_is_killed_again_and_again_misses_nothing(bench: Be
     for _kill in range(5):
         await asyncio.sleep(0.4)
         await bench.sink.end(signal.SIGKILL)
-        await bench.sink.start()
-        await bench.sink.first_lines(1)
+        await bench.start_sink()
     await bench.everything_arrived(within_s=60)
 
 

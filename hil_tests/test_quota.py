@@ -33,8 +33,7 @@ async def test_an_outage_longer_than_the_quota_loses_the_oldest_by_name_and_ends
     )
     devices = devices.replace("period_s = 0.05", "period_s = 0.05\nmax_in_flight = 8")
     bench.configure(devices, extra=f"[journal]\nquota_mb = {QUOTA_MB}\n")
-    await bench.sink.start()
-    await bench.sink.first_lines(1)
+    await bench.start_sink()
     await bench.start_gateway()
     await bench.until(lambda: bench.lane("telemetry")["acked"] > 3, "records arrive")
     await bench.broker.stop()
@@ -48,7 +47,7 @@ async def test_an_outage_longer_than_the_quota_loses_the_oldest_by_name_and_ends
     await bench.until(is_evicting, "the quota is reached and passed", within_s=60)
     assert most <= QUOTA_MB * 1_000_000 * 1.05
     await bench.broker.start()
-    await bench.until(lambda: bench.status()["uplink"]["state"] == "connected", "the uplink is reached")
+    await bench.connected()
     made = bench.lane("telemetry")["made"]
     await bench.until(lambda: bench.lane("telemetry")["acked"] > made / 3, "it drains", within_s=30)
     await bench.until(

@@ -15,11 +15,8 @@ from typing import Any, Self
 import aiomqtt
 
 from drivers.text import _
-from edge.store.opening import open_store
-from edge.store.store import Quotas
 from emulators.broker import Mosquitto
-from protocols.wayside.pack_codec import encode_pack
-from tools.demo.parts import Part, SceneError, lanes_of, status_of
+from tools.demo.parts import Part, SceneError, lanes_of, prefill, sink_command, status_of
 
 NODE = "bench-1"
 _PAGE = os.sysconf("SC_PAGESIZE")
@@ -50,8 +47,7 @@ class Harness:
         assert self.slave.process is not None
         assert self.slave.process.stdout is not None
         self.slave_port = int(await self.slave.process.stdout.readline())
-        command = [sys.executable, "-m", "tools.cli", "sink", "--json", "--broker", self.broker.url]
-        self.sink = Part("sink", [*command, "--ledger", str(self.ledger)], self.folder / "sink.log")
+        self.sink = Part("sink", sink_command(self.broker.url, self.ledger), self.folder / "sink.log")
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
@@ -128,30 +124,7 @@ class Harness:
 
     def prefill(self, count: int, points: int) -> None:
         """Put packs into the journal as if they had been made while nobody was reached."""
-        store = open_store(self.data / "journal", quotas=Quotas(4_000), encode_loss=_never, monotonic=lambda: 0.0)
-        lane = store.lanes["telemetry"]
-        names = [f"r{number}" for number in range(points)]
-        values = [[(7 * number) & 0x3FFF for number in range(points)]]
-        for number in range(count):
-            payload = encode_pack(
-                node=NODE,
-                epoch=lane.epoch,
-                boot=store.boot,
-                seq=lane.next_seq,
-                device="flow-1",
-                time=1_790_000_000_000 + 1_000 * number,
-                time_quality="ntp",
-                uptime=1_000 * number,
-                points=names,
-                offsets=[0],
-                values=values,
-                bad=[],
-            )
-            lane.append("telemetry/flow-1", payload)
-            if number % 200 == 0:
-                store.commit_now()
-        store.commit_now()
-        store.close()
+        prefill(self.data, node=NODE, count=count, points=points)
 
     def made(self) -> int:
         """Telemetry records in the journal of the stopped gateway."""
@@ -194,7 +167,3 @@ async def bare_loop(
     out, _err = await part.process.communicate()
     result: dict[str, float] = json.loads(out)
     return result
-
-
-def _never(**_fields: object) -> bytes:
-    raise AssertionError("nothing is lost while the journal is filled")

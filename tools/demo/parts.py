@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import socket
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from edge.gateway.status_socket import short_path
 from edge.store.lane import Lane
 from edge.store.opening import open_store
 from edge.store.store import Quotas
+from protocols.wayside.pack_codec import encode_pack
 
 READY_WITHIN_S = 15.0
 STOP_WITHIN_S = 20.0
+PREFILLED_DEVICE = "flow-1"
 
 
 class SceneError(Exception):
@@ -89,6 +92,42 @@ def status_of(data: Path) -> dict[str, Any] | None:
         return None
 
 
+def sink_command(broker: str, ledger: Path, credential: tuple[Path, Path, Path] | None = None) -> list[str]:
+    """How the ingest is started. credential: CA, certificate and key, where the broker asks for them."""
+    command = [sys.executable, "-m", "tools.cli", "sink", "--json", "--broker", broker, "--ledger", str(ledger)]
+    for option, file in zip(("--ca", "--cert", "--key"), credential or (), strict=False):
+        command += [option, str(file)]
+    return command
+
+
+def prefill(data: Path, *, node: str, count: int, points: int) -> None:
+    """Put packs into the journal of a stopped gateway as if they had been made while nobody was reached."""
+    store = open_store(data / "journal", quotas=Quotas(4_000), encode_loss=_never, monotonic=lambda: 0.0)
+    lane = store.lanes["telemetry"]
+    names = [f"r{number}" for number in range(points)]
+    values = [[(7 * number) & 0x3FFF for number in range(points)]]
+    for number in range(count):
+        payload = encode_pack(
+            node=node,
+            epoch=lane.epoch,
+            boot=store.boot,
+            seq=lane.next_seq,
+            device=PREFILLED_DEVICE,
+            time=1_790_000_000_000 + 1_000 * number,
+            time_quality="ntp",
+            uptime=1_000 * number,
+            points=names,
+            offsets=[0],
+            values=values,
+            bad=[],
+        )
+        lane.append(f"telemetry/{PREFILLED_DEVICE}", payload)
+        if number % 200 == 0:
+            store.commit_now()
+    store.commit_now()
+    store.close()
+
+
 def lanes_of(data: Path) -> dict[str, Lane]:
     """The lanes of a stopped gateway as they lie on the disk. Counts as a start of the gateway."""
     store = open_store(data / "journal", quotas=Quotas(1_000_000), encode_loss=_never, monotonic=lambda: 0.0)
@@ -97,4 +136,4 @@ def lanes_of(data: Path) -> dict[str, Lane]:
 
 
 def _never(**_fields: object) -> bytes:
-    raise AssertionError("nothing is lost by looking")
+    raise AssertionError("nothing is lost by filling it or by looking")

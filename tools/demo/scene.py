@@ -16,7 +16,7 @@ from edge.identity.development_ca import DevelopmentCa
 from edge.store.lane import Lane
 from emulators.broker import BrokerTls, EmbeddedBroker, Mosquitto, find_mosquitto
 from tools.demo.devices import LINE_UNITS, REGISTERS
-from tools.demo.parts import Part, lanes_of, status_of
+from tools.demo.parts import Part, lanes_of, sink_command, status_of
 from tools.sink.ledger import Ledger, LedgerError, read_ledger, verify_ledger
 
 NODE = "demo-1"
@@ -54,7 +54,8 @@ class Scene:
             await self.devices.start()
             endpoints = [line["endpoint"] for line in await self.devices.first_lines(4)]
             self._write_config(tcp=endpoints[1])
-            self.sink = Part("sink", self._sink_command(), self.folder / "sink.log")
+            credential = self._credential("ingest") if self.has_mosquitto else None
+            self.sink = Part("sink", sink_command(self.broker.url, self.ledger, credential), self.folder / "sink.log")
             await self.sink.start()
             await self.sink.first_lines(1)
             await self.gateway.start()
@@ -84,14 +85,6 @@ class Scene:
     def _credential(self, name: str) -> tuple[Path, Path, Path]:
         pki = self.folder / "pki"
         return pki / "development-ca.pem", pki / f"{name}.pem", pki / f"{name}.key"
-
-    def _sink_command(self) -> list[str]:
-        command = [sys.executable, "-m", "tools.cli", "sink", "--json"]
-        command += ["--broker", self.broker.url, "--ledger", str(self.ledger)]
-        if self.has_mosquitto:
-            ca, cert, key = self._credential("ingest")
-            command += ["--ca", str(ca), "--cert", str(cert), "--key", str(key)]
-        return command
 
     def _write_config(self, *, tcp: str) -> None:
         key = self.folder / "pseudonym.key"
