@@ -18,7 +18,7 @@ class Pdu:
 
     def encode(self) -> bytes:
         """The bytes from the function code on. Raises `LocalProtocolError` for what the wire cannot carry."""
-        raise NotImplementedError
+        raise NotImplementedError  # every kind has its own; MicroPython has no `abc` that would hold it to that
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):

@@ -291,9 +291,27 @@ def test_an_answer_to_another_request_is_refused(request_pdu, answer):
         check_answer(request_pdu, answer)
 
 
-def test_an_exception_of_the_function_belongs_to_its_request():
-    check_answer(ReadRequest(3, 0, 2), ExceptionResponse(3, 2))
-    check_answer(RawPdu(0x41, b"x"), RawPdu(0x41, b"y"))
+@pytest.mark.parametrize(
+    ("request_pdu", "answer", "stranger"),
+    [
+        (ReadRequest(3, 0, 2), ExceptionResponse(3, 2), ExceptionResponse(4, 2)),
+        (RawPdu(0x41, b"x"), RawPdu(0x41, b"y"), RawPdu(0x42, b"y")),
+    ],
+    ids=repr,
+)
+def test_an_answer_of_the_function_belongs_to_its_request(request_pdu, answer, stranger):
+    assert check_answer(request_pdu, answer) is None
+    with pytest.raises(FieldError):
+        check_answer(request_pdu, stranger)
+
+
+def test_every_request_and_answer_writes_itself():
+    kinds = [pdu.Pdu]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    assert RawPdu in kinds
+    without = {kind for kind in kinds if kind.encode is pdu.Pdu.encode}
+    assert without == {pdu.Pdu, pdu.Request}
 
 
 @settings(derandomize=True, deadline=None)
