@@ -18,17 +18,16 @@ from edge.store.errors import StorageError, StoreError, StoreFullError
 from edge.store.journal import Batch, Journal
 from edge.store.medium import Medium
 from edge.store.position import (
-    MAX_POSITION_BYTES,
     POSITION,
     POSITION_COPY,
     Loss,
     Position,
-    PositionError,
     Why,
-    decode_position,
     encode_position,
     merged,
+    read_position,
 )
+from edge.store.recovery import DOUBT, mark_doubt
 from edge.store.segment import FRAME_BYTES, MAX_BODY_BYTES, Segment
 from protocols.wayside.ranges import RangeSet
 
@@ -93,6 +92,7 @@ class Lane:
         """At its quota with nothing to evict: appends are refused until something is acknowledged."""
         self.is_doubtful = False
         """Its end was damaged: what is made now may bear numbers that the ingest has with other bytes."""
+        self._is_doubt_marked = False
         self.known_beyond = RangeSet()
         """Above `made`: what the ingest has of this epoch all the same."""
 
@@ -144,7 +144,10 @@ class Lane:
 
     def open(self) -> None:
         """Find what is there. Raises `StorageError`."""
-        position = self._read_position()
+        position, damaged = read_position(self._medium, self._checksum)
+        self.journal.notes += damaged
+        if damaged:
+            mark_doubt(self._medium)
         if position is None:
             self.journal.open()
         elif not self.journal.open(position.made, position.epoch):
@@ -158,8 +161,8 @@ class Lane:
             for loss in position.lost:
                 self.lost_ranges.add(loss.first, loss.last)
                 self.losses.append(loss)
-        self.is_doubtful = self.is_doubtful or self.journal.is_doubtful
-        made = self.journal.committed_seq
+        self.is_doubtful = self._is_doubt_marked = self.journal.is_doubtful
+        made = self.made
         for each in (*self._acked.values(), self.lost_ranges):
             each.discard(made + 1, 1 << 62)
         self._rebuild()
@@ -180,18 +183,6 @@ class Lane:
         for first, last in self.lost_ranges.pairs():
             self.settled.add(first, last)
 
-    def _read_position(self) -> Position | None:
-        for name in (POSITION, POSITION_COPY):
-            try:
-                if self._medium.size(name):
-                    return decode_position(self._medium.read(name, 0, MAX_POSITION_BYTES), self._checksum)
-            except (PositionError, StorageError) as error:
-                self.journal.notes.append(f"{name}: cannot be read ({error})")
-                self.is_doubtful = True
-        if self.journal.notes:
-            self.journal.notes.append("no position: what is kept is sent again, what has gone counts as lost")
-        return None
-
     def position(self) -> bytes:
         """The position file as it should be now; `save_position` writes it, perhaps in another thread."""
         acked = {uplink: [(first, last) for first, last in ranges.pairs()] for uplink, ranges in self._acked.items()}
@@ -205,6 +196,14 @@ class Lane:
         if with_copy:
             self._medium.replace(POSITION_COPY, position)
         self._medium.replace(POSITION, position)
+        if self._is_doubt_marked and not self.is_doubtful:
+            self._medium.remove(DOUBT)
+            self._is_doubt_marked = False
+
+    def trust(self) -> None:
+        """The ingest has said what it has, and it is no more than is here."""
+        if self.is_doubtful:
+            self.is_doubtful, self.is_position_dirty = False, True
 
     @property
     def is_position_dirty(self) -> bool:

@@ -265,7 +265,7 @@ class Outbox:
             view.begin_resends()
             view.let_go(_outside(ranges, self._in_flight[lane]))
         if is_answer:
-            view.lane.is_doubtful = False
+            view.lane.trust()
             view.owe(_outside(view.sent_before.pairs(), self._in_flight[lane]))
 
     def is_held(self, lane: str, now: float) -> bool:

@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from edge.store.errors import StoreError
+from edge.store.errors import StorageError, StoreError
+from edge.store.medium import Medium
 
 POSITION = "position.json"
 POSITION_COPY = "position.copy.json"
@@ -68,6 +69,20 @@ def decode_position(data: bytes, checksum: Callable[[bytes], int]) -> Position:
     if any(first > last for first, last in ranges):
         raise PositionError("a range runs backwards")
     return position
+
+
+def read_position(medium: Medium, checksum: Callable[[bytes], int]) -> tuple[Position | None, list[str]]:
+    """What the file says, or its copy where it is damaged; None where neither does. And what a person should know."""
+    notes: list[str] = []
+    for name in (POSITION, POSITION_COPY):
+        try:
+            if medium.size(name):
+                return decode_position(medium.read(name, 0, MAX_POSITION_BYTES), checksum), notes
+        except (PositionError, StorageError) as error:
+            notes.append(f"{name}: cannot be read ({error})")
+    if notes:
+        notes.append("no position: what is kept is sent again, what has gone counts as lost")
+    return None, notes
 
 
 def merged(losses: list[Loss]) -> list[Loss]:

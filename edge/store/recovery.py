@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from edge.store.medium import Medium
 
+DOUBT = "doubt"
+"""A file that is there as long as a doubt is: the repair takes away what gave rise to it."""
 ASIDE = "aside-"
 NEWER = "newer-"
 KEPT_ASIDE = 2
@@ -48,9 +50,10 @@ def recover(storage: "Medium", checksum: "Callable[[bytes], int]", epoch: str | 
     if epoch is None and by_epoch:
         epoch = max(by_epoch, key=lambda each: max(by_epoch[each])[0])
     found = Found(epoch)
+    found.is_doubtful = storage.size(DOUBT) > 0
     for other, segments in by_epoch.items():
         if other != epoch:
-            found.is_doubtful = True
+            _doubt(storage, found)
             for _first, name in segments:
                 keep_aside(storage, name)
                 found.notes.append(name + ": set aside: it belongs to another epoch")
@@ -63,11 +66,25 @@ def recover(storage: "Medium", checksum: "Callable[[bytes], int]", epoch: str | 
         storage.sync_dir()
         found.next_seq = max(newest.last + 1, newest.first)
     if at_least >= found.next_seq:
+        _doubt(storage, found)
         found.lost.append((found.next_seq, at_least))
         found.next_seq = at_least + 1
         found.can_append = False
-        found.is_doubtful = True
     return found
+
+
+def mark_doubt(storage: "Medium") -> None:
+    """Leave a mark on the medium, before anything is repaired. On one that takes nothing it cannot be left."""
+    try:
+        if not storage.size(DOUBT):
+            storage.replace(DOUBT, b"?")
+    except Exception:  # noqa: BLE001  # media differ in what they raise; a start must not fail for it
+        return
+
+
+def _doubt(storage: "Medium", found: Found) -> None:
+    found.is_doubtful = True
+    mark_doubt(storage)
 
 
 def _by_epoch(storage: "Medium") -> dict[str, list[tuple[int, str]]]:
@@ -122,7 +139,8 @@ def _take(
     storage: "Medium", checksum: "Callable[[bytes], int]", found: Found, name: str, first: int, head: bytes | None
 ) -> None:
     if head is not None and len(head) < HEADER_BYTES:
-        # Power went while the segment was made: nothing in it was ever committed.
+        # Power went while the segment was made: nothing in it was ever committed. Or the disk has lost it.
+        _doubt(storage, found)
         storage.remove(name)
         return
     segment = Segment(name, first)
@@ -147,6 +165,9 @@ def _find_end(storage: "Medium", checksum: "Callable[[bytes], int]", found: Foun
         else:
             segment.last = max(segment.last, seq)
         end = stop
+    is_whole = end == segment.size and end == marked_end > HEADER_BYTES and not segment.is_damaged
+    if not is_whole:
+        _doubt(storage, found)
     if end < segment.size:
         found.notes.append(segment.name + ": " + str(segment.size - end) + " bytes behind the last record are torn")
         if storage.truncate is not None:
@@ -154,4 +175,3 @@ def _find_end(storage: "Medium", checksum: "Callable[[bytes], int]", found: Foun
             segment.size = end
     else:
         found.can_append = end == marked_end and not segment.is_damaged
-    found.is_doubtful = found.is_doubtful or not found.can_append

@@ -1,11 +1,14 @@
 """Where the disk has damaged the end of a lane, no number leaves twice before the ingest could say what it has."""
 
 import asyncio
+import itertools
+import random
 
 import pytest
 
 from edge.store.outbox import ANSWER_WITHIN_S, PRESENT_ANSWER_WITHIN_S
-from edge.tests.disk_double import Disk, Power
+from edge.store.segment import HEADER_BYTES
+from edge.tests.disk_double import Disk, Power, PowerCut, copies, survivors
 from edge.tests.test_outbox import Bench, seqs
 from edge.tests.test_store import all_of, store_on, told_lost
 
@@ -35,8 +38,8 @@ def restarted(bench: Bench, media: dict[str, Disk]) -> Bench:
     return bench
 
 
-def is_doubtful(media: dict[str, Disk], lane: str = "telemetry") -> bool:
-    store = store_on(media, segment_bytes=1 << 16)
+def is_doubtful(media: dict[str, Disk], lane: str = "telemetry", *, segment_bytes: int = 1 << 16) -> bool:
+    store = store_on(media, segment_bytes=segment_bytes)
     try:
         return store.lanes[lane].is_doubtful
     finally:
@@ -65,6 +68,16 @@ def test_wherever_the_newest_segment_is_cut_it_is_seen_but_where_a_commit_has_en
         if not is_doubtful(damaged(bench.media, "telemetry", keep_bytes=keep, without=position))
     ]
     assert unseen == ends
+
+
+def test_a_newest_segment_of_which_hardly_anything_is_left_is_seen():
+    bench = Bench(segment_bytes=150)
+    bench.make(count=3)
+    assert sum(name.endswith(".seg") for name in bench.media["telemetry"].contents()) == 3
+    position = ("position.json", "position.copy.json")
+    for keep in range(HEADER_BYTES + 2):
+        media = damaged(bench.media, "telemetry", keep_bytes=keep, without=position)
+        assert is_doubtful(media, segment_bytes=150), keep
 
 
 def test_a_position_that_cannot_be_read_or_knows_of_more_is_a_doubt():
@@ -130,6 +143,51 @@ def test_an_ingest_that_has_no_more_than_we_lets_everything_flow_and_later_conne
     bench.connect(2)
     bench.make()
     assert seqs(bench.drain(2)) == [7]
+
+
+def test_a_doubt_outlives_every_restart_until_the_ingest_has_answered():
+    bench = cut_short(begun(), keep=5)
+    for _ in range(3):
+        bench.make()
+        bench.store.commit_now()
+        bench = restarted(bench, copies(bench.media))
+        bench.connect(0)
+        bench.make()
+        assert bench.drain(0.1) == [], "killed before the answer came"
+    bench.ack("telemetry", 5, 0.2)
+    assert seqs(bench.drain(0.2)) == [11, 6, 7, 8, 9, 10]
+    bench.store.commit_now()
+    bench = restarted(bench, copies(bench.media))
+    bench.connect(0)
+    bench.make()
+    assert len(bench.drain(0.1)) == 1
+
+
+def test_a_new_epoch_is_no_doubt():
+    bench = cut_short(begun(), keep=5)
+    asyncio.run(bench.store.renew_epoch("telemetry"))
+    bench.store.commit_now()
+    assert not is_doubtful(copies(bench.media))
+
+
+def test_a_power_cut_anywhere_in_the_repair_leaves_the_doubt():
+    rng = random.Random("doubt")
+    bench = begun()
+    keep = newest_bytes(bench.media["telemetry"]) - 30
+    without = ("position.json", "position.copy.json")
+    states = 0
+    for cut in itertools.count(1):
+        media = damaged(bench.media, "telemetry", keep_bytes=keep, without=without)
+        media["telemetry"].power.cut_at = cut
+        try:
+            store_on(media, segment_bytes=1 << 16).commit_now()
+        except PowerCut:
+            for after in survivors(media, rng):
+                states += 1
+                assert is_doubtful(after), cut
+        else:
+            break
+    assert states > 20
 
 
 @pytest.mark.parametrize("is_there", [True, False])
