@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 import msgspec
 
 from protocols.core.errors import FrameError, LocalProtocolError
-from protocols.pn532.command import Command, Response, StatusResponse, check_size, octet
+from protocols.pn532.command import Command, DataResponse, Response, StatusResponse, check_size, octet
 
 IC_PN532 = 0x32
 BAUD_RATES = (9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600, 1_288_000)
@@ -56,19 +56,8 @@ def timeout_s(code: int) -> float | None:
     return 1e-4 * (1 << (min(code, 16) - 1)) if code else None
 
 
-class DiagnoseResponse(Response, frozen=True):
+class DiagnoseResponse(DataResponse, frozen=True):
     """The echo, a result byte, or a status, by the test."""
-
-    data: bytes = b""
-
-    def payload(self) -> bytes:
-        """The data."""
-        return self.data
-
-    @classmethod
-    def from_payload(cls, data: bytes) -> Self:
-        """Take the data."""
-        return cls(bytes(data))
 
 
 class Diagnose(Command, frozen=True):
@@ -156,19 +145,8 @@ class GetGeneralStatus(Command, frozen=True):
     RESPONSE: ClassVar[type[Response]] = GeneralStatus
 
 
-class RegisterValues(Response, frozen=True):
+class RegisterValues(DataResponse, frozen=True):
     """One byte for each address asked for. No status byte on a PN532."""
-
-    values: bytes = b""
-
-    def payload(self) -> bytes:
-        """The values."""
-        return self.values
-
-    @classmethod
-    def from_payload(cls, data: bytes) -> Self:
-        """Take the values."""
-        return cls(bytes(data))
 
 
 class ReadRegister(Command, frozen=True):

@@ -61,6 +61,21 @@ class StatusAndData(Response, frozen=True):
         return cls(decode_status(data[:1]), bytes(data[1:]))
 
 
+class DataResponse(Response, frozen=True):
+    """Data, and no status byte before them."""
+
+    data: bytes = b""
+
+    def payload(self) -> bytes:
+        """The data."""
+        return self.data
+
+    @classmethod
+    def from_payload(cls, data: bytes) -> Self:
+        """Take the data."""
+        return cls(bytes(data))
+
+
 class Command(msgspec.Struct, frozen=True):
     """What follows the command code. The plain type is that of commands without parameters."""
 
@@ -80,6 +95,21 @@ class Command(msgspec.Struct, frozen=True):
         """Read them. Raises `RemoteProtocolError`."""
         check_size(data, 0, 0)
         return cls()
+
+
+class DataCommand(Command, frozen=True):
+    """A command whose parameters are data alone."""
+
+    data: bytes = b""
+
+    def parameters(self) -> bytes:
+        """The data."""
+        return self.data
+
+    @classmethod
+    def from_parameters(cls, data: bytes) -> Self:
+        """Take the data."""
+        return cls(bytes(data))
 
 
 def check_size(data: bytes, minimum: int, maximum: int | None = None) -> None:

@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 import msgspec
 
 from protocols.core.errors import FrameError
-from protocols.pn532.command import Command, Response, StatusAndData, StatusResponse, check_size, octet
+from protocols.pn532.command import Command, DataCommand, Response, StatusAndData, StatusResponse, check_size, octet
 
 TYPE_A_106 = 0x00
 FELICA_212 = 0x01
@@ -86,24 +86,13 @@ class InDataExchange(Command, frozen=True):
         return cls(data[0] & 0x3F, bytes(data[1:]), bool(data[0] & TG_MI))
 
 
-class InCommunicateThru(Command, frozen=True):
+class InCommunicateThru(DataCommand, frozen=True):
     """Send raw bytes to whatever is in the field."""
 
     CODE: ClassVar[int] = 0x42
     RESPONSE: ClassVar[type[Response]] = StatusAndData
     TIMEOUT_S: ClassVar[float] = 1.0
     IS_REPEATABLE: ClassVar[bool] = False
-
-    data: bytes = b""
-
-    def parameters(self) -> bytes:
-        """The data."""
-        return self.data
-
-    @classmethod
-    def from_parameters(cls, data: bytes) -> Self:
-        """Take the data."""
-        return cls(bytes(data))
 
 
 class _OneTarget(Command, frozen=True):
@@ -199,23 +188,12 @@ class InAutoPoll(Command, frozen=True):
         return cls(data[0], data[1], tuple(data[2:]))
 
 
-class _PeerToPeer(Command, frozen=True):
+class _PeerToPeer(DataCommand, frozen=True):
     """A command of ISO/IEC 18092, which nothing here speaks: its parameters are kept as they are."""
 
     RESPONSE: ClassVar[type[Response]] = StatusAndData
     TIMEOUT_S: ClassVar[float] = 3.0
     IS_REPEATABLE: ClassVar[bool] = False
-
-    data: bytes = b""
-
-    def parameters(self) -> bytes:
-        """The parameters."""
-        return self.data
-
-    @classmethod
-    def from_parameters(cls, data: bytes) -> Self:
-        """Take the parameters."""
-        return cls(bytes(data))
 
 
 class InJumpForPsl(_PeerToPeer, frozen=True):

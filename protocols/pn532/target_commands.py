@@ -3,7 +3,7 @@
 from typing import ClassVar, Self
 
 from protocols.core.errors import FrameError, LocalProtocolError
-from protocols.pn532.command import Command, Response, StatusAndData, StatusResponse, check_size, octet
+from protocols.pn532.command import Command, DataCommand, Response, StatusAndData, StatusResponse, check_size, octet
 
 _MIFARE_BYTES = 6
 _FELICA_BYTES = 18
@@ -89,23 +89,12 @@ class TgGetInitiatorCommand(_FromInitiator, frozen=True):
     CODE: ClassVar[int] = 0x88
 
 
-class _ToInitiator(Command, frozen=True):
+class _ToInitiator(DataCommand, frozen=True):
     """A command that hands data to the initiator."""
 
     RESPONSE: ClassVar[type[Response]] = StatusResponse
     TIMEOUT_S: ClassVar[float] = 1.0
     IS_REPEATABLE: ClassVar[bool] = False
-
-    data: bytes = b""
-
-    def parameters(self) -> bytes:
-        """The data."""
-        return self.data
-
-    @classmethod
-    def from_parameters(cls, data: bytes) -> Self:
-        """Take the data."""
-        return cls(bytes(data))
 
 
 class TgSetData(_ToInitiator, frozen=True):
