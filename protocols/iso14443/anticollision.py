@@ -13,7 +13,7 @@ from typing import ClassVar
 from protocols.core.errors import LocalProtocolError, RemoteProtocolError
 from protocols.iso14443.air import AirFrame, air_frame, bits_of
 from protocols.iso14443.crc import strip_crc_a
-from protocols.iso14443.search import FindCard, Halt, Halted, NoCard, Search, SearchCommand, SearchFailed, TypeAFound
+from protocols.iso14443.search import FindCard, Halt, Search, SearchCommand, TypeAFound
 from protocols.iso14443.type_a import (
     ATQA_TIMEOUT_S,
     HALT_TIMEOUT_S,
@@ -190,33 +190,21 @@ class TypeASearch(Search):
     def _found(self, _now: float) -> None:
         self.report(TypeAFound(uid_of(self._parts), self._atqa, self._sak))
 
-    def _nobody(self, _now: float) -> None:
-        self.report(NoCard())
-
-    def _gave_up(self, _now: float) -> None:
-        self.report(SearchFailed())
-
-    def _halted(self, _now: float) -> None:
-        self.report(Halted(is_accepted=True))
-
-    def _not_halted(self, _now: float) -> None:
-        self.report(Halted(is_accepted=False))
-
     TRANSITIONS: ClassVar[Mapping[tuple[StateA, StimulusA], tuple[Callable[["TypeASearch", float], None], StateA]]] = {
         (StateA.IDLE, StimulusA.FIND): (_request, StateA.REQUESTED),
         (StateA.REQUESTED, StimulusA.ATQA): (_search, StateA.SEARCHING),
         (StateA.REQUESTED, StimulusA.ATQA_KNOWN): (_select_known, StateA.SELECTING),
-        (StateA.REQUESTED, StimulusA.SILENCE): (_nobody, StateA.IDLE),
+        (StateA.REQUESTED, StimulusA.SILENCE): (Search.nobody, StateA.IDLE),
         (StateA.SEARCHING, StimulusA.COLLISION): (_narrow, StateA.SEARCHING),
         (StateA.SEARCHING, StimulusA.PART): (_select, StateA.SELECTING),
         (StateA.SEARCHING, StimulusA.BROKEN): (_request, StateA.REQUESTED),
-        (StateA.SEARCHING, StimulusA.SPENT): (_gave_up, StateA.IDLE),
+        (StateA.SEARCHING, StimulusA.SPENT): (Search.gave_up, StateA.IDLE),
         (StateA.SELECTING, StimulusA.SAK_NEXT): (_search, StateA.SEARCHING),
         (StateA.SELECTING, StimulusA.SAK_NEXT_KNOWN): (_select_known, StateA.SELECTING),
         (StateA.SELECTING, StimulusA.SAK_DONE): (_found, StateA.IDLE),
         (StateA.SELECTING, StimulusA.BROKEN): (_request, StateA.REQUESTED),
-        (StateA.SELECTING, StimulusA.SPENT): (_gave_up, StateA.IDLE),
+        (StateA.SELECTING, StimulusA.SPENT): (Search.gave_up, StateA.IDLE),
         (StateA.IDLE, StimulusA.HALT): (_halt, StateA.HALTING),
-        (StateA.HALTING, StimulusA.SILENCE): (_halted, StateA.IDLE),
-        (StateA.HALTING, StimulusA.ANSWER): (_not_halted, StateA.IDLE),
+        (StateA.HALTING, StimulusA.SILENCE): (Search.halted, StateA.IDLE),
+        (StateA.HALTING, StimulusA.ANSWER): (Search.not_halted, StateA.IDLE),
     }

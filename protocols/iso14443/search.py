@@ -90,3 +90,21 @@ class Search:
         """End the wait and say what came of it. For the search itself."""
         self._deadline = None
         self._events.append(event)
+
+    # Actions of both tables of transitions
+
+    def nobody(self, _now: float) -> None:
+        """No card is there."""
+        self.report(NoCard())
+
+    def gave_up(self, _now: float) -> None:
+        """All attempts are spent."""
+        self.report(SearchFailed())
+
+    def halted(self, _now: float) -> None:
+        """The card went to HALT."""
+        self.report(Halted(is_accepted=True))
+
+    def not_halted(self, _now: float) -> None:
+        """The card did not go to HALT."""
+        self.report(Halted(is_accepted=False))

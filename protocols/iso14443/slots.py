@@ -13,7 +13,7 @@ from typing import ClassVar
 from protocols.core.errors import LocalProtocolError, RemoteProtocolError
 from protocols.iso14443.air import AirFrame, air_frame
 from protocols.iso14443.crc import crc_b, strip_crc_b
-from protocols.iso14443.search import FindCard, Halt, Halted, NoCard, Search, SearchCommand, SearchFailed, TypeBFound
+from protocols.iso14443.search import FindCard, Halt, Search, SearchCommand, TypeBFound
 from protocols.iso14443.type_b import (
     ATQB_TIMEOUT_S,
     HLTB_ANSWER,
@@ -138,26 +138,14 @@ class TypeBSearch(Search):
     def _found(self, _now: float) -> None:
         self.report(TypeBFound(self._atqb))
 
-    def _nobody(self, _now: float) -> None:
-        self.report(NoCard())
-
-    def _gave_up(self, _now: float) -> None:
-        self.report(SearchFailed())
-
-    def _halted(self, _now: float) -> None:
-        self.report(Halted(is_accepted=True))
-
-    def _not_halted(self, _now: float) -> None:
-        self.report(Halted(is_accepted=False))
-
     TRANSITIONS: ClassVar[Mapping[tuple[StateB, StimulusB], tuple[Callable[["TypeBSearch", float], None], StateB]]] = {
         (StateB.IDLE, StimulusB.FIND): (_request, StateB.LISTENING),
         (StateB.LISTENING, StimulusB.ATQB): (_found, StateB.IDLE),
         (StateB.LISTENING, StimulusB.NEXT_SLOT): (_mark, StateB.LISTENING),
         (StateB.LISTENING, StimulusB.COLLIDED): (_request, StateB.LISTENING),
-        (StateB.LISTENING, StimulusB.EMPTY): (_nobody, StateB.IDLE),
-        (StateB.LISTENING, StimulusB.SPENT): (_gave_up, StateB.IDLE),
+        (StateB.LISTENING, StimulusB.EMPTY): (Search.nobody, StateB.IDLE),
+        (StateB.LISTENING, StimulusB.SPENT): (Search.gave_up, StateB.IDLE),
         (StateB.IDLE, StimulusB.HALT): (_halt, StateB.HALTING),
-        (StateB.HALTING, StimulusB.ANSWER): (_halted, StateB.IDLE),
-        (StateB.HALTING, StimulusB.SILENCE): (_not_halted, StateB.IDLE),
+        (StateB.HALTING, StimulusB.ANSWER): (Search.halted, StateB.IDLE),
+        (StateB.HALTING, StimulusB.SILENCE): (Search.not_halted, StateB.IDLE),
     }
