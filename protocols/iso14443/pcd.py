@@ -10,11 +10,10 @@ What each block leads to stands in `PcdDialogue.TRANSITIONS`; the states are tho
 recovery as steps that keep the state.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-from protocols.core.errors import NEED_DATA, FieldError, FrameError, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import FieldError, FrameError, LocalProtocolError, RemoteProtocolError
 from protocols.iso14443.activation import Ats, Pps, Rats, decode_ats, encode_pps, encode_rats
 from protocols.iso14443.block import (
     EDC_BYTES,
@@ -27,6 +26,7 @@ from protocols.iso14443.block import (
     encode_block,
 )
 from protocols.iso14443.crc import Edc
+from protocols.iso14443.iso_dep import IsoDepEnd
 from protocols.iso14443.parameters import (
     ACTIVATION_FWT_S,
     DELTA_FWT_S,
@@ -71,7 +71,7 @@ EXCHANGE_LIMIT_S = 10.0
 """However often a card asks for more time: by then its answer must be there."""
 
 
-class PcdDialogue:
+class PcdDialogue(IsoDepEnd[PcdEvent]):
     """A reader's talk with one card. See the module's docstring.
 
     edc: how frames are protected. fsd: the largest frame that the reader takes. cid: the card's number, or None where
@@ -81,6 +81,7 @@ class PcdDialogue:
     def __init__(
         self, edc: Edc, *, fsd: int = 256, cid: int | None = None, exchange_limit_s: float = EXCHANGE_LIMIT_S
     ) -> None:
+        super().__init__()
         self._edc = edc
         self._fsd = fsd
         self._fsd_code = frame_size_code_of(fsd)
@@ -88,11 +89,8 @@ class PcdDialogue:
         self._cid: int | None = None
         self._exchange_limit_s = exchange_limit_s
         self._state = PcdState.IDLE
-        self._events: deque[PcdEvent] = deque()
-        self._outgoing = b""
         self._held: tuple[bytes, float] | None = None
         self._not_before = 0.0
-        self._deadline: float | None = None
         self._limit: float | None = None
         self._atqb: Atqb | None = None
         self._pps = Pps()
@@ -141,21 +139,8 @@ class PcdDialogue:
             stimulus = self._within_limits(stimulus, now)
         self._step(stimulus, now)
 
-    def next_event(self) -> PcdEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """The frame that is due on the air now; empty when none is."""
-        frame, self._outgoing = self._outgoing, b""
-        return frame
-
-    def next_deadline(self) -> float | None:
-        """When the answer must have come, or when the guard time after the ATS is over."""
-        return self._deadline
-
     def tick(self, now: float) -> None:
-        """Time has passed."""
+        """Time has passed: the answer is overdue, or the guard time after the ATS is over."""
         if self._deadline is None or now < self._deadline:
             return
         if self._held is not None:

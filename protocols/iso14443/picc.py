@@ -9,14 +9,13 @@ while whoever computes the answer takes long it asks for more time by itself (`t
 What each block leads to stands in `PiccDialogue.TRANSITIONS`.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
 
 import msgspec
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, RemoteProtocolError
 from protocols.iso14443.activation import Ats, decode_pps, decode_rats, encode_ats, encode_pps
 from protocols.iso14443.block import (
     EDC_BYTES,
@@ -29,6 +28,7 @@ from protocols.iso14443.block import (
     encode_block,
 )
 from protocols.iso14443.crc import Edc
+from protocols.iso14443.iso_dep import IsoDepEnd
 from protocols.iso14443.parameters import frame_waiting_time_s
 from protocols.iso14443.type_b import Atqb, Attrib
 
@@ -95,7 +95,7 @@ class PiccStimulus(Enum):
     BROKEN = "anything else"
 
 
-class PiccDialogue:
+class PiccDialogue(IsoDepEnd[PiccEvent]):
     """A card's talk with a reader. See the module's docstring.
 
     edc: how frames are protected. answer: the ATS to RATS; or, for a card of type B, its ATQB, together with `attrib`,
@@ -103,6 +103,7 @@ class PiccDialogue:
     """
 
     def __init__(self, edc: Edc, answer: Ats | Atqb, *, attrib: Attrib | None = None, wtxm: int = 2) -> None:
+        super().__init__()
         self._edc = edc
         self._ats = answer if isinstance(answer, Ats) else Ats()
         self._fsc = answer.fsc
@@ -113,9 +114,6 @@ class PiccDialogue:
         self._state = PiccState.SELECTED if attrib is None else PiccState.READY
         self._fsd = 0 if attrib is None else attrib.fsd
         self._cid = 0 if attrib is None else attrib.cid
-        self._events: deque[PiccEvent] = deque()
-        self._outgoing = b""
-        self._deadline: float | None = None
         self._number = 1  # rule C
         self._last = b""
         self._reply_cid: int | None = None
@@ -148,21 +146,8 @@ class PiccDialogue:
         if (self._state, stimulus) in self.TRANSITIONS:
             self._step(stimulus, now)
 
-    def next_event(self) -> PiccEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """The frame that is due on the air now; empty when none is."""
-        frame, self._outgoing = self._outgoing, b""
-        return frame
-
-    def next_deadline(self) -> float | None:
-        """When the card must ask for more time."""
-        return self._deadline
-
     def tick(self, now: float) -> None:
-        """Time has passed."""
+        """Time has passed: the card asks for more."""
         if self._deadline is not None and now >= self._deadline:
             self._step(PiccStimulus.WAITED, now)
 
