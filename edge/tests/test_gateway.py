@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.gateway import app, epochs
+from edge.gateway import app, epochs, health
 from edge.gateway.app import EXIT_STOPPED, Gateway
 from edge.gateway.config import parse_config
 from edge.gateway.config_history import ConfigHistory
@@ -68,11 +68,22 @@ async def test_health_goes_up_with_a_life_of_two_periods(tmp_path, lives, monkey
     async with ScriptedBroker() as broker:
         lives.append(life := Life(tmp_path, broker=broker.url))
         await life.until(lambda: broker.payloads("/health"))
-        health = next(publish for publish in broker.published if publish.topic == "wayside/1/up/n-1/health")
-        assert health.properties == b"\x02\x00\x00\x00\x02"  # MQTT 5.0, 3.3.2.3.3: message expiry interval 2 s
-        assert (health.qos, health.retain) == (0, False)
-        assert state.decode(health.payload, state.Health).lanes["event"].lost == 0
+        said = next(publish for publish in broker.published if publish.topic == "wayside/1/up/n-1/health")
+        assert said.properties == b"\x02\x00\x00\x00\x02"  # MQTT 5.0, 3.3.2.3.3: message expiry interval 2 s
+        assert (said.qos, said.retain) == (0, False)
+        assert state.decode(said.payload, state.Health).lanes["event"].lost == 0
         await life.end()
+
+
+async def test_more_devices_than_a_message_holds_do_not_cost_the_other_counters(tmp_path, lives):
+    lives.append(life := Life(tmp_path))
+    gateway = life.gateway
+    devices = {f"meter-{n}": {"state": "running", "starts": 1, "lost_s": None} for n in range(2_000)}
+    for count, kept in ((500, 500), (2_000, 0)):
+        some = dict(list(devices.items())[:count])
+        payload = health.health_payload(gateway._store, gateway._clock, some)
+        told = state.decode(payload, state.Health)
+        assert (len(told.devices), sorted(told.lanes)) == (kept, ["event", "telemetry", "transaction"])
 
 
 async def test_at_each_connect_the_node_asks_for_its_desired_configuration(tmp_path, lives):
