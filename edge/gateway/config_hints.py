@@ -11,18 +11,19 @@ from drivers.text import _
 from edge.gateway.config import NodeConfigFile
 from edge.gateway.config_errors import Problem
 from edge.gateway.config_lines import Path as KeyPath
-from edge.identity.node_certificate import look_at_certificate
+from edge.identity.node_certificate import look_at_authority, look_at_certificate
 
 
 def certificate_findings(config: NodeConfigFile, now: datetime) -> tuple[list[Problem], list[Problem]]:
-    """(what is wrong, what will be soon) with the node's own certificate."""
-    problems: list[Problem] = []
-    hints: list[Problem] = []
+    """(what is wrong, what will be soon) with the node's own certificate and the authority that it trusts."""
     tls = config.uplink.mqtt.tls
-    if tls is not None:
-        for finding in look_at_certificate(Path(tls.cert), node=config.node.id, now=now):
-            (problems if finding.is_wrong else hints).append(Problem(("uplink", "mqtt", "tls", "cert"), finding.text))
-    return problems, hints
+    if tls is None:
+        return [], []
+    found = [("cert", finding) for finding in look_at_certificate(Path(tls.cert), node=config.node.id, now=now)]
+    found += [("ca", finding) for finding in look_at_authority(Path(tls.ca), now=now)]
+    problems = [Problem(("uplink", "mqtt", "tls", key), finding.text) for key, finding in found if finding.is_wrong]
+    soon = [Problem(("uplink", "mqtt", "tls", key), finding.text) for key, finding in found if not finding.is_wrong]
+    return problems, soon
 
 
 def hints(config: NodeConfigFile) -> Iterator[Problem]:

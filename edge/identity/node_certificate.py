@@ -1,4 +1,4 @@
-"""What is wrong with a node's certificate, or will be soon: said at the desk, before a broker hangs up on it.
+"""What is wrong with a node's certificates, or will be soon: said at the desk, before a broker hangs up on it.
 
 X.509 as in RFC 5280. The common name is the node's id: the broker takes it for the user name (docs/wire.md, "Access").
 """
@@ -27,17 +27,31 @@ class CertificateFinding(NamedTuple):
 
 def look_at_certificate(file: Path, *, node: str, now: datetime) -> Iterator[CertificateFinding]:
     """Say what is wrong with the first certificate in `file`. Nothing for what is none: TLS itself says that better."""
-    try:
-        with file.open("rb") as opened:
-            certificate = x509.load_pem_x509_certificate(opened.read(MAX_FILE_BYTES))
-    except (OSError, ValueError):
+    certificates = _certificates_in(file)
+    if not certificates:
         return
+    certificate = certificates[0]
     yield from _dates(certificate, file, now)
     names = [str(name.value) for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     if names != [node]:
         text = _("{file} is for {names}, must be for {node}: the broker knows a node by its certificate's common name")
         said = " + ".join(f'"{name}"' for name in names) or _("nobody (it has no common name)")
         yield CertificateFinding(text.format(file=file, names=said, node=f'"{node}"'), is_wrong=True)
+
+
+def look_at_authority(file: Path, *, now: datetime) -> Iterator[CertificateFinding]:
+    """Say how long the certificates in `file` still vouch for a broker: of several the one that ends last counts."""
+    certificates = _certificates_in(file)
+    if certificates:
+        yield from _dates(max(certificates, key=lambda one: one.not_valid_after_utc), file, now)
+
+
+def _certificates_in(file: Path) -> list[x509.Certificate]:
+    try:
+        with file.open("rb") as opened:
+            return x509.load_pem_x509_certificates(opened.read(MAX_FILE_BYTES))
+    except (OSError, ValueError):
+        return []
 
 
 def _dates(certificate: x509.Certificate, file: Path, now: datetime) -> Iterator[CertificateFinding]:

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from edge.identity.development_ca import CERTIFICATE_DAYS, DevelopmentCa
-from edge.identity.node_certificate import SOON, look_at_certificate
+from edge.identity.development_ca import CA_DAYS, CERTIFICATE_DAYS, DevelopmentCa
+from edge.identity.node_certificate import SOON, look_at_authority, look_at_certificate
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 ENDS = NOW + timedelta(days=CERTIFICATE_DAYS)
@@ -76,6 +76,17 @@ def test_one_without_one_common_name_is_nobodys(tmp_path: Path, names: list[str]
     assert said in found(file)[0][1]
 
 
+def test_of_several_authorities_the_one_that_ends_last_counts(tmp_path: Path) -> None:
+    old, new = (DevelopmentCa.create(tmp_path / name, now=NOW + timedelta(days=days)).ca for name, days in
+                (("old", -CA_DAYS - 1), ("new", 0)))  # fmt: skip
+    both = tmp_path / "both.pem"
+    both.write_bytes(old.read_bytes() + new.read_bytes())
+    found_in = {file: list(look_at_authority(file, now=NOW)) for file in (old, new, both)}
+    assert [len(findings) for findings in found_in.values()] == [1, 0, 0]
+    assert found_in[old][0].text.startswith(f"{old} has expired on 2026-11-23")
+    assert [finding.is_wrong for finding in look_at_authority(both, now=NOW + timedelta(days=CA_DAYS - 1))] == [False]
+
+
 @pytest.mark.parametrize(
     "data", [None, b"", b"\xff" * 100, b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"]
 )
@@ -85,3 +96,4 @@ def test_what_is_no_certificate_is_left_to_others(tmp_path: Path, data: bytes | 
         file.write_bytes(data)
     assert found(file) == []
     assert found(tmp_path / "a\0b") == []
+    assert list(look_at_authority(file, now=NOW)) == []

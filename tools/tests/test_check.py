@@ -158,7 +158,7 @@ def test_the_nodes_certificate_is_looked_into(
     tmp_path: Path, age_days: int, name: str, exit_code: int, said: str
 ) -> None:
     issued = datetime.now(UTC) - timedelta(days=age_days)
-    credential = DevelopmentCa.create(tmp_path, now=issued).issue_client(name, now=issued)
+    credential = DevelopmentCa.create(tmp_path, now=datetime.now(UTC)).issue_client(name, now=issued)
     file = tmp_path / "node.toml"
     tls = f'[uplink.mqtt.tls]\nca = "{CA_CERTIFICATE}"\ncert = "{credential.cert}"\nkey = "{credential.key}"\n'
     file.write_text(HEAD + tls)
@@ -166,6 +166,17 @@ def test_the_nodes_certificate_is_looked_into(
     assert (result.exit_code, result.stdout.count("\n")) == (exit_code, 1 if said else 0)
     assert result.stdout.startswith(f"{file}:10: {said.format(cert=credential.cert)}" if said else "")
     assert check(file, "--document").stdout == ""
+
+
+def test_an_authority_that_has_expired_is_said(tmp_path: Path) -> None:
+    old = DevelopmentCa.create(tmp_path, now=datetime.now(UTC) - timedelta(days=2_000))
+    credential = old.issue_client("rsu-7f3a", now=datetime.now(UTC))
+    file = tmp_path / "node.toml"
+    tls = f'[uplink.mqtt.tls]\nca = "{old.ca}"\ncert = "{credential.cert}"\nkey = "{credential.key}"\n'
+    file.write_text(HEAD + tls)
+    result = check(file)
+    assert (result.exit_code, result.stdout.count("\n")) == (2, 1)
+    assert result.stdout.startswith(f"{file}:9: uplink.mqtt.tls.ca: {old.ca} has expired on ")
 
 
 def test_a_key_of_another_certificate_is_said_with_what_would_be_right(tmp_path: Path) -> None:
