@@ -140,6 +140,8 @@ async def test_a_stale_handle_is_noticed_although_no_error_comes(tmp_path, monke
             await until(lambda: kept.lost)
             await until(lambda: not kept.lost)
         await new.aclose()
+    assert kept.history == [("lost", "m"), ("back", "m")]
+    assert bus.opened == 2
 
 
 async def test_noise_and_foreign_frames_neither_fail_reads_nor_close_the_port():

@@ -205,6 +205,8 @@ async def test_a_device_that_was_given_up_starts_again_when_its_table_changes(si
     site.failing = {}
     await site.apply(meter("m1", unit_id=2))
     await site.until(lambda: site.states() == {"m1": "running"})
+    assert [device.config.unit_id for device in site.made] == [1, 2]
+    assert site.running() == ["m1"]
 
 
 async def test_switched_off_it_stays_off_over_a_restart_and_a_change_until_it_is_switched_on(site: Site) -> None:

@@ -142,6 +142,10 @@ async def test_a_black_hole_on_the_way_is_noticed_and_survived(tmp_path: Path, m
             outbox.make(5)
             uplink.wake()
             await until(lambda: not outbox.queued)
+            assert uplink.is_connected
+    assert outbox.acked == set(range(1, 96))
+    assert outbox.refused_seqs == []
+    assert told.connections == 4
 
 
 async def test_a_broker_that_comes_and_goes_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:

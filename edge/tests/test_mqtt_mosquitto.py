@@ -214,6 +214,7 @@ async def test_a_certificate_that_was_mended_is_used_without_a_restart(tmp_path:
             for kind, source in pki.good.items():
                 (tmp_path / kind).write_bytes(Path(source).read_bytes())
             await until(lambda: uplink.is_connected)
+            assert (uplink.status()["failure"], uplink.status()["broker"]) == (None, broker.url)
 
 
 async def test_a_clock_that_may_be_wrong_is_mentioned(tmp_path: Path, pki: Pki) -> None:

@@ -317,6 +317,8 @@ async def test_link_up_ends_an_attempt_that_was_made_without_a_link(monkeypatch:
             broker.mute = False
             uplink.link_up()
             await until(lambda: uplink.is_connected)
+            assert asyncio.get_running_loop().time() - began < 5, "it waited neither for CONNACK nor for its next turn"
+        assert len(broker.connects) == 2
 
 
 async def test_metered_lines_compress_what_is_long_and_spend_a_budget() -> None:
@@ -358,6 +360,7 @@ async def test_the_window_of_bytes_holds_too() -> None:
         broker.reset_all()
         broker.answer = lambda _publish: 0
         await until(lambda: not outbox.queued)
+    assert outbox.acked == set(range(1, 17))
 
 
 async def test_results_that_were_not_acknowledged_are_sent_again() -> None:
@@ -403,6 +406,8 @@ async def test_a_mute_broker_does_not_hold_a_cancelled_uplink() -> None:
         broker.answer = lambda _publish: "swallow"
         async with asyncio.timeout(8), Running(make_uplink(mqtt_config(broker.url), OutboxDouble(), Told())) as uplink:
             await until(lambda: uplink.is_connected)
+        await until(lambda: not broker.clients)
+        assert len(broker.connects) == 2
 
 
 def test_a_watch_pings_after_one_keepalive_and_gives_up_after_one_and_a_half() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import stat
+from contextlib import suppress
 
 import pytest
 
@@ -59,7 +60,7 @@ async def test_tail_gets_what_is_published_until_it_hangs_up(served):
 
 async def test_a_tail_that_does_not_read_is_hung_up_on(served):
     socket, path = served
-    _reader, writer = await asyncio.open_unix_connection(str(path), limit=1024)
+    reader, writer = await asyncio.open_unix_connection(str(path), limit=1024)
     writer.write(b'{"what": "tail"}\n')
     async with asyncio.timeout(10):
         while not socket.has_tails:
@@ -67,7 +68,11 @@ async def test_a_tail_that_does_not_read_is_hung_up_on(served):
         while socket.has_tails:
             socket.publish({"values": list(range(20_000))})
             await asyncio.sleep(0)
+        with suppress(ConnectionResetError):
+            while await reader.read(65_536):
+                pass
     writer.close()
+    assert await ask(path, b'{"what": "status"}') == {"node": "rsu-1"}, "it still serves the others"
 
 
 async def test_more_clients_than_the_ceiling_are_refused(served):

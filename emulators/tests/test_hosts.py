@@ -138,6 +138,7 @@ async def test_a_request_without_silence_before_it_is_heard_by_nobody():
             await until(lambda: asyncio.get_running_loop().time() > host.tap.heard[-1].ended + 2 * silence_s)
             os.write(terminal.fd, b"good")
             await until(lambda: terminal.read() == b"HELLOGOOD")
+            assert host.tap.violations == 1
 
 
 async def test_units_share_a_line():
