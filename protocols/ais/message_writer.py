@@ -21,6 +21,8 @@ from protocols.ais.table import Bits, Message, Row, Table
 from protocols.core.errors import FieldError, LocalProtocolError
 
 _NAME = 20
+_LONGEST_NAME = 34
+"""With its extension."""
 _TURN_ROOT = 4.733
 _SLOWEST_UNKNOWN_TURN = 127
 _STATUS_KEYS = ("aton_page", "aton_racon", "aton_light", "aton_health")
@@ -153,6 +155,8 @@ def _regional(values: Values) -> dict[str, Any]:
 
 def _name(values: Values) -> dict[str, Any]:
     name = _writable(text(values.get("name"), "name"))
+    if len(name) > _LONGEST_NAME:
+        raise LocalProtocolError(f"longer than {_LONGEST_NAME} characters", field="name")
     return {"name": name[:_NAME], "name_extension": name[_NAME:]}
 
 

@@ -23,7 +23,7 @@ class PositionReport(Message, frozen=True, gc=False):
 
     status: Annotated[int, Row(38, 41)]
     """0 under way, 1 at anchor, 2 not under command, 3 restricted, 4 by her draught, 5 moored, 6 aground, 7 fishing,
-    8 sailing, 11 towing astern, 12 pushing, 14 SART, 15 undefined."""
+    8 sailing, 11 towing astern, 12 pushing, 14 a search and rescue transmitter, 15 undefined."""
     rate_of_turn: Annotated[int | None, Row(42, 49, "signed", missing=-128)]
     """4.733 times the root of degrees a minute, to starboard positive; 127 is faster than 5 degrees in 30 s."""
     speed_tenth_kn: Annotated[int | None, Row(50, 59, key="speed", per=10, missing=1023)]

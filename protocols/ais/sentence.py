@@ -113,10 +113,10 @@ class Decoder:
     def _decode_with_care(self, line: bytes) -> Part:
         sentence = decode_sentence(_without_remarks(line))
         fields = sentence.fields
-        if fields[0][0] != "!":
-            raise FrameError("does not start with !", offset=0, field="start", raw=line)
         if sentence.formatter not in (RECEIVED, OWN) or len(sentence.address) != 5:
             raise UnsupportedError("neither VDM nor VDO", field="formatter", raw=line)
+        if fields[0][0] != "!":
+            raise FrameError("does not start with !", offset=0, field="start", raw=line)
         if len(fields) != _FIELDS:
             raise FieldError(f"{len(fields)} fields, and not {_FIELDS}", field="fields", raw=line)
         head = _head_of(sentence)

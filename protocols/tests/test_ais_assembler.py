@@ -1,0 +1,361 @@
+"""Lines, parts and the assembler: what belongs together, what is too old, what is refused and why."""
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from protocols.ais.assembler import MOST_WAITING, PATIENCE_S, Assembler, Received
+from protocols.ais.binary import SafetyText
+from protocols.ais.catalogue import decode, encode
+from protocols.ais.listener import AisListener
+from protocols.ais.message import decode_message, encode_message
+from protocols.ais.sentence import MOST_PARTS, Decoder, Part, decode_part, encode_part, join, parts_of
+from protocols.core.errors import (
+    NEED_DATA,
+    ChecksumError,
+    FieldError,
+    FrameError,
+    LocalProtocolError,
+    OptionError,
+    RemoteProtocolError,
+    UnsupportedError,
+)
+from protocols.nmea0183.sentence import Sentence, encode_sentence
+
+SINGLE = b"!AIVDM,1,1,,B,15N4cJ`005Jrek0H@9n`DW5608EP,0*13"
+
+
+def text_message(text: str, mmsi: int = 4_120_001, seq: int = 3) -> list[Part]:
+    """A message of as many parts as its text needs."""
+    return parts_of(*encode(SafetyText(type=14, repeat=0, mmsi=mmsi, text=text)), "AI", "VDM", "A", seq)
+
+
+LONG = "A" * 140
+ONE, TWO, THREE = text_message(LONG)
+OTHER_ONE, OTHER_TWO, OTHER_THREE = text_message("B" * 140, mmsi=4_120_002)
+
+
+def text_of(received: Any) -> str:
+    assert isinstance(received, Received)
+    text: str = received.message.text
+    return text
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (2, 0, 1)])
+def test_parts_in_any_order(order: tuple[int, ...]) -> None:
+    assembler = Assembler()
+    parts = [ONE, TWO, THREE]
+    answers = [assembler.take(parts[at], float(number) / 10) for number, at in enumerate(order)]
+    assert answers[:2] == [NEED_DATA, NEED_DATA]
+    assert text_of(answers[2]) == LONG
+    assert answers[2].head.number == 1  # type: ignore[union-attr]
+    assert assembler.dropped == 0
+    assert assembler.next_deadline() is None
+
+
+def test_a_stale_first_half_is_never_joined_to_another_ship() -> None:
+    assembler = Assembler()
+    for part in (ONE, TWO):
+        assert assembler.take(part, 10.0) is NEED_DATA
+    assert assembler.next_deadline() == 10.0 + PATIENCE_S
+    assert assembler.take(OTHER_THREE, 10.0 + PATIENCE_S) is NEED_DATA
+    assert assembler.dropped == 2
+    assert assembler.take(OTHER_ONE, 12.1) is NEED_DATA
+    assert text_of(assembler.take(OTHER_TWO, 12.2)) == "B" * 140
+
+
+def test_just_in_time() -> None:
+    assembler = Assembler()
+    assembler.take(ONE, 10.0)
+    assembler.take(TWO, 10.0)
+    assert text_of(assembler.take(THREE, 9.999 + PATIENCE_S)) == LONG
+
+
+def test_another_part_of_the_same_number_begins_anew() -> None:
+    assembler = Assembler()
+    assembler.take(ONE, 10.0)
+    assembler.take(TWO, 10.1)
+    assert assembler.take(OTHER_ONE, 10.2) is NEED_DATA
+    assert assembler.dropped == 2
+    assert assembler.take(OTHER_TWO, 10.3) is NEED_DATA
+    assert text_of(assembler.take(OTHER_THREE, 10.4)) == "B" * 140
+
+
+def test_the_same_part_twice_changes_nothing() -> None:
+    assembler = Assembler()
+    for part in (ONE, ONE, TWO, TWO):
+        assert assembler.take(part, 10.0) is NEED_DATA
+    assert text_of(assembler.take(THREE, 10.1)) == LONG
+    assert assembler.dropped == 0
+
+
+def test_sources_channels_totals_and_sequence_numbers_are_kept_apart() -> None:
+    heads: list[dict[str, Any]] = [{"channel": "B"}, {"seq": 4}, {"total": 4}]
+    assembler = Assembler()
+    assembler.take(ONE, 10.0, "mast")
+    assembler.take(TWO, 10.0, "mast")
+    assert assembler.take(THREE, 10.0, "pier") is NEED_DATA
+    for changes in heads:
+        assert assembler.take(structs.replace(THREE, head=structs.replace(THREE.head, **changes)), 10.0) is NEED_DATA
+    assert text_of(assembler.take(THREE, 10.1, "mast")) == LONG
+
+
+def test_memory_is_bounded_and_the_oldest_gives_way() -> None:
+    assembler = Assembler()
+    for number in range(MOST_WAITING + 5):
+        assembler.take(ONE, 10.0, f"source {number}")
+    assert assembler.dropped == 5
+    assembler.take(TWO, 10.1, "source 5")
+    assert text_of(assembler.take(THREE, 10.1, "source 5")) == LONG
+    assembler.take(TWO, 10.1, "source 4")
+    assert assembler.take(THREE, 10.1, "source 4") is NEED_DATA
+
+
+def test_a_message_that_is_wrong_is_forgotten() -> None:
+    assembler = Assembler()
+    bad = parts_of(5 << 394, 400, "AI", "VDM", "A", 3)
+    assembler.take(bad[0], 10.0)
+    with pytest.raises(FieldError):
+        assembler.take(bad[1], 10.0)
+    assert assembler.next_deadline() is None
+
+
+@given(st.integers(0, 10**6))
+def test_a_lossy_link_never_joins_what_does_not_belong_together(seed: int) -> None:
+    rng = random.Random(seed)
+    sent = {chr(65 + number) * 140 for number in range(20)}
+    wire = []
+    for number, text in enumerate(sorted(sent)):
+        wire += [(number * 3.0 + rng.random(), part) for part in text_message(text, seq=3) if rng.random() < 0.8]
+    wire.sort(key=lambda pair: pair[0])
+    assembler = Assembler()
+    for now, part in wire:
+        received = assembler.take(part, now)
+        if isinstance(received, Received):
+            assert received.message.text in sent
+
+
+@given(st.integers(1, 9 * 360), st.data())
+def test_any_message_is_split_and_joined_again(bit_length: int, data: st.DataObject) -> None:
+    bits = data.draw(st.integers(0, (1 << bit_length) - 1))
+    parts = parts_of(bits, bit_length, "AN", "VDO", None, 7)
+    lines = [encode_part(part) for part in parts]
+    assert all(len(line) <= 80 for line in lines)
+    assert len(parts) == 1 or {part.head.seq for part in parts} == {7}
+    assert join([decode_part(line) for line in lines]) == (bits, bit_length)
+
+
+@pytest.mark.parametrize(
+    ("bit_length", "talker", "formatter", "channel", "seq", "field"),
+    [
+        (0, "AI", "VDM", "A", 0, "length"),
+        (MOST_PARTS * 360 + 1, "AI", "VDM", "A", 0, "length"),
+        (400, "AI", "VDM", "A", 10, "length"),
+        (168, "A", "VDM", "A", 0, "talker"),
+        (168, "AI", "VDX", "A", 0, "formatter"),
+        (168, "AI", "VDM", "A,", 0, "channel"),
+    ],
+)
+def test_parts_that_cannot_be_written(
+    bit_length: int, talker: str, formatter: str, channel: str, seq: int, field: str
+) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        parts_of(0, bit_length, talker, formatter, channel, seq)
+    assert caught.value.field == field
+
+
+def line_of(*fields: str) -> bytes:
+    return encode_sentence(Sentence(list(fields)))
+
+
+@pytest.mark.parametrize(
+    ("line", "error", "field"),
+    [
+        (SINGLE[:-2] + b"14", ChecksumError, "checksum"),
+        (SINGLE[:-3], ChecksumError, "checksum"),
+        (b"$" + SINGLE[1:], FrameError, "start"),
+        (line_of("!AIVDX", "1", "1", "", "A", "0", "0"), UnsupportedError, "formatter"),
+        (line_of("!PAIVDM", "1", "1", "", "A", "0", "0"), UnsupportedError, "formatter"),
+        (line_of("!AIVDM", "1", "1", "", "A", "0"), FieldError, "fields"),
+        (line_of("!AIVDM", "1", "1", "", "A", "0", "0", ""), FieldError, "fields"),
+        (line_of("!AIVDM", "x", "1", "", "A", "0", "0"), FieldError, "total"),
+        (line_of("!AIVDM", "", "1", "", "A", "0", "0"), FieldError, "total"),
+        (line_of("!AIVDM", "1", "10", "", "A", "0", "0"), FieldError, "number"),
+        (line_of("!AIVDM", "1", "2", "", "A", "0", "0"), FieldError, "fragment"),
+        (line_of("!AIVDM", "1", "0", "", "A", "0", "0"), FieldError, "fragment"),
+        (line_of("!AIVDM", "1", "1", "y", "A", "0", "0"), FieldError, "seq"),
+        (line_of("!AIVDM", "1", "1", "", "A", "", "0"), FieldError, "empty"),
+        (line_of("!AIVDM", "1", "1", "", "A", "0", "6"), FieldError, "fill"),
+        (line_of("!AIVDM", "1", "1", "", "A", "0", ""), FieldError, "fill"),
+        (line_of("!AIVDM", "1", "1", "", "A", "0X", "0"), FieldError, "armor"),
+    ],
+)
+def test_lines_that_are_refused(line: bytes, error: type[RemoteProtocolError], field: str) -> None:
+    decoder = Decoder()
+    for _ in range(2):
+        with pytest.raises(error) as caught:
+            decoder.decode(line)
+        assert caught.value.field == field
+        decoder.decode(SINGLE)  # the short way is open now, and leads to the same
+
+
+@given(st.binary(max_size=90) | st.builds(lambda at, byte: SINGLE[:at] + bytes([byte]) + SINGLE[at + 1 :],
+                                          st.integers(0, len(SINGLE) - 1), st.integers(0, 255)))  # fmt: skip
+def test_the_short_way_takes_no_line_that_the_long_way_refuses(line: bytes) -> None:
+    met, fresh = Decoder(), Decoder()
+    met.decode(SINGLE)
+    try:
+        wanted: Part | None = fresh.decode(line)
+    except RemoteProtocolError:
+        wanted = None
+    try:
+        found: Part | None = met.decode(line)
+    except RemoteProtocolError:
+        found = None
+    assert (found is None) == (wanted is None)
+    if found is not None and wanted is not None:
+        assert encode_part(found) == encode_part(wanted)
+
+
+def test_beginnings_are_remembered_up_to_a_ceiling() -> None:
+    decoder = Decoder()
+    for code in range(48, 127):
+        channel = chr(code)
+        if channel not in ",*\\^~":
+            decoder.decode(line_of("!AIVDM", "1", "1", "", channel, "0", "0"))
+    assert len(decoder._met) == 64
+
+
+def test_lower_case_checksum_and_channel_without_letter_come_back() -> None:
+    lower = SINGLE[:-2] + b"13"
+    line = line_of("!BSVDM", "1", "1", "", "", "15N4cJ`005Jrek0H@9n`DW5608EP", "0")
+    for given_line in (lower, line, line[:-2] + line[-2:].lower()):
+        assert encode_part(decode_part(given_line)) == given_line
+
+
+@pytest.mark.parametrize(
+    ("case", "field"),
+    [
+        ({"text": []}, "fragment"),
+        ({"text": [SINGLE.decode()] * 10}, "fragment"),
+        ({"text": [SINGLE.decode()] * 2}, "fragment"),
+        ({"text": [encode_part(one).decode() for one in (ONE, TWO, OTHER_THREE, THREE)]}, "fragment"),
+        ({"text": [encode_part(ONE).decode(), SINGLE.decode()]}, "fragment"),
+        ({"text": "!AIVDM\u00e9"}, "text"),
+    ],
+)
+def test_cases_that_are_refused(case: dict[str, object], field: str) -> None:
+    with pytest.raises(RemoteProtocolError) as caught:
+        decode_message(case)
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("case", [{}, {"text": 3}, {"text": [3]}, {"text": "", "seq": 3}])
+def test_cases_that_are_none(case: dict[str, object]) -> None:
+    with pytest.raises(OptionError):
+        decode_message(case)
+
+
+AID = {
+    "type": 21, "mmsi": 994_121_001, "aid_type": 24, "name": "BUOY", "accuracy": True, "lon": 118.7, "lat": 32.1,
+    "to_bow": 1, "to_stern": 1, "to_port": 1, "to_starboard": 1, "epfd": 1, "second": 17, "off_position": False,
+    "aton_page": 7, "aton_racon": 0, "aton_light": 1, "aton_health": False, "talker": "AN", "formatter": "VDO",
+}  # fmt: skip
+LEVELS = {"type": 8, "mmsi": 4_120_003, "dac": 200, "fid": 24, "country": "CN", "gauges": [{"id": 7, "level_cm": -12}],
+          "talker": "AB", "formatter": "VDM"}  # fmt: skip
+DATA = {"type": 8, "mmsi": 4_120_003, "dac": 413, "fid": 1, "app_data_hex": "ABC0", "app_data_bits": 13,
+        "talker": "AB", "formatter": "VDM"}  # fmt: skip
+PART = {"type": 24, "mmsi": 413_000_001, "partno": 0, "shipname": "x\u00e9@Y", "talker": "AI", "formatter": "VDM"}
+
+
+def test_messages_of_our_own() -> None:
+    assert decode_message(encode_message(AID))["name"] == "BUOY"
+    assert decode_message(encode_message(AID | {"name": "x" * 34, "lon": None}))["name"] == "X" * 34
+    read = decode_message(encode_message(AID | {"regional": 33, "aton_page": 1}))
+    assert (read["regional"], read["aton_page"]) == (33, 1)
+    assert decode_message(encode_message(LEVELS))["gauges"][:2] == [
+        {"id": 7, "level_cm": -12},
+        {"id": 0, "level_cm": None},
+    ]
+    assert decode_message(encode_message(DATA))["app_data_hex"] == "ABC0"
+    assert decode_message(encode_message(PART))["shipname"] == "X  Y"
+    tagged = encode_message(AID | {"tag": {"s": "st01"}, "channel": "A"})
+    assert decode_message(tagged)["tag"] == {"s": "st01"}
+    report = {"type": 1, "mmsi": 1, "status": 0, "accuracy": False, "second": 0, "maneuver": 0, "raim": False,
+              "radio": 0, "talker": "AI", "formatter": "VDM"}  # fmt: skip
+    assert decode_message(encode_message(report | {"turn": -17.9}))["turn_raw"] == -20
+    assert decode_message(encode_message(report))["turn_raw"] == -128
+    with pytest.raises(LocalProtocolError):
+        encode_message(report | {"turn": 720.0})
+
+
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [
+        (AID | {"type": None}, "type"),
+        (AID | {"type": 17}, "type"),
+        (AID | {"name": "x" * 35}, "name"),
+        (AID | {"name": 3}, "name"),
+        (AID | {"lon": "3"}, "lon"),
+        (AID | {"lon": float("nan")}, "lon"),
+        (AID | {"lon": 400.0}, "lon"),
+        (AID | {"accuracy": 1}, "accuracy"),
+        (AID | {"epfd": True}, "epfd"),
+        (AID | {"epfd": None}, "epfd"),
+        (AID | {"aton_light": 4}, "regional"),
+        (AID | {"wrong": 4}, "wrong"),
+        (AID | {"talker": "a"}, "talker"),
+        (AID | {"talker": None}, "talker"),
+        (AID | {"channel": 3}, "channel"),
+        (AID | {"tag": "s"}, "tag"),
+        (AID | {"bit_length": "x"}, "bit_length"),
+        (AID | {"bit_length": 400}, "length"),
+        (LEVELS | {"gauges": [{"id": 1, "level_cm": 0}]}, "gauges"),
+        (LEVELS | {"gauges": [{"id": 1}] * 5}, "gauges"),
+        (LEVELS | {"gauges": [{"id": 2048}]}, "gauges"),
+        (LEVELS | {"gauges": 3}, "gauges"),
+        (LEVELS | {"fid": 25}, "dac"),
+        (DATA | {"app_data_hex": "ABC1"}, "app_data_hex"),
+        (DATA | {"app_data_hex": "A_C0"}, "app_data_hex"),
+        (DATA | {"app_data_bits": 17}, "app_data_hex"),
+        (DATA | {"bit_length": 70}, "data"),
+        (PART | {"partno": 2}, "partno"),
+    ],
+)
+def test_messages_that_cannot_be_written(message: dict[str, Any], field: str) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        encode_message(message)
+    assert caught.value.field == field
+
+
+def test_listener_counts_and_never_raises() -> None:
+    listener = AisListener()
+    rng = random.Random(1)
+    listener.receive(b"$GPHDT,274.07,T*03\r\n" + SINGLE[:-1] + b"9\r\n" + rng.randbytes(5000) + b"\r\n", 1.0)
+    broken = listener.broken
+    assert broken >= 1
+    assert listener.unsupported == 1
+    assert listener.discarded > 2000
+    listener.receive(encode_part(ONE) + b"\r\n" + SINGLE + b"\r\n", 2.0)
+    assert listener.next_deadline() == 2.0 + PATIENCE_S
+    event = listener.next_event()
+    assert isinstance(event, Received)
+    assert event.message == decode(join([decode_part(SINGLE)])[0], 168)
+    listener.tick(4.0)
+    assert (listener.dropped, listener.next_deadline()) == (1, None)
+    assert listener.bytes_to_send() == b""
+    with pytest.raises(LocalProtocolError):
+        listener.send("anything", 4.0)
+
+
+def test_events_that_nobody_takes_are_bounded() -> None:
+    listener = AisListener()
+    listener.receive((SINGLE + b"\r\n") * 3000, 1.0)
+    count = 0
+    while listener.next_event() is not NEED_DATA:
+        count += 1
+    assert (count, listener.sentences) == (1024, 3000)
