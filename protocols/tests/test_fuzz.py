@@ -13,6 +13,7 @@ import pytest
 
 from drivers.modbus.map_file import ShippedMaps
 from protocols.core.errors import RemoteProtocolError
+from protocols.dlt645 import message as dlt645
 from protocols.hj212 import message as hj212
 from protocols.iso14443 import message as iso14443
 from protocols.jt808 import message as jt808
@@ -27,6 +28,7 @@ from protocols.wayside.pack_codec import decode_pack
 from protocols.wayside.state import Ack, Health, Ingest, Notice, Reported, State, decode, decode_catalogue
 
 PROTOCOLS: dict[str, Callable[[Mapping[str, object]], object]] = {
+    "dlt645": dlt645.decode_message,
     "hj212": hj212.decode_message,
     "iso14443": iso14443.decode_message,
     "jt808": jt808.decode_message,
