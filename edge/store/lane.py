@@ -82,7 +82,7 @@ class Lane:
         self.read_error: str | None = None
         """Why the disk could not give a record, the last time that it was asked."""
         self.on_dirty: Callable[[], None] | None = None
-        """Called when the position on the disk begins to lag."""
+        """Called when the position file begins to lag."""
         self._is_position_dirty = False
         self.is_copy_behind = True
         """The copy of the position may not know what has been settled."""
@@ -139,6 +139,10 @@ class Lane:
         while len(self._ages) > 1 and self._ages[1][0] <= upto + 1:
             self._ages.pop(0)
         return 0.0 if self.queued == 0 or not self._ages else max(0.0, now - self._ages[0][1])
+
+    def first_since(self, at: float) -> int:
+        """The first record that is surely no older than `at`; the next one where none is."""
+        return next((seq for seq, made_at in self._ages if made_at >= at), self.made + 1)
 
     # Opening ----------------------------------------------------------------------------------------------------
 
@@ -288,7 +292,7 @@ class Lane:
         pieces = [(first, last)]
         for name, other in self._acked.items():
             if name != uplink:
-                pieces = [piece for begin, end in pieces for piece in _within(other, begin, end)]
+                pieces = [piece for begin, end in pieces for piece in other.within(begin, end)]
         for begin, end in pieces:
             for gap_first, gap_last in self.lost_ranges.gaps(begin, end):
                 self.released.add(gap_first, gap_last)
@@ -387,11 +391,6 @@ class Lane:
         self.is_full = self.is_doubtful = False
         self.known_beyond = RangeSet()
         return segments
-
-
-def _within(ranges: RangeSet, first: int, last: int) -> list[tuple[int, int]]:
-    """What of a range the set holds."""
-    return [(begin, min(last, end)) for begin, end in ranges.pairs(first) if begin <= last]
 
 
 def _record(seq: int, body: bytes) -> Record:

@@ -17,6 +17,8 @@ MAX_LIVE_LAG = 1_000
 """Live telemetry that lies further behind than this is backlog: the newest goes first."""
 MAX_RANGES_BEYOND = 1_000
 """Of what an ingest has that is ahead of us. Beyond that more is declared lost than is, which harms no account."""
+FRESH_S = 2.0
+"""Whoever waits for us to come back sees at once how things are, and not only when the next record is made."""
 _BUCKET_S = 1.0
 
 
@@ -71,9 +73,14 @@ class LaneView:
         self.live_from = self.live_at = self.lane.made + 1
         self.back_at = 1
 
-    def begin_connection(self) -> None:
-        """What was sent before is told apart: the ingest's first answer says which of it has got lost on the way."""
+    def begin_connection(self, now: float) -> None:
+        """What was made just now counts as live, if it was made since the last connection: it cannot have left before.
+
+        What was sent before is told apart: the ingest's first answer says which of it has got lost on the way.
+        """
+        fresh = max(self.live_from, self.lane.first_since(now - FRESH_S))
         self.begin_live()
+        self.live_from = self.live_at = min(self.live_from, fresh)
         self.sent_before = RangeSet()
         for _due, numbers in self.waiting:
             for first, last in numbers.pairs():

@@ -81,7 +81,7 @@ class Outbox:
     # The connection ---------------------------------------------------------------------------------------------
 
     def connected(self, now: float, session: int) -> None:
-        """A broker serves us: nothing is in flight, and what is newer than this moment is live.
+        """A broker serves us: nothing is in flight, and what is new by this moment is live.
 
         session: what the birth says; the ingest's answer repeats it.
         """
@@ -92,7 +92,7 @@ class Outbox:
         self._ingest_heard = None
         for view in self._order:
             view.is_answered = not self._has_ingest
-            view.begin_connection()
+            view.begin_connection(now)
 
     def disconnected(self, now: float) -> None:
         """The connection ended: what was in flight is owed again."""

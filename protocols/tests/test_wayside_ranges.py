@@ -55,6 +55,9 @@ def test_ranges_are_a_set(steps: list[tuple[str, int, int]]) -> None:
         assert ranges.last == max(model, default=None)
     missing = {n for a, b in ranges.gaps(0, 80) for n in range(a, b + 1)}
     assert missing == set(range(81)) - model
+    for first, last in ((0, 80), (7, 31), (12, 12), (9, 3)):
+        there = [n for a, b in ranges.within(first, last) for n in range(a, b + 1)]
+        assert there == sorted(n for n in model if first <= n <= last)
     upto = 0
     while upto + 1 in model:
         upto += 1

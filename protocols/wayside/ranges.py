@@ -165,6 +165,15 @@ class RangeSet:
             missing.append((first, last))
         return missing
 
+    def within(self, first: int, last: int) -> list[tuple[int, int]]:
+        """What of `first` to `last` is there, as (first, last), rising."""
+        found = []
+        at = self._index(first)
+        while at < len(self._firsts) and self._firsts[at] <= last:
+            found.append((max(first, self._firsts[at]), min(last, self._lasts[at])))
+            at += 1
+        return found
+
     def _index(self, number: int) -> int:
         """The first range that ends at or above `number`."""
         lasts = self._lasts
