@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from drivers.modbus.map_file import ShippedMaps
+from protocols.ais import message as ais
 from protocols.core.errors import RemoteProtocolError
 from protocols.dlt645 import message as dlt645
 from protocols.hj212 import message as hj212
@@ -29,6 +30,7 @@ from protocols.wayside.state import Ack, Health, Ingest, Notice, Reported, State
 
 PROTOCOLS: dict[str, Callable[[Mapping[str, object]], object]] = {
     "dlt645": dlt645.decode_message,
+    "ais": ais.decode_message,
     "hj212": hj212.decode_message,
     "iso14443": iso14443.decode_message,
     "jt808": jt808.decode_message,
@@ -68,6 +70,11 @@ def damaged(rng: random.Random, data: bytes) -> bytes:
     return bytes(out) if rng.random() < 0.95 else rng.randbytes(rng.randrange(300))
 
 
+def damaged_text(rng: random.Random, text: str) -> str:
+    """The same for a line of text."""
+    return damaged(rng, text.encode("latin-1", "replace")).decode("latin-1")
+
+
 def damaged_case(rng: random.Random, case: Mapping[str, Any]) -> dict[str, Any]:
     """A vector with its frames damaged and its options as they were."""
     out = input_of(case)
@@ -78,8 +85,13 @@ def damaged_case(rng: random.Random, case: Mapping[str, Any]) -> dict[str, Any]:
         out["hex"] = packets
     elif "hex" in out:
         out["hex"] = damaged(rng, bytes.fromhex(out["hex"])).hex()
+    elif isinstance(out.get("text"), list):
+        lines = list(out["text"])
+        at = rng.randrange(len(lines))
+        lines[at] = damaged_text(rng, lines[at])
+        out["text"] = lines
     elif "text" in out:
-        out["text"] = damaged(rng, out["text"].encode("latin-1", "replace")).decode("latin-1")
+        out["text"] = damaged_text(rng, out["text"])
     else:
         frames = [dict(frame) if isinstance(frame, dict) else frame for frame in out["frames"]]
         at = rng.randrange(len(frames))
