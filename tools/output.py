@@ -15,6 +15,7 @@ import msgspec
 import typer
 
 from drivers.text import _
+from edge.gateway.plain_text import as_plain
 
 
 class Exit(IntEnum):
@@ -44,21 +45,8 @@ def print_json(value: Any) -> None:
     try:
         data = msgspec.json.encode(value)
     except UnicodeEncodeError:  # the name of a file that is no text
-        data = msgspec.json.encode(_as_text(msgspec.to_builtins(value)))
+        data = msgspec.json.encode(as_plain(msgspec.to_builtins(value)))
     _write(data + b"\n")
-
-
-def _as_text(value: Any) -> Any:
-    """Plain data in which what stands for a byte that is no text is written out."""
-    match value:
-        case str():
-            return value.encode("utf-8", "backslashreplace").decode("utf-8")
-        case list():
-            return [_as_text(item) for item in value]
-        case dict():
-            return {_as_text(key): _as_text(item) for key, item in value.items()}
-        case _:
-            return value
 
 
 def _write(data: bytes) -> None:

@@ -141,8 +141,7 @@ class Gateway:
             log.warning(_("journal: %s"), note)
         self._supervisor.start(self._link.uplink)
         await self._fleet.apply(self._config, on_built=self._devices_built)
-        await self._socket.open()
-        await self._open_prometheus()
+        await self._open_doors()
         self._spawn(self._desired.run())
         self._spawn(self._clock.watch())
         self._spawn(self._beat())
@@ -254,7 +253,12 @@ class Gateway:
         self._set_operators(self._config)
         await self._fleet.try_again()
 
-    async def _open_prometheus(self) -> None:
+    async def _open_doors(self) -> None:
+        """For whoever asks on the spot. What cannot be opened is said, and is no reason not to poll."""
+        try:
+            await self._socket.open()
+        except OSError as error:
+            log.error(_("status: %s: %s"), Path(self._config.node.data) / "status.sock", error.strerror or error)
         if self._config.status.prometheus is None:
             return
         from edge.gateway.prometheus import PrometheusEndpoint

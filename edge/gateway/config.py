@@ -32,6 +32,7 @@ from edge.gateway.config_tables import (
     UplinkConfig,
 )
 from edge.gateway.config_words import shown, unknown_key, unknown_name
+from edge.gateway.plain_text import as_text
 
 __all__ = [
     "ConfigError",
@@ -212,7 +213,7 @@ def _taken_apart(message: str, text: str) -> tuple[str, int]:
 
 
 def _refused(file: Path, line: int, text: str) -> ConfigError:
-    return ConfigError([ConfigProblem(file=str(file), line=line, path="", text=text)])
+    return ConfigError([ConfigProblem(file=as_text(str(file)), line=line, path="", text=as_text(text))])
 
 
 def _converted(tables: dict[str, Any]) -> tuple[Draft, list[Problem]]:

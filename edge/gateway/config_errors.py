@@ -14,6 +14,7 @@ import msgspec
 from drivers.text import _
 from edge.gateway.config_lines import Path, line_of, scan_lines, written
 from edge.gateway.config_words import described, shown, unknown_key
+from edge.gateway.plain_text import as_text
 
 MAX_PROBLEMS = 100
 """More than anybody mends before looking again; the bound is for a document that is no configuration at all."""
@@ -59,17 +60,17 @@ def located(problems: Iterable[Problem], text: str, file: str) -> list[ConfigPro
     lines = scan_lines(text)
     found = [
         ConfigProblem(
-            file=file,
+            file=as_text(file),
             line=line_of(lines, problem.path),
             path=written(problem.path),
-            text=problem.text + _other_half(problem, lines),
+            text=as_text(problem.text + _other_half(problem, lines)),
         )
         for problem in problems
     ]
     found.sort(key=lambda problem: problem.line)
     if len(found) > MAX_PROBLEMS:
         more = _("and {count} more problems").format(count=len(found) - MAX_PROBLEMS)
-        found[MAX_PROBLEMS:] = [ConfigProblem(file=file, line=found[MAX_PROBLEMS].line, path="", text=more)]
+        found[MAX_PROBLEMS:] = [ConfigProblem(file=as_text(file), line=found[MAX_PROBLEMS].line, path="", text=more)]
     return found
 
 

@@ -23,6 +23,7 @@ from edge.gateway.config import (
 )
 from edge.gateway.config_history import ConfigHistory, HistoryError, HistoryState, sha256_of
 from edge.gateway.inbox import Inbox
+from edge.gateway.plain_text import as_text
 from edge.gateway.said import SaidOnce
 from edge.gateway.trial import Trial, Verdict
 from protocols.core.errors import ProtocolError
@@ -262,7 +263,7 @@ class DesiredConfig:
     def _refuse(self, reason: str, version: int | None, before: HistoryState | None = None) -> None:
         log.error(_("configuration: refused, what ran goes on running: %s"), reason)
         try:
-            self._history.put_back(before or self._history.state, reason[:1000], version=version)
+            self._history.put_back(before or self._history.state, as_text(reason)[:1000], version=version)
         except HistoryError as error:
             log.error(_("configuration: %s"), error)
         self._on_outcome()

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from drivers.text import _
+from edge.gateway.plain_text import as_plain
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class StatusSocket:
 
     def publish(self, document: dict[str, Any]) -> None:
         """Send a line to all who tail; hang up on those who do not read."""
-        line = msgspec.json.encode(document) + b"\n"
+        line = _line_of(document)
         for writer in tuple(self._tails):
             if writer.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
                 self._tails.discard(writer)
@@ -83,7 +84,7 @@ class StatusSocket:
         self._clients.add(writer)
         try:
             while line := await reader.readline():
-                writer.write(msgspec.json.encode(self._answer(line, writer)) + b"\n")
+                writer.write(_line_of(self._answer(line, writer)))
                 await writer.drain()
         except (ConnectionError, ValueError) as error:  # ValueError: a line past the limit
             log.debug("status client: %s", error)
@@ -103,6 +104,13 @@ class StatusSocket:
             self._tails.add(writer)
             return {"tail": True}
         return {"error": _("unknown request; known: status, tail")}
+
+
+def _line_of(document: dict[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(document) + b"\n"
+    except UnicodeEncodeError:  # the name of a file that is no text
+        return msgspec.json.encode(as_plain(msgspec.to_builtins(document))) + b"\n"
 
 
 class short_path(contextlib.AbstractContextManager[str]):  # noqa: N801  # used like a function

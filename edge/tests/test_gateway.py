@@ -16,6 +16,7 @@ from edge.gateway.config_history import ConfigHistory
 from edge.identity.operator_keys import OperatorKey
 from edge.store.errors import Cause, StorageError
 from edge.tests.scripted_broker import ScriptedBroker
+from edge.tests.test_status_socket import ask
 from protocols.wayside import state
 
 HEAD = """\
@@ -32,9 +33,10 @@ class Life:
     """A gateway from its start to its end."""
 
     def __init__(self, folder: Path, tail: str = "", *, broker: str = "mqtt://127.0.0.1:1") -> None:
+        folder.mkdir(exist_ok=True)
         self.file = folder / "node.toml"
         self.file.write_text(HEAD.replace("BROKER", broker) + tail)
-        (folder / "var").mkdir()
+        (folder / "var").mkdir(exist_ok=True)
         history = ConfigHistory(folder / "var" / "config", self.file)
         document = history.open()
         self.gateway = Gateway(self.file, document, parse_config(document, self.file), history)
@@ -174,3 +176,23 @@ async def test_readers_of_cards_open_nothing_without_the_key_and_start_when_it_c
     os.kill(os.getpid(), signal.SIGHUP)
     await life.until(lambda: all("/none/" in error for _state, error in readers()))
     assert {state for state, _error in readers()} <= {"waiting", "running"}
+
+
+async def test_a_folder_whose_name_is_no_text_is_as_good_as_any_other(tmp_path, lives):
+    lives.append(life := Life(Path(os.fsdecode(bytes(tmp_path) + b"/n\xff"))))
+    await life.until(lambda: life.gateway._store.lanes["telemetry"].made)
+    life.file.write_text("[node\n")
+    life.gateway._desired.reload()
+    await life.until(lambda: life.gateway._history.state.outcome == "refused")
+    asked = await ask(life.file.parent / "var" / "status.sock", b'{"what": "status"}')
+    assert asked["config"]["file"] == f"{tmp_path}/n\\udcff/node.toml"
+    assert asked["config"]["mistakes"][0]["file"] == asked["config"]["file"]
+    assert await life.end() == EXIT_STOPPED
+
+
+async def test_a_status_socket_that_cannot_be_opened_is_said_and_stops_nothing(tmp_path, lives, caplog):
+    (tmp_path / "var" / "status.sock").mkdir(parents=True)
+    lives.append(life := Life(tmp_path))
+    await life.until(lambda: life.gateway._store.lanes["telemetry"].made)
+    assert await life.end() == EXIT_STOPPED
+    assert caplog.records[0].getMessage() == f"status: {tmp_path}/var/status.sock: Is a directory"

@@ -32,6 +32,14 @@ async def test_status_is_answered(served):
     assert await ask(served[1], b'{"what": "status"}') == {"node": "rsu-1"}
 
 
+async def test_the_name_of_a_file_that_is_no_text_is_written_out(tmp_path):
+    socket = StatusSocket(tmp_path / "status.sock", lambda: {"files": [{"n\udcff": "n\udcff.toml"}], "boot": 1})
+    await socket.open()
+    answer = await ask(tmp_path / "status.sock", b'{"what": "status"}')
+    await socket.aclose()
+    assert answer == {"files": [{"n\\udcff": "n\\udcff.toml"}], "boot": 1}
+
+
 @pytest.mark.parametrize("line", [b"", b"{", b"[]", b'{"what": "reboot"}', b'{"what": "status", "x": 1}', b"\xff\xfe"])
 async def test_nonsense_is_answered_with_an_error(served, line):
     assert "error" in await ask(served[1], line)
