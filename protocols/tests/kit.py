@@ -125,3 +125,14 @@ def noisy(framer: Framer, wire: bytes, *, seed: int, ceiling: int) -> list[Any]:
         framer.feed(piece)
         frames += frames_of(framer)
     return frames
+
+
+def diagram_of(transitions: Mapping[tuple[Any, Any], tuple[Any, Any]]) -> str:
+    """A Mermaid state diagram: a line for each pair of states, with all that leads from one to the other."""
+    ways: dict[tuple[str, str], list[str]] = {}
+    for (start, stimulus), (_action, end) in transitions.items():
+        ways.setdefault((start.value, end.value), []).append(stimulus.value)
+    lines = ["```mermaid", "stateDiagram-v2"]
+    for (start, end), stimuli in ways.items():
+        lines.append(f"    {start.replace(' ', '_')} --> {end.replace(' ', '_')}: {'<br>'.join(stimuli)}")
+    return "\n".join([*lines, "```"])

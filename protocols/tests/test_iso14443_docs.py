@@ -11,19 +11,9 @@ from protocols.iso14443.picc import PiccDialogue
 from protocols.iso14443.slots import TypeBSearch
 from protocols.pn532.chip import ChipDialogue
 from protocols.pn532.host import HostDialogue
+from protocols.tests.kit import diagram_of
 
 PAGES = Path(__file__).parents[2] / "docs" / "protocols"
-
-
-def diagram_of(transitions):
-    """A Mermaid state diagram: a line for each pair of states, with all that leads from one to the other."""
-    ways = {}
-    for (start, stimulus), (_action, end) in transitions.items():
-        ways.setdefault((start.value, end.value), []).append(stimulus.value)
-    lines = ["```mermaid", "stateDiagram-v2"]
-    for (start, end), stimuli in ways.items():
-        lines.append(f"    {start.replace(' ', '_')} --> {end.replace(' ', '_')}: {'<br>'.join(stimuli)}")
-    return "\n".join([*lines, "```"])
 
 
 @pytest.mark.parametrize(
