@@ -48,11 +48,11 @@ def read_opening(body: bytes, is_ascii: bool) -> tuple[Opening, int]:
     """The opening, and where the rest begins. Raises `FieldError`."""
     size = ASCII_OPENING_CHARS if is_ascii else OPENING_BYTES
     if len(body) < size:
-        raise FieldError("a body opens with serial and time", len(body), "body_short", body)
+        raise FieldError("a body opens with serial and time", len(body), "body_short")
     if not is_ascii:
         return Opening(body[0] << 8 | body[1], body[2:OPENING_BYTES].hex().upper()), size
     if not (is_hex(body[:4]) and body[4:size].isdigit()):
-        raise FieldError("a serial of four hex characters and twelve digits of time", 0, "serial", body[:size])
+        raise FieldError("a serial of four hex characters and twelve digits of time", 0, "serial")
     spelling = body[:4] if body[:4] != body[:4].upper() else None
     return Opening(int(body[:4], 16), body[4:size].decode(), spelling), size
 
@@ -60,9 +60,14 @@ def read_opening(body: bytes, is_ascii: bool) -> tuple[Opening, int]:
 class Body(Wire):
     """Any body. `read` and `write` deal with what follows the opening."""
 
-    __slots__: tuple[str, ...] = ()
+    __slots__: tuple[str, ...] = ("opening",)
 
     opening: Opening
+
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """The opening, and the slots of its class."""
+        return Body.__slots__ + self.__slots__
 
     @property
     def groups_of_body(self) -> list[Group]:
@@ -81,7 +86,7 @@ class Body(Wire):
 class Bare(Body):
     """Nothing follows: link keep-alive (2F), every confirm, and queries that need no more to be said."""
 
-    __slots__ = ("opening",)
+    __slots__ = ()
 
     def __init__(self, opening: Opening) -> None:
         self.opening = opening
@@ -94,7 +99,7 @@ class Bare(Body):
     def read(cls, opening: Opening, body: bytes, at: int, is_ascii: bool) -> "Bare":  # noqa: ARG003
         """Raises `FieldError` when something follows."""
         if at < len(body):
-            raise FieldError("nothing follows in such a body", at, "body_len", body[at:])
+            raise FieldError("nothing follows in such a body", at, "body_len")
         return cls(opening)
 
 
@@ -104,7 +109,7 @@ class Report(Body):
     has_station_type: whether its group of the station carries a type.
     """
 
-    __slots__ = ("groups", "has_station_type", "opening")
+    __slots__ = ("groups", "has_station_type")
 
     def __init__(self, opening: Opening, groups: list[Group], has_station_type: bool = True) -> None:
         self.opening = opening
@@ -138,7 +143,7 @@ class Report(Body):
             if body[at] == _RELAY_LIST and not is_ascii and at + 1 < len(body):
                 end = at + 2 + body[at + 1]
                 if end > len(body):
-                    raise FieldError("data run past the body", at, "body_short", body[at:])
+                    raise FieldError("data run past the body", at, "body_short")
                 groups.append(Group(body[at : at + 2], body[at + 2 : end]))
                 at = end
             else:
@@ -156,7 +161,7 @@ class Series(Body):
     HEX has one identifier, ASCII one or more: all elements of the first time, then all of the next.
     """
 
-    __slots__ = ("groups", "idents", "opening", "values")
+    __slots__ = ("groups", "idents", "values")
 
     def __init__(self, opening: Opening, groups: list[Group], idents: list[bytes], values: list[bytes]) -> None:
         self.opening = opening
@@ -221,7 +226,7 @@ def _read_hex_values(body: bytes, at: int) -> tuple[list[bytes], list[bytes]]:
     if width == 0:
         raise FieldError("the definition says that there are no data", at, "zero_len", ident)
     if (len(body) - data_at) % width:
-        raise FieldError("a partial value at the end", len(body), "body_short", body[data_at:])
+        raise FieldError("a partial value at the end", len(body), "body_short")
     return [ident], [body[start : start + width] for start in range(data_at, len(body), width)]
 
 
@@ -235,7 +240,7 @@ def _read_ascii_values(body: bytes, at: int) -> tuple[list[bytes], list[bytes]]:
     while count < len(tokens) and not _is_value(tokens[count]):
         count += 1
     if count == 0 or (len(tokens) - count) % count:
-        raise FieldError("identifiers, then a value for each at every time", start, "body_short", body[start:])
+        raise FieldError("identifiers, then a value for each at every time", start, "body_short")
     return tokens[:count], tokens[count:]
 
 
@@ -246,7 +251,7 @@ def _is_value(token: bytes) -> bool:
 class IdentifierList(Body):
     """What the centre asks for: identifiers without data (3A, 41, 43), or the guard of 47 and 48."""
 
-    __slots__ = ("idents", "opening")
+    __slots__ = ("idents",)
 
     def __init__(self, opening: Opening, idents: list[bytes]) -> None:
         self.opening = opening
@@ -269,7 +274,7 @@ class IdentifierList(Body):
 class PeriodQuery(Body):
     """The centre asks for a period (38): from and to (YYMMDDHH), the time step, the elements."""
 
-    __slots__ = ("idents", "opening", "range_end", "range_start", "step")
+    __slots__ = ("idents", "range_end", "range_start", "step")
 
     def __init__(self, opening: Opening, range_start: str, range_end: str, step: Group, idents: list[bytes]) -> None:
         self.opening = opening
@@ -295,15 +300,15 @@ class PeriodQuery(Body):
             start, at = read_token(body, at)
             end, at = read_token(body, at) if at < len(body) else (b"", at)
             if not (len(start) == len(end) == 8 and (start + end).isdigit()):
-                raise FieldError("two times of eight digits", at, "range_start", body)
+                raise FieldError("two times of eight digits", at, "range_start")
             span = start.decode(), end.decode()
         else:
             if len(body) < at + 8:
-                raise FieldError("a period has eight bytes", len(body), "body_short", body[at:])
+                raise FieldError("a period has eight bytes", len(body), "body_short")
             span = body[at : at + 4].hex().upper(), body[at + 4 : at + 8].hex().upper()
             at += 8
         if at >= len(body):
-            raise FieldError("a time step follows the period", at, "body_short", body)
+            raise FieldError("a time step follows the period", at, "body_short")
         step, at = read_group(body, at, is_ascii, False)
         if not step.is_step:
             raise FieldError("a time step follows the period", at, "time_step", step.ident)
@@ -316,7 +321,7 @@ class Payload(Body):
     payload: the bytes; in ASCII each is two hex characters on the wire.
     """
 
-    __slots__ = ("opening", "payload", "station")
+    __slots__ = ("payload", "station")
 
     def __init__(self, opening: Opening, station: Group | None, payload: bytes = b"") -> None:
         self.opening = opening
@@ -344,7 +349,7 @@ class Payload(Body):
     def read_answer(cls, opening: Opening, body: bytes, at: int, is_ascii: bool) -> "Payload":
         """Of the station. Raises `FieldError`."""
         if at >= len(body):
-            raise FieldError("the group of the station is missing", at, "body_short", body)
+            raise FieldError("the group of the station is missing", at, "body_short")
         station, at = read_group(body, at, is_ascii, False)
         if station.ident not in (b"\xf1\xf1", b"ST"):
             raise FieldError("the group of the station stands first", at, "elem_station_addr", station.ident)
@@ -355,7 +360,7 @@ class Payload(Body):
         """Of the station, which says no more than who it is. Raises `FieldError`."""
         answer = cls.read_answer(opening, body, at, is_ascii)
         if answer.payload:
-            raise FieldError("nothing follows the station", len(body), "body_len", answer.payload)
+            raise FieldError("nothing follows the station", len(body), "body_len")
         return answer
 
 
@@ -364,7 +369,7 @@ def _read_payload(body: bytes, at: int, is_ascii: bool) -> bytes:
         return body[at:]
     token, after = read_token(body, at)
     if after < len(body):
-        raise FieldError("nothing follows", after, "body_len", body[after:])
+        raise FieldError("nothing follows", after, "body_len")
     if len(token) % 2 or not is_upper_hex(token):
         raise FieldError("each byte is two hex characters", at, "payload", token)
     return bytes.fromhex(token.decode())
@@ -373,7 +378,7 @@ def _read_payload(body: bytes, at: int, is_ascii: bool) -> bytes:
 class Unread(Body):
     """A body whose function code is not in the standard, or a maker's own (E0 to FF)."""
 
-    __slots__ = ("opening", "rest")
+    __slots__ = ("rest",)
 
     def __init__(self, opening: Opening, rest: bytes = b"") -> None:
         self.opening = opening

@@ -8,7 +8,7 @@ SL 651-2014, table 4 and clause 6.5. MicroPython-clean.
 ['F1', '03']
 """
 
-from protocols.core.errors import UnsupportedError
+from protocols.core.errors import RemoteProtocolError, UnsupportedError
 from protocols.sl651.bodies import (
     Bare,
     Body,
@@ -141,14 +141,18 @@ DOWN = {
 
 
 def decode_body(frame: Frame) -> Body:
-    """Read the body of a frame that holds all of it. Raises `FieldError`.
+    """Read the body of a frame that holds all of it. Raises `FieldError`, its offset counted from the frame's start.
 
     One of several packets of a station is an `UnsupportedError`: join them first, see `packets`.
     """
     if frame.packet_total not in (None, 1) and not frame.is_down:
         raise UnsupportedError("one packet of several; join them first", field="packet_seq")
     is_confirm = frame.is_down and frame.end_char != ENQ
-    return read_body(frame.body, frame.function_code, frame.is_down, frame.is_ascii, is_confirm)
+    try:
+        return read_body(frame.body, frame.function_code, frame.is_down, frame.is_ascii, is_confirm)
+    except RemoteProtocolError as error:
+        error.offset = frame.body_offset + (error.offset or 0)
+        raise
 
 
 def read_body(body: bytes, function_code: int, is_down: bool, is_ascii: bool, is_confirm: bool = False) -> Body:

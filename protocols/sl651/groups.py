@@ -156,7 +156,7 @@ def read_group(body: bytes, at: int, is_ascii: bool, has_station_type: bool) -> 
     if size == 0 and ident not in _TO_THE_END:
         raise FieldError("the definition says that there are no data", at, "zero_len", ident)
     if data_at + size > len(body):
-        raise FieldError("data run past the body", at, "body_short", body[at:])
+        raise FieldError("data run past the body", at, "body_short")
     return Group(ident, body[data_at : data_at + size]), data_at + size
 
 
@@ -164,7 +164,7 @@ def read_ident(body: bytes, at: int) -> tuple[bytes, int]:
     """The HEX identifier that begins at `at`, and where its data begin. Raises `FieldError`."""
     end = at + (3 if body[at] == _EXTENSION else 2)
     if end > len(body):
-        raise FieldError("the body ends within an identifier", at, "body_short", body[at:])
+        raise FieldError("the body ends within an identifier", at, "body_short")
     return body[at:end], end
 
 
@@ -186,9 +186,9 @@ def read_token(body: bytes, at: int) -> tuple[bytes, int]:
     """The ASCII token that begins at `at`, and where the next one begins. Raises `FieldError`."""
     end = body.find(b" ", at)
     if end < 0:
-        raise FieldError("no space ends the last group", len(body), "body_trailer", body[at:])
+        raise FieldError("no space ends the last group", len(body), "body_trailer")
     if end == at:
-        raise FieldError("two spaces, or one at the start", at, "body_trailer", body[at:])
+        raise FieldError("two spaces, or one at the start", at, "body_trailer")
     token = body[at:end]
     if not is_plain(token):
         raise FieldError("not printable ASCII", at, "element", token)
@@ -211,7 +211,7 @@ def _read_ascii_group(body: bytes, at: int, has_station_type: bool) -> tuple[Gro
     group = Group(ident, data, True)
     is_binary = group.is_hour or group.is_status or ident == ASCII_PICTURE
     if is_binary and not _is_binary(group):
-        raise FieldError("not the hex characters of this group", start, "element", data)
+        raise FieldError("not the hex characters of this group", start, "element")
     return group, at
 
 

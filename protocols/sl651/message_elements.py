@@ -138,7 +138,8 @@ def _standard_definition(group: Group) -> int | None:
 def groups_of_elements(elements: list[Message], first_time: str | None, is_ascii: bool) -> list[Group]:
     """The inverse of `readable_elements`: a time stands wherever it changes. Raises `LocalProtocolError`."""
     groups: list[Group] = []
-    time = first_time
+    is_timed = [element.get("obs_time") is not None for element in elements]
+    time = None if any(is_timed) and not is_timed[0] else first_time
     if time is not None:
         groups.append(observed_group(time, is_ascii))
     for element in elements:

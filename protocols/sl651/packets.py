@@ -92,6 +92,14 @@ class Assembly:
             raise FieldError("a packet of another message", field="packet_seq")
         self._chunks[packet.packet_seq] = packet.body
 
+    def chunk(self, seq: int) -> bytes | None:
+        """What a packet carried, if it has come."""
+        return self._chunks.get(seq)
+
+    def holds(self, packet: Frame) -> bool:
+        """Whether this very packet has come."""
+        return is_of_one_message(packet, self.first) and self._chunks.get(packet.packet_seq or 0) == packet.body
+
     @property
     def total(self) -> int:
         """How many packets there are."""

@@ -1,0 +1,383 @@
+"""A centre's end of the link with telemetry stations (SL 651-2014, clause 6.3.2) as a dialogue without I/O.
+
+* Every good uplink but the keep-alive is confirmed, with EOT or, where stations are to stay on the line, with ESC; one
+  that ends with ETB is confirmed with ACK when it is part of an answer, else with ESC. A frame that was sent again is
+  confirmed again, and told only once.
+* Packets of one message are put together. When the last one came, or none for a while, each missing one is asked for
+  with NAK, and all again after each silence, twice; then the message is given up (`Incomplete`).
+* `Ask` sends a query or command; the answer is confirmed, which is also the leave to apply a change. Without an answer
+  the question goes again, twice at most, then `Unanswered`; an answer that comes later still is not confirmed.
+
+What was confirmed cannot be had again: whoever pumps a centre stores what an event brings before it writes what
+`bytes_to_send()` returns. What each stimulus of a question leads to stands in `Centre.TRANSITIONS`.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import ClassVar
+
+import msgspec
+from fastcrc import crc16
+
+from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.sl651.bodies import Body, Opening, read_opening
+from protocols.sl651.catalogue import CHANGES, GATES, KEEP_ALIVE, PUMPS, VALVES, read_body
+from protocols.sl651.confirm import confirm_of
+from protocols.sl651.frame import ACK, ENQ, EOT, ESC, ETB, ETX, NAK, Frame, encode_frame
+from protocols.sl651.link import MAX_RESENDS, REPLY_TIMEOUT_S, Clock, Listener, earliest
+from protocols.sl651.packets import Assembly, is_of_one_message
+
+PACKET_TIMEOUT_S = 10.0
+"""Silence after which the missing packets of a message are asked for."""
+MAX_NAK_ROUNDS = 2
+MAX_ASSEMBLIES = 8
+"""Messages that come in packets at the same time; of more, the oldest is given up."""
+REMEMBERED = 64
+"""Frames by which one that is sent again is known."""
+
+
+_ONLY_ASKED = frozenset(CHANGES) - {PUMPS, VALVES, GATES}
+"""Changes of which a station tells only when it is commanded."""
+
+
+class CentreSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a centre talks."""
+
+    keeps_on_line: bool = False
+    """Confirm with ESC, so that stations stay."""
+    is_confirming: bool = True
+    """False: its stations report in mode M1 and expect no confirm."""
+    reply_timeout_s: float = REPLY_TIMEOUT_S
+    packet_timeout_s: float = PACKET_TIMEOUT_S
+
+
+class Ask(msgspec.Struct, frozen=True, eq=False):
+    """Ask or command a station. The opening of `body` is written by the dialogue, with serial 0."""
+
+    center_addr: int
+    station_addr: bytes
+    password: bytes
+    function_code: int
+    body: Body
+    is_ascii: bool = False
+
+
+class Received(msgspec.Struct, frozen=True):
+    """A station reported. body: None when the frame is good and its body cannot be read."""
+
+    frame: Frame
+    body: Body | None
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """The answer to a question, perhaps in several frames."""
+
+    ask: Ask
+    answers: list[Received]
+
+
+class Unanswered(msgspec.Struct, frozen=True):
+    """A question found no answer."""
+
+    ask: Ask
+
+
+class Incomplete(msgspec.Struct, frozen=True):
+    """A message whose missing packets never came."""
+
+    first: Frame
+    missing: list[int]
+
+
+class KeptAlive(msgspec.Struct, frozen=True):
+    """A station on the line gave a sign of life."""
+
+    station_addr: bytes
+
+
+CentreEvent = Received | Answered | Unanswered | Incomplete | KeptAlive
+
+
+class CentreState(Enum):
+    """Where a question stands."""
+
+    IDLE = "idle"
+    ANSWER_DUE = "answer due"
+
+
+class CentreStimulus(Enum):
+    """What may happen to it."""
+
+    ASK = "Ask"
+    PART = "answer ended by ETB"
+    ANSWER = "answer ended by ETX"
+    SILENCE = "silence, tries left"
+    SPENT = "silence, tries spent"
+
+
+class _Incoming:
+    """A message that comes in packets."""
+
+    def __init__(self, packet: Frame) -> None:
+        self.assembly = Assembly(packet)
+        self.deadline = 0.0
+        self.rounds = 0
+        self.asked: set[int] = set()
+        """Packets that were asked for since the last silence."""
+
+    @property
+    def serial(self) -> int:
+        """Of the first packet, 0 while that is missing."""
+        first = self.assembly.chunk(1)
+        try:
+            return 0 if first is None else read_opening(first, self.assembly.first.is_ascii)[0].serial
+        except RemoteProtocolError:
+            return 0
+
+
+class Centre:
+    """A centre's talk on one link. See the module's docstring."""
+
+    def __init__(self, settings: CentreSettings, clock: Clock) -> None:
+        self.settings = settings
+        self.bad_bodies = 0
+        """Good frames whose bodies could not be read."""
+        self.stray_frames = 0
+        """Frames of other centres."""
+        self._clock = clock
+        self._state = CentreState.IDLE
+        self._listener = Listener()
+        self._events: deque[CentreEvent] = deque()
+        self._outgoing = bytearray()
+        self._deadline: float | None = None
+        self._tries = 0
+        self._ask: Ask | None = None
+        self._question = b""
+        self._answers: list[Received] = []
+        self._incoming: OrderedDict[tuple[bytes, int], _Incoming] = OrderedDict()
+        self._finished: OrderedDict[tuple[bytes, int], tuple[Assembly, int]] = OrderedDict()
+        self._seen: OrderedDict[tuple[bytes, int, int, bytes], None] = OrderedDict()
+
+    @property
+    def state(self) -> CentreState:
+        """Where its question stands."""
+        return self._state
+
+    @property
+    def discarded_bytes(self) -> int:
+        """Bytes from the line that belonged to no frame."""
+        return self._listener.framer.discarded
+
+    def send(self, command: Ask, now: float) -> None:
+        """Ask. Raises `LocalProtocolError` while a question is open, or for what no frame carries."""
+        if self._state is not CentreState.IDLE:
+            raise LocalProtocolError("a question is open")
+        command.body.opening = Opening(0, self._clock(now))
+        frame = Frame(
+            command.center_addr,
+            command.station_addr,
+            command.password,
+            command.function_code,
+            command.body.encode(command.is_ascii),
+            ENQ,
+            is_down=True,
+            is_ascii=command.is_ascii,
+        )
+        self._question = encode_frame(frame, crc16.modbus)
+        self._ask = command
+        self._step(CentreStimulus.ASK, now)
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Take bytes as they came. Raises nothing: what is broken or foreign is counted."""
+        for frame in self._listener.frames(data, now):
+            self._take(frame, now)
+
+    def next_event(self) -> CentreEvent | NeedData:
+        """The next thing that happened, or `NEED_DATA`."""
+        return self._events.popleft() if self._events else NEED_DATA
+
+    def bytes_to_send(self) -> bytes:
+        """What is due on the line now."""
+        data = bytes(self._outgoing)
+        self._outgoing.clear()
+        return data
+
+    def next_deadline(self) -> float | None:
+        """When `tick()` is due at the latest."""
+        return earliest(
+            self._deadline, self._listener.deadline, *(incoming.deadline for incoming in self._incoming.values())
+        )
+
+    def tick(self, now: float) -> None:
+        """Time has passed."""
+        for frame in self._listener.tick(now):
+            self._take(frame, now)
+        for key, incoming in list(self._incoming.items()):
+            if now >= incoming.deadline:
+                self._silent(key, incoming, now)
+        if self._deadline is not None and now >= self._deadline:
+            self._step(CentreStimulus.SILENCE if self._tries < MAX_RESENDS else CentreStimulus.SPENT, now)
+
+    # From the line
+
+    def _take(self, frame: Frame, now: float) -> None:
+        if frame.is_down:
+            self.stray_frames += 1
+        elif frame.function_code == KEEP_ALIVE:
+            self._events.append(KeptAlive(frame.station_addr))
+        elif frame.packet_total is not None:
+            self._take_packet(frame, now)
+        else:
+            self._take_message(frame, frame, now)
+
+    def _take_message(self, frame: Frame, confirmed: Frame, now: float) -> int | None:
+        """A whole message; `confirmed` is the frame that its confirm answers. Its serial number, or None."""
+        try:
+            serial = read_opening(frame.body, frame.is_ascii)[0].serial
+        except RemoteProtocolError:
+            self.bad_bodies += 1  # nothing in it can be confirmed: silence, as for a broken frame
+            return None
+        ask = self._ask
+        is_answer = (
+            ask is not None and frame.function_code == ask.function_code and frame.station_addr == ask.station_addr
+        )
+        key = (frame.station_addr, frame.function_code, serial, frame.body)
+        if frame.function_code in _ONLY_ASKED and not is_answer and key not in self._seen:
+            self.stray_frames += 1  # the question was given up: a confirm would apply the change after all
+            return None
+        is_new = self._remember(key)
+        if self.settings.is_confirming or is_answer:
+            end_char = ACK if is_answer and frame.end_char == ETB else self._last_char(frame)
+            self._outgoing += encode_frame(confirm_of(confirmed, serial, self._clock(now), end_char), crc16.modbus)
+        if is_new and is_answer:
+            self._answers.append(self._read(frame))
+            self._step(CentreStimulus.ANSWER if frame.end_char == ETX else CentreStimulus.PART, now)
+        elif is_new:
+            self._events.append(self._read(frame))
+        return serial
+
+    def _last_char(self, frame: Frame) -> int:
+        return ESC if self.settings.keeps_on_line or frame.end_char == ETB else EOT
+
+    def _remember(self, key: tuple[bytes, int, int, bytes]) -> bool:
+        """Whether a message is new."""
+        is_new = key not in self._seen
+        self._seen[key] = None
+        self._seen.move_to_end(key)
+        if len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
+        return is_new
+
+    def _read(self, frame: Frame) -> Received:
+        try:
+            return Received(frame, read_body(frame.body, frame.function_code, frame.is_down, frame.is_ascii))
+        except RemoteProtocolError:
+            self.bad_bodies += 1
+            return Received(frame, None)
+
+    # Packets
+
+    def _take_packet(self, packet: Frame, now: float) -> None:
+        key = (packet.station_addr, packet.function_code)
+        finished = self._finished.get(key)
+        if finished is not None and finished[0].holds(packet):
+            if packet.end_char == ETX and self.settings.is_confirming:  # its confirm was lost
+                confirm = confirm_of(packet, finished[1], self._clock(now), self._last_char(packet))
+                self._outgoing += encode_frame(confirm, crc16.modbus)
+            return
+        self._finished.pop(key, None)
+        incoming = self._incoming.get(key)
+        if incoming is not None and not is_of_one_message(packet, incoming.assembly.first):
+            self._give_up(key)
+            incoming = None
+        if incoming is None:
+            if len(self._incoming) >= MAX_ASSEMBLIES:
+                self._give_up(next(iter(self._incoming)))
+            incoming = self._incoming[key] = _Incoming(packet)
+        incoming.assembly.add(packet)
+        incoming.deadline = now + self.settings.packet_timeout_s
+        self._heard_of_question(packet, now)
+        if incoming.assembly.is_whole:
+            del self._incoming[key]
+            serial = self._take_message(incoming.assembly.joined(), packet, now)
+            if serial is not None:
+                self._finished[key] = (incoming.assembly, serial)
+                if len(self._finished) > MAX_ASSEMBLIES:
+                    self._finished.popitem(last=False)
+        elif packet.end_char == ETX:
+            self._ask_for(incoming, now)
+
+    def _heard_of_question(self, packet: Frame, now: float) -> None:
+        """A packet of the answer: it is on its way, so the question is not asked again meanwhile."""
+        ask = self._ask
+        if ask is not None and (packet.station_addr, packet.function_code) == (ask.station_addr, ask.function_code):
+            self._deadline = now + self.settings.reply_timeout_s
+
+    def _ask_for(self, incoming: _Incoming, now: float) -> None:
+        """Ask once for each packet that is missing and was not asked for in this round."""
+        if not self.settings.is_confirming:
+            return
+        first = incoming.assembly.first
+        for seq in incoming.assembly.missing():
+            if seq not in incoming.asked:
+                incoming.asked.add(seq)
+                nak = confirm_of(first, incoming.serial, self._clock(now), NAK, seq)
+                self._outgoing += encode_frame(nak, crc16.modbus)
+
+    def _silent(self, key: tuple[bytes, int], incoming: _Incoming, now: float) -> None:
+        incoming.rounds += 1
+        if incoming.rounds > MAX_NAK_ROUNDS:
+            self._give_up(key)
+            return
+        incoming.asked.clear()
+        incoming.deadline = now + self.settings.packet_timeout_s
+        self._ask_for(incoming, now)
+
+    def _give_up(self, key: tuple[bytes, int]) -> None:
+        incoming = self._incoming.pop(key)
+        self._events.append(Incomplete(incoming.assembly.first, incoming.assembly.missing()))
+
+    # Actions of the table
+
+    def _step(self, stimulus: CentreStimulus, now: float) -> None:
+        action, self._state = self.TRANSITIONS[self._state, stimulus]
+        action(self, now)
+
+    def _begin(self, now: float) -> None:
+        self._tries = 0
+        self._answers = []
+        self._outgoing += self._question
+        self._deadline = now + self.settings.reply_timeout_s
+
+    def _repeat(self, now: float) -> None:
+        self._tries += 1
+        self._outgoing += self._question
+        self._deadline = now + self.settings.reply_timeout_s
+
+    def _wait_for_more(self, now: float) -> None:
+        self._deadline = now + self.settings.reply_timeout_s
+
+    def _answered(self, _now: float) -> None:
+        assert self._ask is not None
+        self._events.append(Answered(self._ask, self._answers))
+        self._close()
+
+    def _gave_up(self, _now: float) -> None:
+        assert self._ask is not None
+        self._events.append(Unanswered(self._ask))
+        self._close()
+
+    def _close(self) -> None:
+        self._ask = self._deadline = None
+        self._answers = []
+
+    TRANSITIONS: ClassVar[
+        Mapping[tuple[CentreState, CentreStimulus], tuple[Callable[["Centre", float], None], CentreState]]
+    ] = {
+        (CentreState.IDLE, CentreStimulus.ASK): (_begin, CentreState.ANSWER_DUE),
+        (CentreState.ANSWER_DUE, CentreStimulus.PART): (_wait_for_more, CentreState.ANSWER_DUE),
+        (CentreState.ANSWER_DUE, CentreStimulus.ANSWER): (_answered, CentreState.IDLE),
+        (CentreState.ANSWER_DUE, CentreStimulus.SILENCE): (_repeat, CentreState.ANSWER_DUE),
+        (CentreState.ANSWER_DUE, CentreStimulus.SPENT): (_gave_up, CentreState.IDLE),
+    }

@@ -1,0 +1,97 @@
+"""What a telemetry station is told, what its dialogue tells, and its settings. See `station`."""
+
+import msgspec
+
+from protocols.sl651.bodies import Body
+from protocols.sl651.frame import Frame
+from protocols.sl651.link import REPLY_TIMEOUT_S
+
+KEEP_ALIVE_S = 40.0
+"""The standard's advice; 1 to 255."""
+BODY_BYTES = 220
+"""A body that is longer goes in packets."""
+
+
+class StationSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Who the station is, and its timers."""
+
+    center_addr: int
+    station_addr: bytes
+    password: bytes
+    is_ascii: bool = False
+    body_bytes: int = BODY_BYTES
+    reply_timeout_s: float = REPLY_TIMEOUT_S
+    answer_timeout_s: float = REPLY_TIMEOUT_S
+    """How long the caller may think about an answer."""
+    packet_gap_s: float = 0.0
+    """Between packets of one message; more than 0 on a serial line, where silence parts frames."""
+    keep_alive_s: float = KEEP_ALIVE_S
+    is_always_on: bool = False
+    """Keep the link alive whenever nothing else is under way, as on a dynamic IP address."""
+
+
+class Send(msgspec.Struct, frozen=True, eq=False):
+    """Report. The opening of `body` is written by the dialogue.
+
+    serial: of an earlier try that was given up; None takes the next one. more_follows: end with ETB.
+    """
+
+    function_code: int
+    body: Body
+    is_confirmed: bool = True
+    serial: int | None = None
+    more_follows: bool = False
+
+
+class Answer(msgspec.Struct, frozen=True, eq=False):
+    """Answer what the centre asked: one body a frame."""
+
+    bodies: list[Body]
+
+
+class Confirmed(msgspec.Struct, frozen=True):
+    """The centre has it."""
+
+    command: Send
+    serial: int
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """No confirm came, or a question found no answer. command: None for an answer."""
+
+    command: Send | None
+    reason: str
+    serial: int
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """The centre asks or commands. `Answer` it."""
+
+    frame: Frame
+    body: Body
+
+
+class Apply(msgspec.Struct, frozen=True):
+    """The centre has seen the new state and confirmed it: now it holds."""
+
+    frame: Frame
+    body: Body
+
+
+class Broadcast(msgspec.Struct, frozen=True):
+    """A command to all stations; nobody answers it."""
+
+    frame: Frame
+    body: Body
+
+
+class Released(msgspec.Struct, frozen=True):
+    """The centre has nothing more: the link may close."""
+
+
+class Returned(msgspec.Struct, frozen=True):
+    """Ten minutes passed without a command: back to the set mode."""
+
+
+StationCommand = Send | Answer
+StationEvent = Confirmed | Failed | Asked | Apply | Broadcast | Released | Returned
