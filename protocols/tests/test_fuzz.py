@@ -121,25 +121,29 @@ FORMS = [pytest.param(300, 10.0, id="short"), pytest.param(10**9, 15.0, id="long
 def test_fuzz_a_protocol(protocol: str, rounds: int, seconds: float) -> None:
     rng = random.Random(f"{protocol} 1")
     cases = cases_of(protocol)
+    refused = 0
     for _number in for_seconds(seconds, rounds):
         case = damaged_case(rng, rng.choice(cases))
         try:
             PROTOCOLS[protocol](case)
         except RemoteProtocolError:
-            continue
+            refused += 1
         except Exception as error:
             raise AssertionError(case) from error
+    assert refused > 0, "no damage was noticed: the cases were not read"
 
 
 @pytest.mark.parametrize(("rounds", "seconds"), FORMS)
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_fuzz_a_payload(payload: str, rounds: int, seconds: float) -> None:
     rng = random.Random(f"{payload} 1")
+    refused = 0
     for _number in for_seconds(seconds, rounds):
         data = rng.choice(STARTS) + damaged(rng, b'{"v":1,"node":"a","epoch":"0123456789abcdef","lane":"event"}')
         try:
             PAYLOADS[payload](data)
         except RemoteProtocolError:
-            continue
+            refused += 1
         except Exception as error:
             raise AssertionError(data) from error
+    assert refused > 0

@@ -101,13 +101,15 @@ def test_a_readable_message_goes_there_and_back(kind, data):
 
 def test_hostile_bytes_raise_nothing_but_remote_errors():
     rng = random.Random(14443)
-    for _ in range(4000):
+    rounds, refused = 4000, 0
+    for _ in range(rounds):
         kind = rng.choice(sorted(KINDS))
         data = rng.randbytes(rng.choice((0, 1, 2, 3, 5, 9, 12, 13, 40, 700)))
         try:
             decode_message({"kind": kind, "hex": data.hex()})
         except RemoteProtocolError:
-            continue
+            refused += 1
+    assert 0 < refused < rounds, "some of it can be read"
 
 
 def test_check_values_of_the_catalogue():

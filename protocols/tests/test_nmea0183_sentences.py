@@ -478,11 +478,12 @@ def test_what_is_too_long_to_send_is_refused() -> None:
 @given(st.binary(max_size=120))
 @modest
 def test_any_bytes_raise_the_permitted_error_only(data: bytes) -> None:
-    for decoder in (decode, decode_sentence, decode_tag):
+    for decoder, encoder in ((decode, encode_sentence), (decode_sentence, encode_sentence), (decode_tag, encode_tag)):
         try:
-            decoder(data)
+            read = decoder(data)
         except RemoteProtocolError:
             continue
+        assert encoder(read) == data
 
 
 FIELD = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E, exclude_characters="$!*\\"), max_size=9)
@@ -504,5 +505,8 @@ def test_any_fields_with_a_good_checksum_raise_the_permitted_error_only(formatte
 @given(st.text(max_size=80))
 @modest
 def test_any_text_raises_the_permitted_error_only(text: str) -> None:
-    with suppress(RemoteProtocolError):
-        decode_message({"text": text})
+    try:
+        message = decode_message({"text": text})
+    except RemoteProtocolError:
+        return
+    assert text.rstrip("\r\n").endswith(str(encode_message(message)["text"])[-2:])

@@ -254,9 +254,10 @@ def test_damaged_packs_raise_only_the_permitted_error(wire: bytes, flips: list[t
         damaged[at % len(damaged)] = value
     for candidate in (bytes(damaged), bytes(damaged) + tail, tail, wire[:1] + tail):
         try:
-            decode_pack(candidate)
+            pack = decode_pack(candidate)
         except RemoteProtocolError:
             continue
+        assert plain(decode_pack(encode_pack(**plain(pack)))) == plain(pack)
 
 
 @pytest.mark.long
@@ -264,10 +265,12 @@ def test_damaged_packs_raise_only_the_permitted_error(wire: bytes, flips: list[t
 @given(st.sampled_from([b"{", b"\xa0", b"\xb0", b"\xbf", b"\x78\x9c", b"\xa1\x0d", b""]), st.binary(max_size=200))
 def test_fuzz_any_bytes_raise_only_the_permitted_error(start: bytes, rest: bytes) -> None:
     try:
-        decode_payload(start + rest)
-        decode_pack(start + rest)
+        fields = decode_payload(start + rest)
+        assert isinstance(fields, dict)
+        pack = decode_pack(start + rest)
     except RemoteProtocolError:
-        pass
+        return
+    assert plain(decode_pack(encode_pack(**plain(pack)))) == plain(pack)
 
 
 MICROPYTHON_PROGRAM = """

@@ -349,14 +349,16 @@ def test_damaged_payloads_raise_only_the_permitted_error(noise: bytes, at: int, 
         damaged[at % len(golden)] = value
         for wire in (noise, bytes(damaged), golden[: at % len(golden)] + noise):
             try:
-                decode(wire, kind)
+                message = decode(wire, kind)
             except RemoteProtocolError:
                 continue
+            assert decode(encode(message), kind) == message
     damaged = bytearray(EVENT)
     damaged[at] = value
     for reader in (decode_event, decode_catalogue):
         for wire in (noise, bytes(damaged)):
             try:
-                reader(wire)
+                message = reader(wire)
             except RemoteProtocolError:
                 continue
+            assert reader(encode(message)) == message
