@@ -4,20 +4,8 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from protocols.jt808.kinds import (
-    BYTE,
-    U8,
-    U16,
-    Blob,
-    Counted,
-    FixedText,
-    Group,
-    Octets,
-    Sized,
-    Text8,
-    When,
-    is_extended,
-)
+from protocols.jt808.conditions import When, is_extended
+from protocols.jt808.kinds import BYTE, U8, U16, Blob, Counted, FixedText, Group, Octets, Sized, Text8
 from protocols.jt808.layout import Body
 from protocols.jt808.location import Location, WholeLocation
 

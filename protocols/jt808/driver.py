@@ -5,23 +5,8 @@ What a recorder says is GB/T 19056 and stays bytes; so does a waybill, whose tex
 
 from typing import Annotated, ClassVar
 
-from protocols.jt808.kinds import (
-    BYTE,
-    BYTE_TEXT,
-    U8,
-    U16,
-    BcdTime,
-    Blob,
-    Date,
-    Either,
-    FixedText,
-    Octets,
-    Sized,
-    Text8,
-    Trailing,
-    When,
-    is_there,
-)
+from protocols.jt808.conditions import Either, Trailing, When, is_there
+from protocols.jt808.kinds import BYTE, BYTE_TEXT, U8, U16, BcdTime, Blob, Date, FixedText, Octets, Sized, Text8
 from protocols.jt808.layout import Body, Scope
 
 INSERTED = 1

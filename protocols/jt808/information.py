@@ -7,20 +7,8 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from protocols.jt808.kinds import (
-    BYTE,
-    U8,
-    U16,
-    Counted,
-    Group,
-    Listed,
-    Text8,
-    Text16,
-    TextToEnd,
-    Trailing,
-    When,
-    is_extended,
-)
+from protocols.jt808.conditions import Trailing, When, is_extended
+from protocols.jt808.kinds import BYTE, U8, U16, Counted, Group, Listed, Text8, Text16, TextToEnd
 from protocols.jt808.layout import Body, Readable, Scope
 
 

@@ -18,9 +18,10 @@ from typing import Annotated, Any, ClassVar, Self
 import msgspec
 
 from protocols.core.errors import FrameError, LocalProtocolError
+from protocols.jt808.conditions import Trailing
 from protocols.jt808.dialect import Dialect
 from protocols.jt808.extras import parse_extra, show_extra
-from protocols.jt808.kinds import BYTE, U16, U32, Announced, Announcing, Sized, Trailing, Unsigned
+from protocols.jt808.kinds import BYTE, U16, U32, Announced, Announcing, Sized, Unsigned
 from protocols.jt808.layout import Body, Kind, Readable, Scope, Source
 from protocols.jt808.values import bytes_of_time_text, time_text_of, utc_ms_of
 

@@ -9,7 +9,8 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from protocols.jt808.kinds import DWORD, U8, U16, U32, WORD, BcdTime, Blob, Counted, Group, Trailing
+from protocols.jt808.conditions import Trailing
+from protocols.jt808.kinds import DWORD, U8, U16, U32, WORD, BcdTime, Blob, Counted, Group
 from protocols.jt808.layout import Body
 from protocols.jt808.location import BaseLocation, Location
 

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
+from protocols.jt808.conditions import When, has_bit, is_extended
 from protocols.jt808.kinds import (
     BYTE,
     U8,
@@ -22,9 +23,6 @@ from protocols.jt808.kinds import (
     Ids,
     Octets,
     Unsigned,
-    When,
-    has_bit,
-    is_extended,
 )
 from protocols.jt808.layout import Body, Scope
 

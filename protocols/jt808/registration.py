@@ -10,7 +10,8 @@ b'www.808.'
 
 from typing import Annotated, ClassVar
 
-from protocols.jt808.kinds import BYTE_TEXT, U8, U16, Either, FixedText, Text, TextToEnd, When, is_extended
+from protocols.jt808.conditions import Either, When, is_extended
+from protocols.jt808.kinds import BYTE_TEXT, U8, U16, FixedText, Text, TextToEnd
 from protocols.jt808.layout import ABSENT, Body, Readable, Scope
 
 REGISTERED = 0

@@ -53,10 +53,12 @@ class Gathered(msgspec.Struct, frozen=True):
 
 
 class Missing(msgspec.Struct, frozen=True):
-    """Packages to ask for again."""
+    """Packages to ask for again. head: the body of package 1, if that came."""
 
+    msg_id: int
     original_serial: int
     package_ids: tuple[int, ...]
+    head: bytes = b""
 
 
 class Abandoned(msgspec.Struct, frozen=True):
@@ -220,7 +222,8 @@ class Reassembler:
             for packages in partial.groups.values() if together is None else [together]:
                 incomplete = joined(packages, key[2])
                 first = first_serial_of(packages[min(packages)])
-                self._events.append(Missing(first, incomplete.missing[:MAX_IDS_PER_REQUEST]))
+                head = packages[1].body if 1 in packages else b""
+                self._events.append(Missing(key[1], first, incomplete.missing[:MAX_IDS_PER_REQUEST], head))
         else:
             self._abandon(key)
 

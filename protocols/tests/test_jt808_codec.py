@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from protocols.core.checksum import xor8
 from protocols.core.errors import NEED_DATA, LocalProtocolError, RemoteProtocolError
-from protocols.jt808 import data, driver, information, kinds, location, parameters, registration
+from protocols.jt808 import conditions, data, driver, information, kinds, location, parameters, registration
 from protocols.jt808.catalogue import BODIES, BODIES_2011, body_type, decode_body, read_packet
 from protocols.jt808.dialect import JT2011, JT2013, JT2019, JT2019_WIDE_MAKER
 from protocols.jt808.extras import EXTRAS
@@ -77,9 +77,9 @@ GENERATORS = {
     kinds.Group: lambda kind, scope, rng: a_struct(kind._struct, scope, rng),
     kinds.Listed: some_items,
     kinds.Announcing: lambda kind, scope, rng: a_value(kind._kind, scope, rng),
-    kinds.When: lambda kind, scope, rng: a_value(kind._kind, scope, rng) if kind._condition(scope) else None,
-    kinds.Trailing: a_trailing,
-    kinds.Either: lambda kind, scope, rng: a_value(kind._kind(scope), scope, rng),
+    conditions.When: lambda kind, scope, rng: a_value(kind._kind, scope, rng) if kind._condition(scope) else None,
+    conditions.Trailing: a_trailing,
+    conditions.Either: lambda kind, scope, rng: a_value(kind._kind(scope), scope, rng),
 }
 
 

@@ -98,7 +98,10 @@ def test_halves_of_two_messages_are_never_glued():
     for package in (one[0], one[1], two[1], two[2]):
         reassembler.feed(package, 0.0)
     reassembler.tick(5.0)
-    assert events_of(reassembler) == [Missing(10, (3,)), Missing(50, (1,))]
+    assert events_of(reassembler) == [
+        Missing(0x0801, 10, (3,), one[0].body),
+        Missing(0x0801, 50, (1,)),
+    ]
     reassembler.feed(two[0], 6.0)
     assert events_of(reassembler) == [Gathered(message(3000, 50, 2), 3)]
     reassembler.tick(20.0)

@@ -1,0 +1,446 @@
+"""A JT/T 808 terminal's life: registration, authentication, every timer, the blind area, a lossy link."""
+
+import random
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocols.core.errors import NEED_DATA, LocalProtocolError
+from protocols.jt808.catalogue import read_packet
+from protocols.jt808.dialect import JT2011, JT2013, JT2019
+from protocols.jt808.frame import Frame, decode_frame, encode_frame
+from protocols.jt808.general import Heartbeat, LinkCheck, PlatformReply, TerminalReply, TimeQuery, TimeReply
+from protocols.jt808.link import MAX_IN_FLIGHT, Timers
+from protocols.jt808.location import EMERGENCY, Location, LocationBatch, LocationQuery
+from protocols.jt808.platform import AuthenticationAsked, LoggedOff, PlatformState, RegistrationAsked
+from protocols.jt808.registration import Authentication, Registration
+from protocols.jt808.session import Answer, Answered, Close, Connected, Disconnected, Received, Send, Unanswered
+from protocols.jt808.terminal import MAIN_TRIES, ROOM_FOR_LIVE, TerminalDialogue, TerminalState
+from protocols.jt808.terminal_events import (
+    CodeDropped,
+    CodeGiven,
+    Connect,
+    Delivered,
+    LogOffNow,
+    Offline,
+    Online,
+    PlatformTime,
+    RegistrationRefused,
+    Report,
+    Undelivered,
+)
+from protocols.jt808.values import bytes_of_utc_ms
+from protocols.tests.jt808_pair import CODE, Pair, config, place
+
+DIALECTS = [JT2011, JT2013, JT2019]
+
+
+def online(dialect=JT2013, **changes):
+    pair = Pair(dialect, **{"auth_code": CODE} | changes)
+    pair.run()
+    assert pair.terminal.state is TerminalState.ONLINE
+    return pair
+
+
+def frames(wire):
+    return [decode_frame(b"\x7e" + piece + b"\x7e") for piece in wire.split(b"\x7e") if piece]
+
+
+def sent(terminal):
+    """What the terminal writes now, as bodies."""
+    return [read_packet(frame).body for frame in frames(terminal.bytes_to_send())]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: str(dialect.edition))
+def test_it_registers_authenticates_and_is_online(dialect):
+    pair = Pair(dialect)
+    pair.run()
+    assert pair.terminal_events == [Connect(), CodeGiven(CODE), Online()]
+    assert [type(event) for event in pair.platform_events] == [RegistrationAsked, AuthenticationAsked]
+    assert pair.platform.state is PlatformState.ONLINE
+    assert pair.platform.dialect is dialect
+    assert pair.platform.phone == pair.terminal.link.phone
+
+
+def test_with_a_code_it_authenticates_first_on_every_connection():
+    pair = online()
+    assert pair.terminal_events == [Connect(), Online()]
+    pair.disconnect()
+    pair.run(60)
+    assert [type(event) for event in pair.platform_events] == [AuthenticationAsked] * 2
+    assert pair.terminal.state is TerminalState.ONLINE
+
+
+def test_a_code_that_is_refused_is_dropped_and_it_registers():
+    pair = Pair(auth_code=b"old")
+    pair.run()
+    assert pair.terminal_events == [Connect(), CodeDropped(), CodeGiven(CODE), Online()]
+
+
+@pytest.mark.parametrize(("result", "wait_s"), [(1, 1800), (2, 4 * 3600), (3, 1800), (4, 4 * 3600)])
+def test_a_refused_registration_is_tried_again_after_long(result, wait_s):
+    pair = Pair()
+    pair.registration_result = result
+    pair.run(10)
+    assert pair.terminal_events == [Connect(), RegistrationRefused(result), Close("registration refused")]
+    assert pair.terminal.next_deadline() == wait_s
+    pair.registration_result = 0
+    pair.run(wait_s)
+    assert pair.terminal.state is TerminalState.ONLINE
+
+
+@pytest.mark.parametrize("auth_code", [None, CODE])
+def test_a_platform_that_does_not_answer_is_left(auth_code):
+    pair = Pair(auth_code=auth_code, lose=lambda _frame: True, idle_timeout_s=1000)
+    pair.run(329)
+    assert pair.told(Close) == []
+    pair.run(1)
+    assert len(pair.told(Close)) == 1
+    assert pair.terminal.state is TerminalState.OFFLINE
+
+
+def test_the_waits_grow_as_the_standard_says_and_the_bytes_stay():
+    pair = online()
+    pair.terminal.send(Report(place(1), 1), 1000.0)
+    first = pair.terminal.bytes_to_send()
+    times = []
+    while pair.terminal.state is TerminalState.ONLINE:
+        now = pair.terminal.next_deadline()
+        pair.terminal.tick(now)
+        wire = pair.terminal.bytes_to_send()
+        if wire and b"\x02\x00" in wire[:3]:
+            assert wire == first
+            times.append(now)
+    assert times == [1010, 1030, 1090]
+    assert now == 1000 + 10 + 20 + 60 + 240
+    assert pair.terminal.stored == 1  # not lost: it waits for the next connection
+
+
+def test_a_silent_link_is_dead_but_an_unanswered_message_on_a_live_one_is_not():
+    pair = online()
+    pair.terminal.send(Send(TimeQuery(), "t"), pair.now)
+    pair.answers_messages = False
+    for number in range(400):
+        pair.terminal.send(Report(place(number), number), pair.now)
+        pair.run(1)
+        pair.answers_messages = True
+        pair.platform.link.transmit(TerminalReply(0, 0, 0), pair.now)  # any traffic proves the link
+        pair.answers_messages = False
+    assert Unanswered("t") in pair.terminal_events
+    assert pair.terminal.state is TerminalState.ONLINE
+
+
+def test_a_heartbeat_is_sent_when_nothing_else_was():
+    pair = online(heartbeat_interval_s=60.0)
+    assert pair.terminal.next_deadline() == 60
+    pair.run(50)
+    pair.terminal.send(Report(place(1), 1), pair.now)
+    pair.run(59)
+    assert pair.terminal.link.in_flight == 0
+    pair.now = pair.terminal.next_deadline()
+    assert pair.now == 110
+    pair.terminal.tick(pair.now)
+    assert sent(pair.terminal) == [Heartbeat()]
+
+
+def test_a_link_without_answers_to_heartbeats_is_dead():
+    pair = online(heartbeat_interval_s=60.0, idle_timeout_s=1000)
+    pair.lose = lambda _frame: True
+    pair.run(60 + 330)
+    assert pair.told(Offline) == [Offline("no answer to 0x0002")]
+    assert pair.told(Close)
+
+
+def test_timers_can_be_changed():
+    pair = online()
+    pair.terminal.set_timers(Timers(reply_timeout_s=2, retransmissions=0), 7)
+    assert pair.terminal.next_deadline() == 7
+    pair.lose = lambda _frame: True
+    pair.run(8.9)
+    assert pair.told(Close) == []
+    pair.run(0.1)
+    assert pair.told(Close)
+
+
+def test_it_connects_again_ever_later_and_tries_the_backup_server():
+    pair = Pair(auth_code=CODE, has_backup=True, reconnect_min_s=4, reconnect_max_s=100)
+    pair.is_reachable = False
+    pair.run(2000)
+    waits = [later - before for (before, _), (later, _) in zip(pair.connects, pair.connects[1:], strict=False)]
+    for number, wait_s in enumerate(waits):
+        longest = min(100, 4 * 2**number)
+        assert longest / 2 <= wait_s <= longest
+    backups = [to_backup for _now, to_backup in pair.connects]
+    assert backups[: 2 * MAIN_TRIES] == [False] * MAIN_TRIES + [True] * MAIN_TRIES
+    pair.is_reachable = True
+    pair.run(200)
+    pair.disconnect()
+    assert pair.terminal.next_deadline() - pair.now <= 4  # patience begins anew
+
+
+def test_a_location_is_delivered_when_the_platform_answers():
+    pair = online()
+    pair.answers_messages = False
+    pair.terminal.send(Report(place(1), "one"), pair.now)
+    pair.run()
+    assert pair.told(Delivered) == []
+    (event,) = [event for event in pair.platform_events if isinstance(event, Received)]
+    pair.platform.send(Answer(event.packet), pair.now)
+    pair.run()
+    assert pair.told(Delivered) == [Delivered("one")]
+
+
+def test_a_location_that_is_refused_is_told():
+    pair = online()
+    pair.result = 2
+    pair.terminal.send(Report(place(1), "one"), pair.now)
+    pair.run()
+    assert pair.told(Undelivered) == [Undelivered("one", 2)]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: str(dialect.edition))
+def test_what_was_reported_in_a_blind_area_is_replayed(dialect):
+    pair = Pair(dialect, auth_code=CODE)
+    for number in range(80):
+        pair.terminal.send(Report(place(number), number), 0.0)
+    assert pair.terminal.stored == 80
+    pair.run()
+    assert pair.told(Delivered) == [Delivered(number) for number in range(80)]
+    assert pair.terminal.stored == 0
+    if dialect is JT2011:
+        assert pair.heard(Location) == [place(number) for number in range(80)]
+    else:
+        batches = pair.heard(LocationBatch)
+        assert [batch.batch_type for batch in batches] == [1] * 3
+        assert [item for batch in batches for item in batch.items] == [place(number) for number in range(80)]
+
+
+def test_live_locations_go_before_the_replay():
+    pair = Pair(auth_code=CODE)
+    for number in range(100):
+        pair.terminal.send(Report(place(number), number), 0.0)
+    pair.answers_messages = False
+    pair.run()
+    pair.terminal.send(Report(place(100), 100), 0.0)
+    assert sent(pair.terminal) == [place(100)]
+    assert pair.terminal.stored == 100
+
+
+def test_a_replay_is_forgotten_only_when_it_was_answered():
+    pair = Pair(auth_code=CODE)
+    for number in range(3):
+        pair.terminal.send(Report(place(number), number), 0.0)
+    pair.answers_messages = False
+    pair.run()
+    assert len(pair.heard(LocationBatch)) == 1
+    pair.disconnect()
+    assert pair.terminal.stored == 3
+    pair.answers_messages = True
+    pair.run(60)
+    assert pair.told(Delivered) == [Delivered(number) for number in range(3)]
+
+
+def test_a_platform_without_batches_gets_one_by_one():
+    pair = Pair(auth_code=CODE)
+    for number in range(3):
+        pair.terminal.send(Report(place(number), number), 0.0)
+    pair.answers_messages = False
+    pair.run()
+    (event,) = [event for event in pair.platform_events if isinstance(event, Received)]
+    pair.answers_messages = True
+    pair.platform.send(Answer(event.packet, 3), pair.now)
+    pair.run()
+    assert pair.heard(Location) == [place(number) for number in range(3)]
+    assert pair.told(Delivered) == [Delivered(number) for number in range(3)]
+
+
+def test_what_was_in_flight_is_kept_in_its_order():
+    pair = online()
+    pair.answers_messages = False
+    for number in range(12):
+        pair.terminal.send(Report(place(number), number), pair.now)
+    pair.run()
+    assert pair.terminal.stored == 12 - ROOM_FOR_LIVE
+    pair.disconnect()
+    assert pair.terminal.stored == 12
+    pair.answers_messages = True
+    pair.run(60)
+    assert pair.told(Delivered) == [Delivered(number) for number in range(12)]
+
+
+def test_a_full_store_gives_up_the_oldest_and_says_so():
+    pair = Pair(max_stored=5)
+    for number in range(8):
+        pair.terminal.send(Report(place(number), number), 0.0)
+    pair.run()
+    assert pair.told(Undelivered) == [Undelivered(number, None) for number in range(3)]
+    assert pair.told(Delivered) == [Delivered(number) for number in range(3, 8)]
+
+
+def test_a_location_that_cannot_be_written_is_refused_at_once():
+    pair = online()
+    with pytest.raises(LocalProtocolError):
+        pair.terminal.send(Report(msgspec.structs.replace(place(1), altitude_m=-1)), pair.now)
+
+
+def test_the_platform_s_clock_is_asked_for():
+    pair = Pair(JT2019, auth_code=CODE, asks_time=True)
+    pair.answers_messages = False
+    pair.run()
+    (event,) = [event for event in pair.platform_events if isinstance(event, Received)]
+    pair.platform.send(Answer(event.packet, body=TimeReply(bytes_of_utc_ms(1_795_472_933_000, 0))), pair.now)
+    pair.run()
+    assert pair.told(PlatformTime) == [PlatformTime(1_795_472_933_000, pair.now)]
+
+
+def test_it_logs_off_and_stays_off():
+    pair = online()
+    pair.terminal.send(LogOffNow(), pair.now)
+    pair.run()
+    assert LoggedOff() in pair.platform_events
+    assert pair.terminal_events[-2:] == [CodeDropped(), Close("logged off")]
+    assert pair.terminal.state is TerminalState.LOGGED_OFF
+    assert pair.terminal.next_deadline() is None
+    pair.run(10_000)
+    assert len(pair.connects) == 1
+    pair.connect()
+    pair.run()
+    assert pair.terminal.state is TerminalState.ONLINE
+
+
+@pytest.mark.parametrize("way", ["silence", "disconnect"])
+def test_a_log_off_that_is_not_answered_leaves_it_registered(way):
+    pair = online()
+    pair.lose = lambda _frame: True
+
+    pair.terminal.send(LogOffNow(), pair.now)
+    if way == "silence":
+        pair.run(330)
+    else:
+        pair.disconnect()
+        pair.run()
+    assert pair.told(Offline)
+    assert pair.told(CodeDropped) == []
+
+
+def test_commands_at_the_wrong_time_are_local_errors():
+    terminal = TerminalDialogue(config(), rng=random.Random(1))
+    packet = read_packet(Frame(0x8201, config().phone, 1))
+    for command in (LogOffNow(), Send(TimeQuery()), Answer(packet)):
+        with pytest.raises(LocalProtocolError):
+            terminal.send(command, 0.0)
+    terminal.send(Connected(), 0.0)
+    with pytest.raises(LocalProtocolError):
+        terminal.send(Connected(), 0.0)
+    terminal.send(Disconnected(), 0.0)
+    terminal.send(Disconnected(), 0.0)
+    assert terminal.state is TerminalState.OFFLINE
+
+
+def test_no_more_than_so_many_messages_wait_at_one_time():
+    pair = online()
+    for _ in range(MAX_IN_FLIGHT):
+        pair.terminal.send(Send(TimeQuery()), pair.now)
+    with pytest.raises(LocalProtocolError):
+        pair.terminal.send(Send(TimeQuery()), pair.now)
+    pair.terminal.send(Report(place(1), 1), pair.now)  # is kept
+    pair.terminal.tick(pair.now + 59)
+
+
+def test_a_link_check_is_answered_and_a_query_is_handed_over():
+    pair = online(JT2019)
+    pair.platform.send(Send(LinkCheck(), "check"), pair.now)
+    pair.platform.send(Send(LocationQuery(), "query"), pair.now)
+    pair.run()
+    assert [type(event.packet.body) for event in pair.told(Received)] == [LocationQuery]
+    assert [event.token for event in pair.platform_events if isinstance(event, Answered)] == ["check"]
+
+
+def test_what_comes_before_it_is_online_is_counted_only():
+    terminal = TerminalDialogue(config(auth_code=CODE), rng=random.Random(1))
+    terminal.send(Connected(), 0.0)
+    terminal.bytes_to_send()
+    query = encode_frame(Frame(0x8201, config().phone, 7))
+    terminal.receive(query, 0.0)
+    terminal.receive(encode_frame(Frame(0x8300, config().phone, 8)), 0.0)
+    assert terminal.next_event() is NEED_DATA
+    assert terminal.early_messages == 2
+    terminal.receive(encode_frame(Frame(0x8001, config().phone, 9, bytes.fromhex("0000010200"))), 0.0)
+    terminal.receive(query, 0.0)  # sent again: it is new now
+    assert terminal.next_event() == Online()
+    assert isinstance(terminal.next_event(), Received)
+
+
+def test_foreign_and_stray_frames_are_counted_only():
+    pair = online()
+    pair.terminal.receive(encode_frame(Frame(0x8201, "0" * 12, 7)), pair.now)
+    body = PlatformReply(99, 0x0200).to_bytes(JT2013)
+    pair.terminal.receive(encode_frame(Frame(0x8001, pair.terminal.link.phone, 7, body)), pair.now)
+    assert (pair.terminal.link.foreign_frames, pair.terminal.link.stray_answers) == (1, 1)
+    assert pair.terminal.next_event() is NEED_DATA
+
+
+def test_a_wrong_body_is_answered_with_its_result():
+    pair = online()
+    pair.terminal.receive(encode_frame(Frame(0x8103, pair.terminal.link.phone, 7, b"\x05")), pair.now)
+    assert sent(pair.terminal) == [TerminalReply(7, 0x8103, 2)]
+
+
+def test_the_authentication_of_2019_says_more():
+    pair = Pair(JT2019, auth_code=CODE, imei=b"123456789012345", software_version=b"1.2")
+    pair.run()
+    (asked,) = pair.platform_events
+    assert asked.packet.body == Authentication(CODE, b"123456789012345", b"1.2".ljust(20, b"\x00"))
+
+
+def test_no_secret_is_in_an_event_s_text():
+    assert "A1B2C3" not in repr(CodeGiven(CODE))
+    assert isinstance(config().registration, Registration)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: str(dialect.edition))
+def test_through_a_lossy_link_nothing_is_lost_in_silence(dialect, seed):
+    """made = delivered + given up (and told) + stored; everything delivered was handed over to the platform."""
+    rng = random.Random(seed)
+    pair = Pair(dialect, max_stored=60, timers=Timers(reply_timeout_s=2, retransmissions=2))
+    pair.lose = lambda _frame: rng.random() < 0.25
+    made = 0
+    for _ in range(250):
+        for _ in range(rng.randrange(4)):
+            alarm = EMERGENCY if rng.random() < 0.1 else 0
+            location = msgspec.structs.replace(place(made), alarm_flags=alarm)
+            pair.terminal.send(Report(location, made), pair.now)
+            made += 1
+        pair.run(rng.choice([0, 1, 5, 40]))
+        if rng.random() < 0.03:
+            pair.disconnect()
+        pair.is_reachable = rng.random() < 0.8
+    pair.lose = lambda _frame: False
+    pair.is_reachable = True
+    pair.run(3000)
+    assert pair.terminal.state is TerminalState.ONLINE
+    assert pair.terminal.stored == 0
+    delivered = [event.token for event in pair.told(Delivered)]
+    given_up = [event.token for event in pair.told(Undelivered)]
+    assert sorted(delivered + given_up) == list(range(made))
+    heard = pair.heard(Location) + [item for batch in pair.heard(LocationBatch) for item in batch.items]
+    assert {location.latitude_e6_deg for location in heard} >= set(delivered)
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(data=st.lists(st.binary(max_size=60), max_size=8), seed=st.integers(0, 1000))
+def test_any_bytes_raise_nothing_at_either_end(data, seed):
+    rng = random.Random(seed)
+    pair = online(rng.choice(DIALECTS))
+    phone = pair.terminal.link.phone
+    version = 1 if pair.platform.dialect.has_version else None
+    for piece in data:
+        msg_id = rng.choice([0x8001, 0x8003, 0x8100, 0x8103, 0x8800, 0x0001, 0x0200, 0x0801, 0x0100, 0x0102, 0x0005])
+        wire = encode_frame(Frame(msg_id, phone, rng.randrange(4), piece, version)) + piece
+        for end in (pair.terminal, pair.platform):
+            if end is not None:
+                end.receive(wire, pair.now)
+    pair.run(100)
