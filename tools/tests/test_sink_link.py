@@ -161,6 +161,7 @@ async def test_a_broker_that_is_frozen_is_left_and_found_again(tmp_path: Path, m
             await say(node, 1)
             await until(lambda: ear.upto == 1)
     store.close()
+    assert sum("lost the broker" in line for line in talk) == 1
 
 
 async def test_a_broker_that_never_was_there_is_given_up(tmp_path: Path) -> None:

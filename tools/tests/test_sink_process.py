@@ -255,6 +255,7 @@ async def test_it_says_when_it_is_there_and_when_it_is_not(broker: Mosquitto, le
             await until(lambda: node.ingest[-1] is True)
             await sink.kill()
             await until(lambda: node.ingest[-1] is False)
+        assert node.ingest == [True, False, True, False]
 
 
 async def test_it_comes_back_after_the_broker(broker: Mosquitto, ledger: Path) -> None:
@@ -281,6 +282,7 @@ async def test_it_works_on_the_embedded_broker_too(tmp_path: Path, ledger: Path)
             await node.say(1)
             await until(lambda: node.acked["telemetry"].upto == 1)
         await sink.end()
+    assert verify_ledger(ledger).problems == []
 
 
 async def test_with_mutual_tls_and_the_shipped_list_it_does_its_work(tmp_path: Path, ledger: Path) -> None:
@@ -307,6 +309,7 @@ async def test_with_mutual_tls_and_the_shipped_list_it_does_its_work(tmp_path: P
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             await sink.end()
+    assert verify_ledger(ledger).problems == []
 
 
 async def test_hostile_messages_are_counted_and_nothing_else(broker: Mosquitto, ledger: Path) -> None:
