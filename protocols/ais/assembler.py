@@ -37,6 +37,7 @@ class Received(msgspec.Struct, frozen=True):
     head: Head
     """Of part 1."""
     message: Any
+    bits: int
     bit_length: int
     tag: TagBlock | None = None
     """Of part 1."""
@@ -54,7 +55,8 @@ def received_of(parts: list[Part], applications: Applications = APPLICATIONS) ->
     """One message of all its parts, in any order. Raises `FieldError`, also when they are not all and nothing else."""
     if len(parts) == 1 and parts[0].head.total == 1:
         part = parts[0]
-        return Received(part.head, decode(part.bits, part.bit_length, applications), part.bit_length, part.tag)
+        bits, bit_length = part.bits, part.bit_length
+        return Received(part.head, decode(bits, bit_length, applications), bits, bit_length, part.tag)
     ordered = sorted(parts, key=lambda part: part.head.number)
     first = ordered[0].head
     common = (first.total, first.seq, first.channel)
@@ -63,7 +65,7 @@ def received_of(parts: list[Part], applications: Applications = APPLICATIONS) ->
     if not are_alike or numbers != list(range(1, first.total + 1)):
         raise FieldError("not each part of one message once", field="fragment")
     bits, bit_length = join(ordered)
-    return Received(first, decode(bits, bit_length, applications), bit_length, ordered[0].tag)
+    return Received(first, decode(bits, bit_length, applications), bits, bit_length, ordered[0].tag)
 
 
 class Assembler:
@@ -82,9 +84,9 @@ class Assembler:
         """Take a part; answer its message when that is whole now. Raises `FieldError` for what a message says."""
         head = part.head
         if head.total == 1:
+            bits = part.groups >> part.fill
             bit_length = 6 * part.count - part.fill
-            message = decode(part.groups >> part.fill, bit_length, self._applications)
-            return Received(head, message, bit_length, part.tag)
+            return Received(head, decode(bits, bit_length, self._applications), bits, bit_length, part.tag)
         self.tick(now)
         key = (source, head.total, head.seq, head.channel)
         waiting = self._waiting.get(key)

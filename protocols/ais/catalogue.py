@@ -78,7 +78,11 @@ _UNKNOWN_APPLICATION: Mapping[int, Table[Any]] = {ADDRESSED_TYPE: binary.ADDRESS
 def decode(bits: int, bit_length: int, applications: Applications = APPLICATIONS) -> Any:
     """Decode a message. Raises `FieldError` for its length, and for a part of message 24 that there is not."""
     kind = bits >> bit_length - 6 if bit_length >= COMMON_BITS else -1
-    table = _TABLES[kind] or _table_of_others(kind, bits, bit_length, applications)
+    table = _TABLES[kind]
+    if table is None:
+        table = _table_of_others(kind, bits, bit_length, applications)
+    elif bit_length == table.width and not (bits & table.spare_mask or table.rest):
+        return table.make(bits)  # nearly every position on the air
     return table.decode(bits, bit_length)
 
 

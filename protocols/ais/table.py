@@ -139,21 +139,24 @@ class Table(Generic[MessageT]):
                 elif isinstance(note, Rest):
                     self.rest = (field.name, note)
         named = sum((1 << row.width) - 1 << width - 1 - row.last for row in self.rows.values())
-        self._spare_mask = (1 << width) - 1 & ~named
-        self._read = self._reader()
+        self.spare_mask = (1 << width) - 1 & ~named
+        """The bits that no row names."""
+        self.make: Callable[[int], MessageT] = self._reader("made")
+        """Makes a message of its bits where they are as many as `width`, without a rest, and the spare ones are 0."""
+        self._read: Callable[[int], tuple[Any, ...]] = self._reader("")
 
-    def _reader(self) -> Callable[[int], tuple[Any, ...]]:
-        """What takes the rows out of the bits of a message of the table's width.
+    def _reader(self, name: str) -> Callable[[int], Any]:
+        """What takes the rows out of the bits of a message of the table's width, for a class or a tuple.
 
         It is written as one expression, as the standard library writes the `__init__` of a data class: a loop over the
         rows takes twice as long, and this is what a receiver spends its time on. What the rows need beside numbers are
         its defaults, since those are found faster than globals.
         """
-        given: dict[str, Any] = {}
+        given: dict[str, Any] = {"made": self.made}
         parts = [self._expression(name, row, given) for name, row in self.rows.items()]
         defaults = "".join(f", {name}={name}" for name in given)
-        source = f"lambda b{defaults}: ({', '.join(parts)},)"
-        read: Callable[[int], tuple[Any, ...]] = eval(source, given)  # noqa: S307  # made of our own tables alone
+        source = f"lambda b{defaults}: {name}({', '.join(parts)},)"
+        read: Callable[[int], Any] = eval(source, given)  # noqa: S307  # made of our own tables alone
         return read
 
     def _expression(self, name: str, row: Row, given: dict[str, Any]) -> str:
@@ -173,7 +176,8 @@ class Table(Generic[MessageT]):
                 return code
         if row.width > _WIDEST_LOOKUP:
             assert row.kind == "signed", "a wide row with a code for not available is a coordinate"
-            return f"None if (x := {code}) == {row.missing} else x - (x << 1 & {1 << row.width})"
+            sign = 1 << row.width - 1
+            return f"None if (x := {code}) == {row.missing} else (x ^ {sign}) - {sign}"
         given[name] = _lookup(row.width, row.missing, row.kind == "signed")
         return f"{name}[{code}]"
 
@@ -184,8 +188,8 @@ class Table(Generic[MessageT]):
     def decode(self, bits: int, bit_length: int) -> MessageT:
         """Decode a message of the table's class. Raises `FieldError` for its length."""
         if bit_length == self.width and self.rest is None:
-            spare = bits & self._spare_mask
-            return self.made(*self._read(bits), spare=spare) if spare else self.made(*self._read(bits))
+            spare = bits & self.spare_mask
+            return self.made(*self._read(bits), spare=spare) if spare else self.make(bits)
         if not self.shortest <= bit_length <= self.longest:
             raise FieldError(f"{bit_length} bits, and not {self.shortest} to {self.longest}", field="length")
         return self._decode_of_length(bits, bit_length)
@@ -195,7 +199,7 @@ class Table(Generic[MessageT]):
         head = bits >> more if more > 0 else bits << -more
         tail_bits = max(more, 0)
         tail = bits & (1 << tail_bits) - 1
-        spare = head & self._spare_mask
+        spare = head & self.spare_mask
         values: list[Any] = [
             None if row.is_optional and row.last >= bit_length else value
             for row, value in zip(self.rows.values(), self._read(head), strict=True)
