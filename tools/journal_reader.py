@@ -160,7 +160,7 @@ class LaneReader:
             uplink: RangeSet([[first, last] for first, last in pairs])
             for uplink, pairs in (after.acked if after else {}).items()
         }
-        losses = list(after.lost if after else [])
+        losses = [loss for loss in after.lost if not loss.epoch] if after else []
         lost = RangeSet([[loss.first, loss.last] for loss in losses])
         settled = _settled(acked, lost)
         settled.discard(made + 1, MAX_NUMBER)

@@ -24,7 +24,6 @@ from edge.store.position import (
     Position,
     Why,
     encode_position,
-    merged,
     read_position,
 )
 from edge.store.recovery import DOUBT, mark_doubt
@@ -162,9 +161,10 @@ class Lane:
                 # An uplink that is new here owes nothing of what has gone before it came.
                 for first, last in position.acked.get(uplink, [(1, first_kept - 1)]):
                     acked.add(first, last)
-            for loss in position.lost:
-                self.lost_ranges.add(loss.first, loss.last)
-                self.losses.append(loss)
+            self.losses = list(position.lost)
+            for loss in self.losses:
+                if not loss.epoch:
+                    self.lost_ranges.add(loss.first, loss.last)
         self.is_doubtful = self._is_doubt_marked = self.journal.is_doubtful
         made = self.made
         for each in (*self._acked.values(), self.lost_ranges):
@@ -333,28 +333,6 @@ class Lane:
                 if not self.lose(first, last, "damaged"):
                     self.journal.forgive(first)
 
-    def undeclared(self) -> list[Loss]:
-        """Losses whose event the disk does not have."""
-        return [loss for loss in self.losses if not loss.is_declared]
-
-    def declared(self, loss: Loss, event: int) -> None:
-        """The disk has the event of a loss."""
-        self.losses[self.losses.index(loss)] = msgspec.structs.replace(loss, is_declared=True, event=event)
-        self.losses = merged(self.losses)
-        self.is_position_dirty = True
-
-    def declare_again(self, lost_events: RangeSet) -> None:
-        """Losses whose event has itself been lost are to be told once more."""
-        for number, loss in enumerate(self.losses):
-            if loss.is_declared and loss.event in lost_events:
-                self.losses[number] = msgspec.structs.replace(loss, is_declared=False, event=0)
-                self.is_position_dirty = True
-
-    def forget_events(self) -> None:
-        """The event lane has begun again: the numbers of its old events mean nothing any more."""
-        self.losses = [msgspec.structs.replace(loss, event=0) for loss in self.losses]
-        self.is_position_dirty = True
-
     def take_settled_segments(self) -> list[Segment]:
         """Segments that nobody owes anything of; save the position before their files are removed."""
         taken = []
@@ -379,11 +357,14 @@ class Lane:
         self.lose(segment.first, segment.last, "quota")
         return segment
 
-    def renew_epoch(self) -> list[Segment]:
-        """Begin again under another epoch; nothing may wait for a commit. Return the segments to be set aside."""
+    def renew_epoch(self, left: list[Loss]) -> list[Segment]:
+        """Begin again under another epoch; nothing may wait for a commit. Return the segments to be set aside.
+
+        left: what the old epoch, and others before it, have left to be told.
+        """
         segments = self.journal.renew_epoch()
         self._acked = {uplink: RangeSet() for uplink in self._uplinks}
-        self.released, self.lost_ranges, self.settled, self.losses = RangeSet(), RangeSet(), RangeSet(), []
+        self.released, self.lost_ranges, self.settled, self.losses = RangeSet(), RangeSet(), RangeSet(), left
         self._recent.clear()
         self._recent_bytes = 0
         self._ages.clear()

@@ -37,6 +37,8 @@ class Loss(msgspec.Struct, frozen=True):
     is_declared: bool = False
     event: int = 0
     """The number, in the event lane, of the event that says so; 0: none yet."""
+    epoch: str = ""
+    """The epoch of the records, where that has ended; such a loss is kept until somebody has the event."""
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -88,7 +90,7 @@ def read_position(medium: Medium, checksum: Callable[[bytes], int]) -> tuple[Pos
 def merged(losses: list[Loss]) -> list[Loss]:
     """The same losses by number, declared neighbours of one reason as one, so that the list stays short."""
     result: list[Loss] = []
-    for each in sorted(losses, key=lambda one: one.first):
+    for each in sorted(losses, key=lambda one: (one.epoch, one.first)):
         before = result[-1] if result else None
         if before is not None and _can_merge(before, each):
             event = min(filter(None, (before.event, each.event)), default=0)
@@ -99,4 +101,5 @@ def merged(losses: list[Loss]) -> list[Loss]:
 
 
 def _can_merge(before: Loss, after: Loss) -> bool:
-    return before.is_declared and after.is_declared and before.last + 1 == after.first and before.why == after.why
+    is_next = (before.epoch, before.last + 1, before.why) == ("", after.first, after.why)
+    return before.is_declared and after.is_declared and is_next

@@ -257,7 +257,8 @@ class Store:
             return False
         if lane.epoch != result.epoch or result.seq == 0 or result.seq in lane.released:
             return True
-        if any(loss.why == "quota" and loss.first <= result.seq <= loss.last for loss in lane.losses):
+        losses = [loss for loss in lane.losses if loss.why == "quota" and not loss.epoch]
+        if any(loss.first <= result.seq <= loss.last for loss in losses):
             return True
         try:
             return any(record.seq == result.seq for record in lane.read(result.seq))
@@ -321,9 +322,9 @@ class Store:
         while self._writing is not None or lane.journal.pending_bytes:
             await self.commit()
         # Nothing is being written and nothing awaits from here on: no record of the lane slips in between.
-        epoch, losses = self._declarations.end_epoch(lane)
-        self._to_discard[name] += lane.renew_epoch()
-        count = self._declarations.tell_end(lane, epoch, losses)
+        left = self._declarations.end_epoch(lane)
+        self._to_discard[name] += lane.renew_epoch(left)
+        count = sum(loss.last - loss.first + 1 for loss in left if not loss.is_declared)
         with suppress(StorageError):  # done at the next commit that succeeds, whose caller hears of the trouble
             await self.commit()
         return count
