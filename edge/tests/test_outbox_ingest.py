@@ -1,5 +1,7 @@
 """What an outbox makes of an ingest that answers late, not at all, appears, goes away, or is ahead of it."""
 
+import asyncio
+
 import pytest
 
 from edge.store.folder import BALLAST_BYTES
@@ -260,7 +262,7 @@ def test_another_broker_gets_what_the_one_before_took_and_nobody_acknowledged():
     assert seqs(bench.drain(2 + ANSWER_WITHIN_S)) == [1, 2]
 
 
-@pytest.mark.parametrize("what", ["another broker", "an ingest that appears"])
+@pytest.mark.parametrize("what", ["another broker", "an ingest that appears", "an acknowledgement"])
 def test_the_wait_for_a_second_try_begins_anew_with(what):
     bench = Bench()
     bench.connect(0)
@@ -270,15 +272,21 @@ def test_the_wait_for_a_second_try_begins_anew_with(what):
         assert seqs(bench.drain(now)) == [1]
         now, wait = now + wait, wait * 2
     bench.drain(now)
+    again_s = RESEND_FIRST_S
     if what == "another broker":
         bench.outbox.broker_changed()
+    elif what == "an acknowledgement":
+        bench.make("telemetry")
+        bench.drain(now)
+        bench.ack("telemetry", 0, now, also=[(2, 2)])
+        now, again_s = now + wait, 2 * RESEND_FIRST_S
     else:
         bench.outbox.ingest_seen(online=True, now=now, is_retained=False)
         bench.ack("event", 0, now)
         now += PRESENT_ANSWER_WITHIN_S
     assert seqs(bench.drain(now)) == [1]
-    assert bench.drain(now + RESEND_FIRST_S - 0.1) == []
-    assert seqs(bench.drain(now + RESEND_FIRST_S)) == [1]
+    assert bench.drain(now + again_s - 0.1) == []
+    assert seqs(bench.drain(now + again_s)) == [1]
 
 
 def test_what_is_live_stays_live_when_an_ingest_is_found_to_be_there():
@@ -305,3 +313,11 @@ def test_an_acknowledgement_of_a_lane_that_we_do_not_have_is_nothing():
     bench.connect(0)
     bench.outbox.acknowledged("weather", "0" * 16, 3, (), 0, answers=bench.session)
     assert bench.ahead == []
+
+
+def test_what_is_made_in_a_new_epoch_before_anybody_looks_goes_at_once():
+    bench = Bench()
+    bench.connect(0)
+    asyncio.run(bench.store.renew_epoch("telemetry"))
+    bench.make(count=2)
+    assert seqs(bench.drain(0)) == [1, 2]
