@@ -53,9 +53,9 @@ def reader(every_s: float = 1.0) -> PtyHost:
     return PtyHost([Pn532Emulator(cards, visits)])
 
 
-def reader_table(endpoint: str, *, debounce_s: float = 0.2) -> str:
+def reader_table(endpoint: str, *, name: str = "reader-1", debounce_s: float = 0.2) -> str:
     """Its table."""
     return (
-        f'\n[[device]]\nname = "reader-1"\ndriver = "card_reader"\nport = "{endpoint}"\n'
+        f'\n[[device]]\nname = "{name}"\ndriver = "card_reader"\nport = "{endpoint}"\n'
         f"poll_s = 0.05\ndebounce_s = {debounce_s}\n"
     )
