@@ -1,191 +1,37 @@
-"""The card reader's driver against the emulated PN532: in memory, and over a real pseudo-terminal."""
+"""What a tap becomes: permits, numbers, pseudonyms; cards that are lifted, slow, or two at once."""
 
-import asyncio
-import hashlib
 import json
-from contextlib import asynccontextmanager, suppress
 
 import pytest
 
 from drivers.card_reader import CardReaderConfig, CardReaderDriver
 from drivers.contactless_card import CardApplicationConfig, CardFileConfig
 from drivers.driver import Driver
-from drivers.errors import DeviceRefusedError, DeviceTimeoutError, DriverError, PortError
+from drivers.errors import DeviceRefusedError
 from drivers.pn532_reader import CardLiftedError, Pn532Reader
 from drivers.ports.memory_port import MemoryPort
-from drivers.ports.open_port import open_port
-from drivers.readings import DeviceEvent
-from emulators.card_files import Application, BinaryFile, CardFiles, RecordFile
-from emulators.contactless_cards import LiftPlan, TypeACard, TypeBCard
-from emulators.kit.faults import Fault, FaultPlan, FaultyDevice
-from emulators.kit.hosts import MemoryHost, PtyHost
-from emulators.pn532 import ChipFault, Pn532Emulator
+from drivers.tests.bench_of_one import LoopClock, until
+from drivers.tests.card_reader_rig import (
+    APPLICATIONS,
+    NUMBER,
+    OWNER,
+    PERMIT,
+    PERMIT_FIELDS,
+    Book,
+    card_a,
+    card_b,
+    files,
+    pseudonym,
+    rig,
+    uid_card,
+)
+from emulators.card_files import Application, BinaryFile, CardFiles
+from emulators.contactless_cards import LiftPlan, TypeACard
 from protocols.iso14443.activation import ats
-from protocols.iso14443.type_b import Atqb
-from protocols.pn532.chip_commands import Diagnose, FirmwareVersion
 from protocols.pn532.command import StatusAndData
 from protocols.pn532.errors import Status
-from protocols.pn532.initiator_commands import InDataExchange, InListPassiveTarget
+from protocols.pn532.initiator_commands import InDataExchange
 from protocols.pn532.target_data import TypeATarget
-
-PERMIT = bytes.fromhex("a000000632010105")
-NUMBER = b"3104890012345678"
-OWNER = b"ZHANG SAN"
-APPLICATIONS = (
-    CardApplicationConfig(name="elsewhere", aid="a0000006320101ff"),
-    CardApplicationConfig(
-        name="permit",
-        aid="A000000632010105",
-        file=(
-            CardFileConfig(name="number", short_id=0x15, length=16, identity=True),
-            CardFileConfig(name="valid_to", short_id=0x15, offset=16, length=10, encoding="ascii"),
-            CardFileConfig(name="owner", id="0016", personal=True),
-            CardFileConfig(name="last_trip", short_id=0x18, record=1, offset=1, length=2),
-        ),
-    ),
-)
-
-
-def pseudonym(identity):
-    return "k1:" + hashlib.sha256(b"test" + identity).hexdigest()[:32]
-
-
-class LoopClock:
-    def monotonic(self):
-        return asyncio.get_running_loop().time()
-
-
-class Book:
-    """Writes down what the driver makes, and lets a test wait for it."""
-
-    def __init__(self):
-        self.events: list[DeviceEvent] = []
-        self.returns = 0
-        self._news = asyncio.Event()
-
-    def sample(self, sample):
-        raise AssertionError("a card reader measures nothing")
-
-    def time_offer(self, offer):
-        raise AssertionError("a card reader has no clock")
-
-    async def transaction(self, transaction):
-        raise AssertionError("this driver moves no money")
-
-    def event(self, event):
-        json.dumps(event.data)
-        self.events.append(event)
-        self._news.set()
-
-    def device_lost(self, device, error):
-        raise AssertionError("the supervisor says so")
-
-    def device_back(self, device):
-        self.returns += 1
-        self._news.set()
-
-    @property
-    def taps(self):
-        return [event.data for event in self.events if event.kind == "tap"]
-
-    async def until(self, condition, within_s=5.0):
-        async with asyncio.timeout(within_s):
-            while not condition():
-                self._news.clear()
-                await self._news.wait()
-
-
-async def until(condition, within_s=5.0):
-    """Wait for something that tells nobody."""
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.002)
-
-
-class Rig:
-    """The driver on an emulated chip, in memory."""
-
-    def __init__(self, driver, chip, book, port, host, task):
-        self.driver, self.chip, self.book, self.port, self.host, self.task = driver, chip, book, port, host, task
-
-    def looks(self):
-        """How often the driver looked for cards of type A."""
-        return sum(isinstance(one, InListPassiveTarget) and one.modulation == 0 for one in self.chip.commands)
-
-    async def look_again(self, times=2):
-        wanted = self.looks() + times
-        await until(lambda: self.looks() >= wanted)
-
-    async def presence_checks(self, times=3):
-        def count():
-            return sum(isinstance(one, Diagnose) for one in self.chip.commands)
-
-        wanted = count() + times
-        await until(lambda: count() >= wanted)
-
-
-@asynccontextmanager
-async def rig(*cards, device=None, **keys):
-    chip = Pn532Emulator()
-    for card in cards:
-        chip.place(card)
-    port, book = MemoryPort(), Book()
-    host = MemoryHost(chip if device is None else device(chip))
-    host.on_bytes, port.on_write = port.deliver, host.feed
-    config = CardReaderConfig(**{"name": "reader-1", "poll_s": 0.02, "debounce_s": 0.3, **keys})
-    driver = CardReaderDriver(config, port, book, LoopClock(), pseudonym)
-    task = asyncio.create_task(driver.run())
-    try:
-        yield Rig(driver, chip, book, port, host, task)
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError, DriverError):
-            await task
-        host.close()
-        assert not port.is_open
-
-
-def files(number=NUMBER, **options):
-    return CardFiles(
-        [
-            Application(
-                PERMIT,
-                [
-                    BinaryFile(0x0015, number + b"2027-01-31" + bytes(4), short_id=0x15),
-                    BinaryFile(0x0016, OWNER),
-                    RecordFile(0x0018, (b"\x01\x02\x03\x04", b"\x05"), short_id=0x18),
-                ],
-            )
-        ],
-        **options,
-    )
-
-
-def card_a(uid="04a1b2c3d4e5f6", *, held=None, **options):
-    return TypeACard(
-        None if uid is None else bytes.fromhex(uid),
-        name=str(uid),
-        ats=options.pop("answer", None) or ats(fwi=4),
-        files=held or files(),
-        **options,
-    )
-
-
-def card_b(pupi="01020304", **options):
-    atqb = Atqb(b"", size_and_type=0x81, timing=0x41)
-    return TypeBCard(None if pupi is None else bytes.fromhex(pupi), name=str(pupi), atqb=atqb, files=files(), **options)
-
-
-def uid_card(uid="11223344"):
-    return TypeACard(bytes.fromhex(uid), name=uid, sak=0x08)
-
-
-PERMIT_FIELDS = {
-    "number": pseudonym(NUMBER),
-    "valid_to": "2027-01-31",
-    "owner": pseudonym(OWNER),
-    "last_trip": "0203",
-}
 
 
 def test_it_has_the_face_of_a_driver():
@@ -440,145 +286,10 @@ async def test_answers_in_many_pieces_are_put_together():
         assert r.book.taps[0]["fields"] == PERMIT_FIELDS
 
 
-async def test_a_silent_reader_is_told_and_run_again():
-    async with rig(card_a()) as r:
-        await r.book.until(lambda: r.book.taps)
-        r.port.on_write = None  # not a word reaches it
-        began = LoopClock().monotonic()
-        with pytest.raises(DeviceTimeoutError, match="reader-1"):
-            await asyncio.wait_for(r.task, 3)
-        assert LoopClock().monotonic() - began < 1.5
-        assert r.driver.status()["state"] == "closed"
-        assert "does not answer" in r.driver.status()["error"]
-        r.port.on_write = r.host.feed
-        again = asyncio.create_task(r.driver.run())
-        await r.book.until(lambda: r.book.returns == 2)
-        await r.presence_checks(1)
-        assert len(r.book.taps) == 1 or r.book.taps[-1]["result"] == "ok"
-        again.cancel()
-        with suppress(asyncio.CancelledError):
-            await again
-
-
-async def test_a_reader_that_restarts_is_woken_up_again():
-    async with rig() as r:
-        await r.book.until(lambda: r.book.returns)
-        fresh = Pn532Emulator()  # it lost its power: asleep, nothing is set up
-        fresh.place(card_a())
-        r.host._ticker._device = fresh
-        with pytest.raises(DeviceTimeoutError):
-            await asyncio.wait_for(r.task, 3)
-        again = asyncio.create_task(r.driver.run())
-        await r.book.until(lambda: r.book.taps)
-        again.cancel()
-        with suppress(asyncio.CancelledError):
-            await again
-
-
-async def test_a_port_that_breaks_is_a_port_error():
-    async with rig(card_a()) as r:
-        await r.book.until(lambda: r.book.taps)
-        r.port.lose()
-        with pytest.raises(PortError):
-            await asyncio.wait_for(r.task, 1)
-
-
-async def test_a_port_that_cannot_be_opened_is_a_port_error():
-    port = MemoryPort()
-    port.refusal = PortError("no such port")
-    driver = CardReaderDriver(CardReaderConfig(name="r"), port, Book(), LoopClock(), pseudonym)
-    with pytest.raises(PortError, match="no such port"):
-        await driver.run()
-
-
-async def test_another_chip_is_refused(monkeypatch):
-    monkeypatch.setattr("protocols.pn532.chip_commands.FirmwareVersion", lambda: FirmwareVersion(0x33))
-    async with rig() as r:
-        with pytest.raises(DeviceRefusedError, match="33"):
-            await asyncio.wait_for(r.task, 3)
-
-
-async def test_commands_that_go_wrong_once_do_not_lose_the_reader():
-    async with rig(card_a(), application=APPLICATIONS) as r:
-        await r.book.until(lambda: r.book.taps)
-        r.chip.forced.extend([ChipFault.DROP_ACK, ChipFault.BAD_DCS])
-        await r.presence_checks(4)
-        assert not r.chip.forced
-        assert not r.task.done()
-
-
-async def test_a_refused_command_ends_the_run():
-    async with rig() as r:
-        await r.book.until(lambda: r.book.returns)
-        r.chip.forced.append(ChipFault.ERROR_FRAME)
-        with pytest.raises(DeviceRefusedError, match="does not know"):
-            await asyncio.wait_for(r.task, 3)
-
-
-async def test_a_bad_line_still_brings_true_taps():
-    """Noise on the line: the supervisor would run the driver again; what it tells is true."""
-    plan = FaultPlan(seed=5, flip=Fault(p=0.03), drop=Fault(p=0.02), foreign=Fault(p=0.05))
-    card = card_a()
-    async with rig(card, application=APPLICATIONS, debounce_s=0.0, device=lambda chip: FaultyDevice(chip, plan)) as r:
-        task = r.task
-        for _ in range(10):
-            taps = len(r.book.taps)
-            r.chip.place(card)
-            while len(r.book.taps) == taps:
-                if task.done():
-                    assert isinstance(task.exception(), DriverError)
-                    task = asyncio.create_task(r.driver.run())
-                await asyncio.sleep(0.005)
-            r.chip.lift(card)
-        task.cancel()
-        with suppress(asyncio.CancelledError, DriverError):
-            await task
-        good = [tap for tap in r.book.taps if tap["result"] == "ok"]
-        assert len(good) >= 5
-        assert all(tap["fields"] == PERMIT_FIELDS for tap in good)
-
-
 async def test_it_takes_no_commands():
     driver = CardReaderDriver(CardReaderConfig(name="r"), MemoryPort(), Book(), LoopClock(), pseudonym)
     with pytest.raises(DeviceRefusedError):
         await driver.command("card.eject", {})
-
-
-async def test_cancelling_switches_the_field_off():
-    async with rig(card_a()) as r:
-        await r.book.until(lambda: r.book.taps)
-        await r.presence_checks(1)
-        assert r.chip.field.is_on
-        await until(lambda: r.driver.status()["state"] == "card stays")
-        r.task.cancel()
-        with suppress(asyncio.CancelledError):
-            await r.task
-        await until(lambda: not r.chip.field.is_on)
-
-
-async def test_over_a_pseudo_terminal_at_115200_baud_and_unplugged():
-    chip, book = Pn532Emulator(), Book()
-    host = PtyHost([chip], baud=115_200)
-    await host.start()
-    card = card_a()
-    driver = CardReaderDriver(
-        CardReaderConfig(name="reader-1", poll_s=0.02, application=APPLICATIONS),
-        open_port(host.endpoint),
-        book,
-        LoopClock(),
-        pseudonym,
-    )
-    task = asyncio.create_task(driver.run())
-    try:
-        await book.until(lambda: book.returns)
-        chip.place(card)
-        await book.until(lambda: book.taps)
-        assert book.taps[0]["fields"] == PERMIT_FIELDS
-        assert book.taps[0]["duration_ms"] < 300
-    finally:
-        await host.aclose()
-    with pytest.raises((PortError, DeviceTimeoutError)):
-        await asyncio.wait_for(task, 3)
 
 
 async def test_nothing_is_sent_twice_to_a_card():
