@@ -134,9 +134,22 @@ ops = ["*"]
 
     def shorten(self, module: str, **seconds: float) -> None:
         """Have the gateway run with other constants in a module: what waits minutes in the field, a test does not."""
+        self._run_after(f"import {module} as module\nvars(module).update({seconds})")
+
+    def wake_in_1970(self) -> None:
+        """Have the gateway run on a box without a clock of its own: at each start the system's begins at 1970."""
+        self._run_after(
+            "import time\n"
+            "from edge.gateway import system_time\n"
+            "began_ns = time.monotonic_ns()\n"
+            "now_ms = lambda: (time.monotonic_ns() - began_ns) // 1_000_000\n"
+            "time_at = lambda clock: system_time.SystemTime(wall_ms=now_ms(), is_kept=False)\n"
+            "system_time.SystemClock.read = time_at"
+        )
+
+    def _run_after(self, preparation: str) -> None:
         program = (
-            f"import sys, pathlib, {module} as module\n"
-            f"vars(module).update({seconds})\n"
+            f"import sys, pathlib\n{preparation}\n"
             "from edge.gateway.start import run_gateway\n"
             "sys.exit(run_gateway(pathlib.Path(sys.argv[1])))"
         )
