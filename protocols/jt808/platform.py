@@ -65,8 +65,8 @@ class PlatformStimulus(Enum):
 
     REGISTRATION = "0x0100"
     AUTHENTICATION = "0x0102"
-    ADMITTED = "Answer to 0x0102: success"
-    REFUSED = "Answer to 0x0102: another result"
+    ADMITTED = "0x0102 admitted"
+    REFUSED = "0x0102 refused"
     HEARTBEAT = "0x0002"
     LOG_OFF = "0x0003"
     MESSAGE = "another message"

@@ -429,3 +429,82 @@ def test_a_count_that_the_body_cannot_hold_costs_nothing():
     for msg_id, body in ((0x8608, "01ffffffff"), (0x0805, "000100ffff"), (0x8103, "ff"), (0x0704, "ffff01")):
         with pytest.raises(RemoteProtocolError):
             decode_body(msg_id, bytes.fromhex(body), has_version=False)
+
+
+@pytest.mark.parametrize(
+    ("msg_id", "body", "field", "offset"),
+    [
+        (0x0704, "000101001d" + "00" * 28 + "01", "extras", 5 + 29),  # an extra without a length
+        (0x0704, "000101000400000000", "items", 5 + 4),
+        (0x8300, "", "text_flags", 0),
+        (0x0200, "00" * 27, None, 27),
+        (0x0200, "00" * 28 + "0104000000", "extras", 33),
+        (0x0102, "", None, None),
+        (0x8103, "01000000010500", "params", 7),
+        (0x0002, "00", None, 0),
+    ],
+)
+def test_an_error_tells_the_field_and_the_place(msg_id, body, field, offset):
+    if offset is None:
+        assert decode_body(msg_id, bytes.fromhex(body), has_version=False)
+        return
+    with pytest.raises(RemoteProtocolError) as caught:
+        decode_body(msg_id, bytes.fromhex(body), has_version=False)
+    assert (caught.value.field, caught.value.offset) == (field, offset)
+
+
+PLACE = Location(0, 0, 0, 0, 0, 0, 0, bytes(6)).readable(JT2013)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"more": 1},
+        {"latitude": "north"},
+        {"latitude": 1e11},
+        {"latitude": True},
+        {"time": "now"},
+        {"extras": [7]},
+        {"extras": [{"id": 1, "length": 3, "mileage_km": 1.0}]},
+        {"extras": [{"id": 1, "length": 3, "raw": "00"}]},
+        {"extras": [{"id": 1, "length": 4, "mileage_km": 1.0, "fuel_l": 1.0}]},
+        {"extras": [{"id": 1, "fuel_l": 1.0}]},
+        {"extras": [{"id": 6, "length": 2, "compartment_temp_c": 32768}]},
+        {"extras": [{"id": 2, "length": 2, "fuel_l": 1e6}]},
+        {"extras": [{"id": 0xE1, "length": 1, "value": 1}]},
+    ],
+)
+def test_a_readable_location_that_cannot_be_written_is_a_local_error(change):
+    with pytest.raises(LocalProtocolError):
+        Location.from_readable(PLACE | change, JT2013).to_bytes(JT2013)
+
+
+def test_an_extra_needs_no_length_where_its_names_tell():
+    extras = [
+        {"id": 1, "mileage_km": 12.3},
+        {"id": 0x11, "area_type": 1, "area_id": 7},
+        {"id": 6, "compartment_temp_c": -5},
+    ]
+    assert [
+        (extra.id, extra.value.hex()) for extra in Location.from_readable(PLACE | {"extras": extras}, JT2013).extras
+    ] == [
+        (1, "0000007b"),
+        (0x11, "0100000007"),
+        (6, "8005"),
+    ]
+
+
+def test_a_corner_in_the_wrong_hemisphere_is_a_local_error():
+    polygon = {"area_id": 1, "area_flags": 0, "points": [{"latitude": -23.1, "longitude": 113.2}]}
+    with pytest.raises(LocalProtocolError):
+        body_type(0x8604, JT2013).from_readable(polygon, JT2013)
+    south = body_type(0x8604, JT2013).from_readable(polygon | {"area_flags": 1 << 6}, JT2013)
+    assert south.points[0].latitude == 23_100_000
+    assert south.readable(JT2013)["points"] == polygon["points"]
+
+
+def test_text_that_no_string_can_hold_is_a_local_error():
+    with pytest.raises(LocalProtocolError):
+        bytes_of_text("\ud800")
+    with pytest.raises(LocalProtocolError):
+        information.Question(0, bytes(256)).to_bytes(JT2013)

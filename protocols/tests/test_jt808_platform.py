@@ -92,6 +92,9 @@ def test_a_wrong_code_leaves_the_terminal_unknown():
 
 
 def test_heartbeats_and_log_offs_are_answered():
+    platform = PlatformDialogue(PlatformConfig(), now=0.0)
+    platform.receive(encode_frame(Frame(0x0003, PHONE, 2)), 1.0)
+    assert (platform.bytes_to_send(), platform.ignored_messages) == (b"", 1)
     platform = admitted()
     platform.receive(wire_of(Heartbeat(), 1), 1.0)
     assert bodies(platform.bytes_to_send()) == [PlatformReply(1, 0x0002)]
@@ -101,8 +104,11 @@ def test_heartbeats_and_log_offs_are_answered():
     assert platform.state is PlatformState.UNKNOWN
 
 
-def test_a_registration_may_come_again_while_online():
+def test_registration_and_authentication_may_come_again_while_online():
     platform = admitted()
+    platform.receive(wire_of(Authentication(CODE), 3), 1.0)
+    platform.send(Answer(platform.next_event().packet), 1.0)
+    assert platform.state is PlatformState.ONLINE
     platform.receive(wire_of(REGISTRATION, 4), 1.0)
     assert isinstance(platform.next_event(), RegistrationAsked)
     assert platform.state is PlatformState.ONLINE
@@ -142,6 +148,14 @@ def test_a_disconnect_before_authentication_ends_it():
     assert platform.next_event() == Close("nothing came")
     platform = PlatformDialogue(PlatformConfig(), now=0.0)
     platform.send(Disconnected(), 1.0)
+    assert platform.state is PlatformState.CLOSED
+
+
+def test_what_waited_for_an_answer_when_the_link_went_is_told():
+    platform = admitted()
+    platform.send(Send(LocationQuery(), "query"), 1.0)
+    platform.send(Disconnected(), 2.0)
+    assert platform.next_event() == Unanswered("query")
     assert platform.state is PlatformState.CLOSED
 
 

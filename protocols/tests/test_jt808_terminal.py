@@ -17,6 +17,7 @@ from protocols.jt808.location import EMERGENCY, Location, LocationBatch, Locatio
 from protocols.jt808.platform import AuthenticationAsked, LoggedOff, PlatformState, RegistrationAsked
 from protocols.jt808.registration import Authentication, Registration
 from protocols.jt808.session import Answer, Answered, Close, Connected, Disconnected, Received, Send, Unanswered
+from protocols.jt808.subpackage import Abandoned, split
 from protocols.jt808.terminal import MAIN_TRIES, ROOM_FOR_LIVE, TerminalDialogue, TerminalState
 from protocols.jt808.terminal_events import (
     CodeDropped,
@@ -310,19 +311,45 @@ def test_it_logs_off_and_stays_off():
     assert pair.terminal.state is TerminalState.ONLINE
 
 
-@pytest.mark.parametrize("way", ["silence", "disconnect"])
-def test_a_log_off_that_is_not_answered_leaves_it_registered(way):
-    pair = online()
+@pytest.mark.parametrize(("way", "reason"), [("silence", "no answer to 0x0003"), ("disconnect", "disconnected")])
+def test_a_log_off_that_is_not_answered_leaves_it_registered(way, reason):
+    pair = online(idle_timeout_s=1000)
     pair.lose = lambda _frame: True
-
     pair.terminal.send(LogOffNow(), pair.now)
     if way == "silence":
         pair.run(330)
     else:
         pair.disconnect()
         pair.run()
-    assert pair.told(Offline)
+    assert pair.told(Offline) == [Offline(reason)]
     assert pair.told(CodeDropped) == []
+
+
+def test_what_waited_for_an_answer_when_the_link_went_is_told():
+    pair = online()
+    pair.answers_messages = False
+    pair.terminal.send(Send(TimeQuery(), "time"), pair.now)
+    pair.run()
+    pair.disconnect()
+    pair.run()
+    assert pair.told(Unanswered) == [Unanswered("time")]
+
+
+def test_a_location_that_is_refused_in_a_replay_of_one_is_told():
+    pair = Pair(JT2011, auth_code=CODE)
+    pair.terminal.send(Report(place(1), "one"), 0.0)
+    pair.result = 1
+    pair.run()
+    assert pair.told(Undelivered) == [Undelivered("one", 1)]
+    assert pair.terminal.stored == 0
+
+
+def test_a_message_of_the_platform_that_stays_incomplete_is_told():
+    pair = online()
+    packages = split(Frame(0x8108, pair.terminal.link.phone, 5, bytes(3000)))
+    pair.terminal.receive(encode_frame(packages[0]), pair.now)
+    pair.run(60)
+    assert pair.told(Abandoned) == [Abandoned(0x8108, pair.terminal.link.phone, 3, 1)]
 
 
 def test_commands_at_the_wrong_time_are_local_errors():
