@@ -29,6 +29,9 @@ MAX_DATA_BYTES = 255
 MAX_PREAMBLE_COUNT = 255
 """What is written at most; a reader counts on."""
 
+GAP_S = 0.5
+"""Bytes of one frame follow each other so soon."""
+
 ANY_ADDRESS = "aaaaaaaaaaaa"
 BROADCAST = "999999999999"
 

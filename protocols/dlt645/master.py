@@ -24,15 +24,22 @@ from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, Remot
 from protocols.dlt645.answers import AddressAnswer, Answer, DataAnswer, DoneAnswer, ErrorAnswer, FollowingAnswer
 from protocols.dlt645.catalogue import decode_answer, frame_of_request
 from protocols.dlt645.edition import CODES, READING, Edition, Function
-from protocols.dlt645.frame import BROADCAST, MAX_FRAME_BYTES, PREAMBLE_COUNT, Frame, Framer, encode_frame, fits_address
+from protocols.dlt645.frame import (
+    BROADCAST,
+    GAP_S,
+    MAX_FRAME_BYTES,
+    PREAMBLE_COUNT,
+    Frame,
+    Framer,
+    encode_frame,
+    fits_address,
+)
 from protocols.dlt645.requests import Freeze, ReadData, ReadFollowing, Request, SetClock
 
 BITS_PER_CHAR = 11
 """Start, eight data, even parity, stop."""
 ANSWER_S = 0.5
 """An answer begins so soon."""
-GAP_S = 0.5
-"""Bytes of one frame follow each other so soon."""
 LATENESS_S = 0.1
 """What adapters and hosts add."""
 MAX_REPEATS = 2

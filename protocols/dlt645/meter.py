@@ -30,6 +30,7 @@ from protocols.dlt645.edition import Edition, di_bytes
 from protocols.dlt645.frame import (
     BROADCAST,
     ERROR,
+    GAP_S,
     MAX_READ_BYTES,
     RESPONSE,
     Frame,
@@ -120,6 +121,7 @@ class MeterDialogue:
         self._outgoing = bytearray()
         self._deadline: float | None = None
         self._heard_at = 0.0
+        self._last_byte_at = 0.0
         self._request: Request = ReadAddress()
         self._frame = b""  # the answer that waits for its moment
         self._di: int | None = None
@@ -133,6 +135,10 @@ class MeterDialogue:
 
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes as they came. Raises nothing: what is broken or for others is passed over."""
+        if now - self._last_byte_at > GAP_S:
+            self.framer.reset()  # half a frame whose rest never came
+        if data:
+            self._last_byte_at = now
         self.framer.feed(data)
         while not isinstance(frame := self.framer.next_frame(), NeedData):
             if not frame.is_response:

@@ -224,6 +224,13 @@ def test_baud_rates_are_readable(control: int) -> None:
     assert "baud" not in decode_message({"hex": encode_frame(Frame(METER, control, b"\x80")).hex()})
 
 
+def test_a_piece_shows_its_sequence() -> None:
+    sent = encode_frame(Frame(METER, 0xB2, bytes.fromhex("010d300311223305")))
+    shown = decode_message({"hex": sent.hex()})
+    assert (shown["di"], shown["data_hex"], shown["sequence"], shown["has_more"]) == ("03300d01", "112233", 5, True)
+    assert encode_message(shown) == {"hex": sent.hex()}
+
+
 def test_unlisted_functions_are_shown_as_bytes() -> None:
     for control in (0x1F, 0x9F, 0xDF, 0x00):
         shown = decode_message({"hex": encode_frame(Frame(METER, control, b"\x01\x02")).hex()})

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from protocols.core.errors import NEED_DATA, LocalProtocolError
-from protocols.dlt645 import master, meter
+from protocols.dlt645 import frame, master, meter
 from protocols.dlt645.answers import AddressAnswer, AgainAnswer, DataAnswer, DoneAnswer, ErrorAnswer, FollowingAnswer
 from protocols.dlt645.catalogue import decode_answer, decode_request, frame_of_answer, frame_of_request
 from protocols.dlt645.edition import Edition, ErrorWord, Function
@@ -35,7 +35,7 @@ ENERGY = ReadData(0x00010000)
 VALUE = bytes.fromhex("56341200")
 CLOCK = SetClock(Clock(2025, 3, 1, 12, 30, 59))
 ANSWER_S = master.ANSWER_S + master.LATENESS_S
-GAP_S = master.GAP_S + master.LATENESS_S
+GAP_S = frame.GAP_S + master.LATENESS_S
 
 
 def a_master(edition=E07, **options):
@@ -340,6 +340,18 @@ def test_a_meter_does_not_hear_what_is_for_others(foreign):
     assert one.next_deadline() is None
 
 
+def test_half_a_request_is_forgotten_in_the_silence():
+    one = MeterDialogue(METER)
+    torn = b"\x68" + bytes(6) + b"\x68\x11\xc8"  # 200 bytes are announced
+    one.receive(torn, 1.0)
+    one.receive(b"", 1.0 + frame.GAP_S)
+    one.receive(request(ENERGY), 1.01 + frame.GAP_S)
+    assert one.next_event() == Asked(ENERGY)
+    one.receive(torn, 3.0)
+    one.receive(request(ENERGY), 3.0 + frame.GAP_S)
+    assert one.next_event() is NEED_DATA
+
+
 def test_a_meter_says_its_address():
     one = MeterDialogue(METER, preamble_count=4)
     one.receive(request(ReadAddress(), ANY_ADDRESS), 0.0)
@@ -370,13 +382,13 @@ def test_a_broadcast_is_told_and_not_answered():
     assert one.next_deadline() is None
 
 
-@pytest.mark.parametrize("frame", [Frame(METER, 0x11, b"\0"), Frame(METER, 0x1F), Frame(ANY_ADDRESS, 0x13, b"\0")])
-def test_what_makes_no_sense_is_refused(frame):
+@pytest.mark.parametrize("sent", [Frame(METER, 0x11, b"\0"), Frame(METER, 0x1F), Frame(ANY_ADDRESS, 0x13, b"\0")])
+def test_what_makes_no_sense_is_refused(sent):
     one = MeterDialogue(METER)
-    one.receive(encode_frame(frame), 0.0)
+    one.receive(encode_frame(sent), 0.0)
     assert one.next_event() is NEED_DATA
     one.tick(meter.DELAY_S)
-    assert decode_frame(one.bytes_to_send()) == Frame(METER, 0xC0 | frame.control, b"\x01")
+    assert decode_frame(one.bytes_to_send()) == Frame(METER, 0xC0 | sent.control, b"\x01")
 
 
 @pytest.mark.parametrize("edition", list(Edition))
@@ -474,6 +486,12 @@ def test_over_a_bad_line_an_answer_is_right_or_there_is_none(seed, loss, edition
     data = random.Random(size).randbytes(size)
     call, event = talk(seed, loss, edition, ReadData(0x901F), data)
     assert isinstance(event, (Failed, Refused)) or event == Read(call, METER, data)
+
+
+@pytest.mark.parametrize(("edition", "least"), [(E07, 38), (E97, 30)])
+def test_a_line_that_loses_every_tenth_frame_is_good_for_reading(edition, least):
+    events = [talk(seed, 0.1, edition, ReadData(0x901F), bytes(600))[1] for seed in range(40)]
+    assert sum(isinstance(event, Read) for event in events) >= least
 
 
 @EXAMPLES

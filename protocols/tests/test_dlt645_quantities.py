@@ -161,6 +161,6 @@ def test_every_number_reads_back(di: str, data: st.DataObject) -> None:
     read = decode_reading(int(di, 16), write_values(quantity, numbers))
     assert read is not None
     assert read.numbers == numbers
-    for wrong in (most + 1, -most - 1):
+    for wrong in (most + 1, -most - 1, -1) if not quantity.is_signed else (most + 1, -most - 1):
         with pytest.raises(LocalProtocolError):
             write_values(quantity, (wrong,))
