@@ -200,6 +200,12 @@ def test_plain_items_alone_are_cut_too() -> None:
     assert join_segments(cut) == whole
 
 
+def test_more_parts_than_can_be_counted_are_refused() -> None:
+    items = factor_items("a", {str(number): "x" for number in range(10_000)})
+    with pytest.raises(LocalProtocolError):
+        split_segment(Segment((), items), max_bytes=8)
+
+
 def test_an_item_longer_than_a_packet_is_refused() -> None:
     with pytest.raises(LocalProtocolError):
         split_segment(Segment((), (plain_item("a", "1"), Item("b", "x" * 950, "Info"))))
