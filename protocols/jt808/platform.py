@@ -14,7 +14,7 @@ import msgspec
 
 from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData
 from protocols.jt808.catalogue import Packet
-from protocols.jt808.dialect import JT2011, JT2013, Dialect
+from protocols.jt808.dialect import JT2013, Dialect
 from protocols.jt808.general import MESSAGE_WRONG, SUCCESS, Heartbeat, LogOff
 from protocols.jt808.link import Arrived, Expired, Link, LinkEvent, Settled, Timers, Unreadable
 from protocols.jt808.registration import Authentication, Registration, RegistrationReply
@@ -37,7 +37,10 @@ class RegistrationAsked(msgspec.Struct, frozen=True):
 
 
 class AuthenticationAsked(msgspec.Struct, frozen=True):
-    """A terminal shows its code: `Answer` with the result."""
+    """A terminal shows its code: `Answer` with the result.
+
+    Whoever knows from its registration that it speaks 2011 sets `PlatformDialogue.link.dialect`: no frame tells.
+    """
 
     packet: Packet
 
@@ -180,8 +183,8 @@ class PlatformDialogue:
         match event:
             case Arrived():
                 self._event = event
-                if event.packet.dialect is JT2011:
-                    self._link.dialect = JT2011
+                if isinstance(event.packet.body, Registration):
+                    self._link.dialect = event.packet.dialect
                 self._step(_STIMULI.get(type(event.packet.body), PlatformStimulus.MESSAGE), now)
             case Unreadable():
                 self._event = event

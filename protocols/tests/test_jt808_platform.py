@@ -7,14 +7,14 @@ import pytest
 from protocols.core.errors import NEED_DATA, LocalProtocolError
 from protocols.jt808.answers import ONLY_ANSWERS, answer_of, is_from_platform
 from protocols.jt808.catalogue import BODIES, read_packet
-from protocols.jt808.control import TerminalControl, UpgradePackage
+from protocols.jt808.control import Attributes, TerminalControl, UpgradePackage
 from protocols.jt808.dialect import JT2011, JT2013, JT2019
-from protocols.jt808.driver import DriverCard, QueryDriver, Waybill
+from protocols.jt808.driver import DriverCard, DriverIdentity, QueryDriver, Waybill
 from protocols.jt808.frame import Frame, decode_frame, encode_frame
 from protocols.jt808.general import Heartbeat, PlatformReply, TerminalReply
 from protocols.jt808.link import MAX_KEPT_MESSAGES, MAX_REMEMBERED, Arrived, Expired, Link, Settled, Timers
 from protocols.jt808.location import Location, LocationQuery, LocationReply
-from protocols.jt808.media import MediaData, MediaReply, PictureReply, TakePicture
+from protocols.jt808.media import MediaData, MediaData2011, MediaReply, PictureReply, TakePicture
 from protocols.jt808.parameters import Parameter, ParametersReply, QueryAllParameters
 from protocols.jt808.platform import (
     AuthenticationAsked,
@@ -69,6 +69,21 @@ def test_a_registration_is_answered_by_whoever_decides():
     platform.send(Answer(asked.packet, body=RegistrationReply(3, 0, CODE)), 0.0)
     assert bodies(platform.bytes_to_send()) == [RegistrationReply(3, 0, CODE)]
     assert platform.state is PlatformState.UNKNOWN
+
+
+def test_only_a_registration_tells_the_edition_of_a_terminal():
+    platform = admitted()
+    narrow = Attributes(
+        1, b"MAKER", bytes(8), bytes(7), bytes(10), b"", b"", 1, 1
+    )  # widths of 2011, which has no 0x0107
+    platform.receive(wire_of(narrow, 1, JT2011), 0.0)
+    platform.receive(wire_of(DriverIdentity(b"name", bytes(20), bytes(40), b""), 2, JT2011), 0.0)
+    assert platform.dialect is JT2013
+    platform.link.dialect = JT2011
+    picture_2011 = MediaData2011(1, 0, 0, 0, 1, b"jpeg")
+    platform.receive(wire_of(picture_2011, 3, JT2011), 0.0)
+    events = [platform.next_event() for _ in range(2)]
+    assert [event.packet.body for event in events][-1] == picture_2011
 
 
 def test_before_authentication_nothing_else_is_taken_but_a_repeat_later_is():
