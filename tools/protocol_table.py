@@ -57,6 +57,7 @@ PROTOCOLS: dict[str, Codec] = {
     "nmea0183": Codec(module="protocols.nmea0183.message", takes_text=True),
     "pn532": Codec(module="protocols.pn532.message"),
     "sl651": Codec(module="protocols.sl651.message"),
+    "vehicle_bus": Codec(module="protocols.vehicle_bus.message"),
 }
 
 
