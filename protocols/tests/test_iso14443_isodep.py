@@ -1,4 +1,4 @@
-"""ISO-DEP: a reader's dialogue against a card's, with blocks lost and broken wherever they can be."""
+"""ISO-DEP: reader and card against each other, blocks lost and broken, type A and type B."""
 
 import itertools
 import random
@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.core.errors import NEED_DATA, LocalProtocolError
-from protocols.iso14443.activation import Ats, ats, decode_ats
-from protocols.iso14443.block import InformationBlock, ReceiveBlock, WaitBlock, decode_block, encode_block
+from protocols.iso14443.activation import ats, decode_ats
 from protocols.iso14443.crc import Edc
-from protocols.iso14443.parameters import DELTA_FWT_S, MAX_FWT_S, frame_waiting_time_s
+from protocols.iso14443.parameters import DELTA_FWT_S, frame_waiting_time_s
 from protocols.iso14443.pcd import EXCHANGE_LIMIT_S, MAX_ANSWER_BYTES, PcdDialogue
 from protocols.iso14443.pcd_events import (
     Activate,
@@ -27,7 +26,7 @@ from protocols.iso14443.pcd_events import (
     SetRates,
     Transceive,
 )
-from protocols.iso14443.picc import CommandReceived, PiccDeselected, PiccDialogue, PiccState, RatesChanged, Respond
+from protocols.iso14443.picc import CommandReceived, PiccDialogue, PiccState, RatesChanged, Respond
 from protocols.iso14443.type_b import Atqb, AttribAnswer, attrib, decode_attrib, encode_attrib_answer
 
 EXAMPLES = settings(max_examples=60, derandomize=True, deadline=None)
@@ -325,223 +324,6 @@ def test_an_attrib_asks_for_what_the_card_can():
     assert attrib(Atqb(b"\x01\x02\x03\x04")).fsd == 256
 
 
-def activated(**options):
-    """A reader that waits for the answer to its first block, without EDC."""
-    pcd = PcdDialogue(Edc.NONE, **options)
-    pcd.send(Activate(), 0.0)
-    pcd.bytes_to_send()
-    pcd.receive(bytes.fromhex("0572804002"), 0.0)  # FSC 32, FWI 4
-    assert isinstance(pcd.next_event(), Activated)
-    pcd.send(Transceive(b"\x00\xa4\x04\x00"), 0.0)
-    assert pcd.bytes_to_send().hex() == "0200a40400"
-    return pcd
-
-
-@pytest.mark.parametrize(
-    ("frame", "why"),
-    [
-        (b"", "the front end saw a broken frame"),
-        (b"\x03\x90\x00", "wrong number"),
-        (b"\x0a\x00\x90\x00", "CID nobody asked for"),
-        (b"\x06\x00\x90\x00", "NAD nobody asked for"),
-        (b"\xa2", "R(ACK) of the last block of a chain"),
-        (b"\xb2", "R(NAK)"),
-        (b"\xc2", "S(DESELECT) unasked"),
-        (b"\xf2\x00", "WTXM 0"),
-        (b"\x42", "no PCB"),
-        (bytes(300), "too long"),
-    ],
-)
-def test_what_is_out_of_place_is_asked_for_again(frame, why):
-    pcd = activated()
-    pcd.receive(frame, 0.001)
-    assert pcd.bytes_to_send() == b"\xb2", why
-    pcd.receive(b"\x02\x90\x00", 0.002)
-    assert pcd.next_event() == Answer(b"\x90\x00")
-
-
-def test_a_card_that_never_takes_a_block_is_given_up():
-    pcd = activated()
-    for _ in range(3):
-        pcd.receive(b"\xa3", 0.001)  # rule 6
-        assert pcd.bytes_to_send().hex() == "0200a40400"
-    pcd.receive(b"\xa3", 0.001)
-    assert pcd.bytes_to_send() == b"\xc2"
-    pcd.receive(b"rubbish", 0.001)
-    assert pcd.next_event() == CardLost("the card does not take a block")
-
-
-def test_an_i_block_in_the_middle_of_our_chain_is_refused():
-    pcd = PcdDialogue(Edc.NONE)
-    pcd.send(Activate(), 0.0)
-    pcd.bytes_to_send()
-    pcd.receive(b"\x01", 0.0)
-    pcd.next_event()
-    pcd.send(Transceive(bytes(60)), 0.0)
-    assert pcd.bytes_to_send()[0] == 0x12
-    pcd.receive(b"\x02\x90\x00", 0.0)
-    assert pcd.bytes_to_send() == b"\xb2"
-
-
-def test_a_chain_without_end_is_cut():
-    pcd = activated()
-    number = 0
-    fed = 0
-    while pcd.state in {PcdState.XFER_TX, PcdState.XFER_RX}:
-        pcd.receive(encode_block(InformationBlock(number, bytes(250), chaining=True)), 0.0)
-        pcd.bytes_to_send()
-        number ^= 1
-        fed += 250
-        assert fed < MAX_ANSWER_BYTES + 5000
-    pcd.tick(1.0)
-    assert isinstance(pcd.next_event(), CardLost)
-
-
-def test_a_chain_of_empty_blocks_is_cut_by_time():
-    pcd = activated(exchange_limit_s=1.0)
-    for step in range(1000):
-        if pcd.state not in {PcdState.XFER_TX, PcdState.XFER_RX}:
-            break
-        pcd.receive(encode_block(InformationBlock(step & 1, b"", chaining=True)), step * 0.01)
-        pcd.bytes_to_send()
-    assert pcd.state is PcdState.GIVING_UP
-
-
-def test_a_long_waiting_time_is_capped():
-    pcd = activated()
-    pcd.receive(encode_block(WaitBlock(59, 3)), 0.0)
-    assert pcd.bytes_to_send() == encode_block(WaitBlock(59))  # power level bits are 0 in the answer
-    assert pcd.next_deadline() == pytest.approx(59 * frame_waiting_time_s(4) + DELTA_FWT_S)
-    slow = PcdDialogue(Edc.NONE)
-    slow.send(Activate(), 0.0)
-    slow.bytes_to_send()
-    slow.receive(bytes.fromhex("057280e002"), 0.0)  # FWI 14
-    slow.next_event()
-    slow.send(Transceive(b"x"), 0.0)
-    slow.receive(encode_block(WaitBlock(59)), 0.0)
-    assert slow.next_deadline() == pytest.approx(MAX_FWT_S + DELTA_FWT_S)
-
-
-def test_a_missing_answer_to_deselect_is_told():
-    pcd = activated()
-    pcd.receive(b"\x02\x90\x00", 0.0)
-    pcd.next_event()
-    pcd.send(Deselect(), 0.0)
-    assert pcd.bytes_to_send() == b"\xc2"
-    pcd.tick(1.0)
-    assert pcd.bytes_to_send() == b"\xc2"
-    pcd.tick(2.0)
-    assert pcd.next_event() == Deselected(is_confirmed=False)
-
-
-def test_an_absent_card_is_not_present():
-    pcd = activated()
-    pcd.receive(b"\x02\x90\x00", 0.0)
-    pcd.next_event()
-    pcd.send(CheckPresence(), 0.0)
-    for at in (1.0, 2.0, 3.0):
-        assert pcd.bytes_to_send() == b"\xb3"
-        pcd.tick(at)
-    assert pcd.bytes_to_send() == b"\xc2"
-    pcd.tick(4.0)
-    assert pcd.next_event() == CardLost("no answer")
-
-
-@pytest.mark.parametrize("command", [Activate(), Deselect(), CheckPresence(), Transceive(b""), SetRates(0, 0)])
-def test_one_thing_at_a_time(command):
-    with pytest.raises(LocalProtocolError):
-        activated().send(command, 0.0)
-
-
-def ready(answer=None):
-    """A card after RATS with FSD 32."""
-    picc = PiccDialogue(Edc.NONE, answer or ats(fsc=16))
-    picc.receive(b"\xe0\x20", 0.0)
-    picc.bytes_to_send()
-    return picc
-
-
-def test_a_card_sends_its_last_block_again():
-    picc = ready()
-    picc.receive(b"\x02ab", 0.0)
-    assert picc.next_event() == CommandReceived(b"ab")
-    picc.send(Respond(b"\x90\x00"), 0.0)
-    assert picc.bytes_to_send() == b"\x02\x90\x00"
-    picc.receive(b"\xb2", 0.0)  # rule 11
-    assert picc.bytes_to_send() == b"\x02\x90\x00"
-    picc.receive(b"\xb3", 0.0)  # rule 12
-    assert picc.bytes_to_send() == b"\xa2"
-    picc.receive(b"\xb2", 0.0)
-    assert picc.bytes_to_send() == b"\x02\x90\x00"
-    picc.receive(b"\xa3", 0.0)  # R(ACK) outside of a chain
-    assert picc.bytes_to_send() == b""
-
-
-@pytest.mark.parametrize(
-    "frame", [b"", b"\x42", b"\x0a\x01x", b"\x06\x00x", b"\x02" + bytes(14), b"\xe0\x20", b"\xd0\x11\xf0", b"\xf2\x02"]
-)
-def test_a_card_is_silent_on_what_is_not_for_it(frame):
-    picc = ready()
-    picc.receive(frame, 0.0)
-    assert picc.bytes_to_send() == b""
-    assert picc.next_event() is NEED_DATA
-
-
-def test_a_card_without_cid_ignores_blocks_with_one():
-    picc = ready(ats(cid_supported=False))
-    picc.receive(b"\x0a\x00x", 0.0)
-    assert picc.bytes_to_send() == b""
-    assert picc.next_event() is NEED_DATA
-
-
-def test_a_card_that_computes_answers_an_impatient_reader_with_s_wtx():
-    picc = ready()
-    picc.receive(b"\x02ab", 0.0)
-    picc.receive(b"\xb2", 0.0)
-    assert picc.bytes_to_send() == b"\xf2\x02"
-    picc.send(Respond(b"\x90\x00"), 0.0)
-    assert picc.bytes_to_send() == b""
-    picc.receive(b"\xf2\x03", 0.0)  # not what it asked for
-    assert picc.bytes_to_send() == b""
-    picc.receive(b"\xb2", 0.0)
-    assert picc.bytes_to_send() == b"\xf2\x02"
-    picc.receive(b"\xf2\x02", 0.0)
-    assert picc.bytes_to_send() == b"\x02\x90\x00"
-
-
-def test_a_card_answers_only_when_it_was_asked():
-    picc = ready()
-    with pytest.raises(LocalProtocolError):
-        picc.send(Respond(b""), 0.0)
-    picc.receive(b"\x02ab", 0.0)
-    picc.receive(b"\xb2", 0.0)
-    picc.send(Respond(b""), 0.0)
-    with pytest.raises(LocalProtocolError):
-        picc.send(Respond(b""), 0.0)
-
-
-def test_a_command_without_end_is_met_with_silence():
-    picc = ready(ats(fsc=256))
-    number = 0
-    for _ in range(300):
-        picc.receive(encode_block(InformationBlock(number, bytes(253), chaining=True)), 0.0)
-        if not picc.bytes_to_send():
-            break
-        number ^= 1
-    else:
-        raise AssertionError("it took everything")
-    assert len(picc._command) <= 65_544
-
-
-def test_a_deselected_card_says_so_and_falls_silent():
-    picc = ready()
-    picc.receive(b"\xc2", 0.0)
-    assert picc.bytes_to_send() == b"\xc2"
-    assert picc.next_event() == PiccDeselected()
-    picc.receive(b"\x02ab", 0.0)
-    assert picc.bytes_to_send() == b""
-
-
 @EXAMPLES
 @given(frames=st.lists(st.binary(max_size=20), max_size=60), edc=st.sampled_from(list(Edc)))
 def test_no_bytes_break_either_end(frames, edc):
@@ -562,13 +344,3 @@ def test_no_bytes_break_either_end(frames, edc):
             picc.tick(now)
     assert len(picc._command) <= 65_544
     assert len(pcd._answer) <= MAX_ANSWER_BYTES
-
-
-def test_an_ats_of_one_byte_allows_32_bytes():
-    picc = ready(Ats())
-    picc.receive(encode_block(InformationBlock(0, bytes(29))), 0.0)
-    assert picc.next_event() == CommandReceived(bytes(29))
-    picc.send(Respond(bytes(40)), 0.0)
-    assert decode_block(picc.bytes_to_send()) == InformationBlock(0, bytes(29), chaining=True)
-    picc.receive(encode_block(ReceiveBlock(1)), 0.0)
-    assert decode_block(picc.bytes_to_send()) == InformationBlock(1, bytes(11))
