@@ -1,4 +1,4 @@
-"""Framers of RTU, TCP and UMB: whole, byte by byte, in noise, endless, and pymodbus as a witness."""
+"""RTU frames: one, the answer to a known request, a line listened to; examples in docstrings."""
 
 import doctest
 import random
@@ -7,10 +7,10 @@ import fastcrc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pymodbus.framer import FramerRTU, FramerSocket
+from pymodbus.framer import FramerRTU
 from pymodbus.pdu import DecodePDU
 
-from protocols.core.errors import NEED_DATA, ChecksumError, FrameError, LocalProtocolError, ProtocolError
+from protocols.core.errors import NEED_DATA, ChecksumError, FrameError, LocalProtocolError
 from protocols.modbus_devices import rtu, tcp, umb
 from protocols.modbus_devices.pdu import (
     DeviceId,
@@ -23,17 +23,7 @@ from protocols.modbus_devices.pdu import (
     WriteRegisters,
     WrittenRange,
 )
-from protocols.modbus_devices.rtu import (
-    ANY,
-    REQUESTS,
-    RESPONSES,
-    RtuFrame,
-    RtuFramer,
-    decode_rtu,
-    encode_rtu,
-)
-from protocols.modbus_devices.tcp import TcpFrame, TcpFramer, decode_tcp, encode_tcp
-from protocols.modbus_devices.umb import MAX_UMB_BYTES, UmbFrame, UmbFramer, decode_umb, encode_umb
+from protocols.modbus_devices.rtu import ANY, REQUESTS, RESPONSES, RtuFrame, RtuFramer, decode_rtu, encode_rtu
 from protocols.tests.kit import cases_of, drip, frames_of, noisy, pieces
 
 RTU_WIRES = [
@@ -43,7 +33,6 @@ RTU_WIRES = [
 ]
 READ = ReadRequest(3, 0x10, 4)
 ANSWER = RegistersResponse(3, bytes.fromhex("0102030405060708"))
-UMB_WIRE = bytes.fromhex("0110017001f00402231064000361d904")
 
 
 def answer_framer(unit_id=1, request=READ):
@@ -292,163 +281,6 @@ def test_pymodbus_frames_alike(wire, is_server):
         return
     assert RtuFrame(unit_id, pdu) == decode_rtu(wire)
     assert theirs.encode(pdu, unit_id, 0) == wire
-
-
-# -- TCP -----
-
-
-TCP_WIRE = encode_tcp(7, 1, READ.encode())
-TCP_FRAME = TcpFrame(7, 1, READ.encode())
-
-
-def test_tcp_frame_both_ways_and_byte_by_byte():
-    assert TCP_WIRE.hex() == "000700000006010300100004"
-    assert decode_tcp(TCP_WIRE) == TCP_FRAME
-    assert drip(TcpFramer(), TCP_WIRE * 3) == [TCP_FRAME] * 3
-
-
-def test_pymodbus_frames_tcp_alike():
-    theirs = FramerSocket(DecodePDU(is_server=True))
-    assert theirs.encode(READ.encode(), 1, 7) == TCP_WIRE
-    assert theirs.decode(TCP_WIRE) == (len(TCP_WIRE), 1, 7, READ.encode())
-
-
-@pytest.mark.parametrize(
-    "wire",
-    [
-        "",
-        "00070000000601",
-        "000700010006010300100004",
-        "000700000007010300100004",
-        "00070000000101",
-        "0007000000ff01" + 254 * "00",
-    ],
-)
-def test_a_broken_tcp_frame_is_refused(wire):
-    with pytest.raises(FrameError):
-        decode_tcp(bytes.fromhex(wire))
-
-
-@pytest.mark.parametrize(
-    ("transaction_id", "unit_id", "pdu"),
-    [(-1, 1, b"x"), (65_536, 1, b"x"), (1, 256, b"x"), (1, 1, b""), (1, 1, bytes(254))],
-)
-def test_no_tcp_frame_for_nonsense(transaction_id, unit_id, pdu):
-    with pytest.raises(LocalProtocolError):
-        encode_tcp(transaction_id, unit_id, pdu)
-
-
-def test_out_of_step_is_said_once_and_the_next_good_frame_found():
-    framer = TcpFramer()
-    framer.feed(b"\xff\xff\xff" + TCP_WIRE)
-    with pytest.raises(FrameError):
-        framer.next_frame()
-    assert framer.next_frame() == TCP_FRAME
-    assert framer.discarded_bytes == 3
-    framer.feed(b"half")
-    framer.reset()
-    assert drip(framer, TCP_WIRE) == [TCP_FRAME]
-
-
-def test_more_than_the_ceiling_on_tcp_puts_the_stream_out_of_step():
-    framer = TcpFramer(max_bytes=300)
-    framer.feed(TCP_WIRE * 40)
-    found = frames_of(framer)
-    assert found
-    assert found == [TCP_FRAME] * len(found)
-    assert framer.discarded_bytes + len(TCP_WIRE) * len(found) == len(TCP_WIRE) * 40
-
-
-def test_tcp_is_found_again_after_noise():
-    for seed in range(20):
-        assert noisy(TcpFramer(), TCP_WIRE, seed=seed, ceiling=tcp.MAX_TCP_BYTES)[-1] == TCP_FRAME
-
-
-@settings(derandomize=True, deadline=None)
-@given(st.lists(st.binary(min_size=1, max_size=253), max_size=6), st.integers(0, 2**32))
-def test_any_split_of_tcp_equals_the_whole(pdus, seed):
-    frames = [TcpFrame(number, 255 - number, pdu) for number, pdu in enumerate(pdus)]
-    framer = TcpFramer()
-    found = []
-    for piece in pieces(b"".join(encode_tcp(f.transaction_id, f.unit_id, f.pdu) for f in frames), seed):
-        framer.feed(piece)
-        found += frames_of(framer)
-    assert found == frames
-
-
-@settings(derandomize=True, deadline=None)
-@given(st.lists(st.binary(max_size=600), max_size=12))
-def test_any_bytes_on_tcp_raise_only_frame_errors_and_stay_bounded(chunks):
-    framer = TcpFramer(max_bytes=512)
-    fed = framed = 0
-    for chunk in chunks:
-        framer.feed(chunk)
-        fed += len(chunk)
-        framed += sum(len(frame.pdu) + 7 for frame in frames_of(framer))
-    framer.reset()
-    assert framed + framer.discarded_bytes == fed
-
-
-# -- UMB -----
-
-
-def test_umb_frame_both_ways_and_byte_by_byte():
-    frame = decode_umb(UMB_WIRE)
-    assert frame == UmbFrame(to_address=0x7001, from_address=0xF001, command=0x23, data=b"\x64\x00")
-    assert not frame.is_answer
-    assert encode_umb(frame) == UMB_WIRE
-    assert drip(UmbFramer(), b"\x01\x10\x01" + UMB_WIRE * 2) == [frame, frame]
-
-
-def test_umb_is_found_again_after_noise():
-    for seed in range(20):
-        assert noisy(UmbFramer(), UMB_WIRE, seed=seed, ceiling=MAX_UMB_BYTES)[-1] == decode_umb(UMB_WIRE)
-
-
-def test_a_umb_frame_behind_a_damaged_one_is_found():
-    damaged = bytearray(UMB_WIRE)
-    damaged[10] ^= 1
-    framer = UmbFramer()
-    assert drip(framer, bytes(damaged) + UMB_WIRE) == [decode_umb(UMB_WIRE)]
-    assert framer.discarded_bytes == len(UMB_WIRE)
-
-
-@pytest.mark.parametrize("place", range(len(UMB_WIRE)))
-def test_a_flipped_bit_anywhere_is_noticed(place):
-    broken = bytearray(UMB_WIRE)
-    broken[place] ^= 0x20
-    with pytest.raises(FrameError):
-        decode_umb(bytes(broken))
-
-
-@settings(derandomize=True, deadline=None)
-@given(st.binary(max_size=255), st.integers(0, 0xFFFF), st.integers(0, 255))
-def test_umb_encode_then_decode_is_identity(data, address, command):
-    frame = UmbFrame(to_address=address, from_address=0xF001, command=command, data=data[:253])
-    assert decode_umb(encode_umb(frame)) == frame
-
-
-@settings(derandomize=True, deadline=None)
-@given(st.binary(max_size=300))
-def test_any_bytes_to_umb_raise_only_frame_errors(data):
-    framer = UmbFramer()
-    framer.feed(data)
-    frames_of(framer)
-    try:
-        frame = decode_umb(data)
-    except FrameError:
-        return
-    assert encode_umb(frame) == data
-
-
-def test_no_umb_frame_for_nonsense():
-    for nonsense in (
-        UmbFrame(to_address=-1, from_address=0, command=0),
-        UmbFrame(to_address=0, from_address=0, command=256),
-        UmbFrame(to_address=0, from_address=0, command=0, data=bytes(254)),
-    ):
-        with pytest.raises(ProtocolError):
-            encode_umb(nonsense)
 
 
 def test_examples_in_the_docstrings():

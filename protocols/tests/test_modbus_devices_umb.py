@@ -1,0 +1,70 @@
+"""UMB frames: byte by byte, in noise, damaged."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocols.core.errors import FrameError, ProtocolError
+from protocols.modbus_devices.umb import MAX_UMB_BYTES, UmbFrame, UmbFramer, decode_umb, encode_umb
+from protocols.tests.kit import drip, frames_of, noisy
+
+UMB_WIRE = bytes.fromhex("0110017001f00402231064000361d904")
+
+
+def test_umb_frame_both_ways_and_byte_by_byte():
+    frame = decode_umb(UMB_WIRE)
+    assert frame == UmbFrame(to_address=0x7001, from_address=0xF001, command=0x23, data=b"\x64\x00")
+    assert not frame.is_answer
+    assert encode_umb(frame) == UMB_WIRE
+    assert drip(UmbFramer(), b"\x01\x10\x01" + UMB_WIRE * 2) == [frame, frame]
+
+
+def test_umb_is_found_again_after_noise():
+    for seed in range(20):
+        assert noisy(UmbFramer(), UMB_WIRE, seed=seed, ceiling=MAX_UMB_BYTES)[-1] == decode_umb(UMB_WIRE)
+
+
+def test_a_umb_frame_behind_a_damaged_one_is_found():
+    damaged = bytearray(UMB_WIRE)
+    damaged[10] ^= 1
+    framer = UmbFramer()
+    assert drip(framer, bytes(damaged) + UMB_WIRE) == [decode_umb(UMB_WIRE)]
+    assert framer.discarded_bytes == len(UMB_WIRE)
+
+
+@pytest.mark.parametrize("place", range(len(UMB_WIRE)))
+def test_a_flipped_bit_anywhere_is_noticed(place):
+    broken = bytearray(UMB_WIRE)
+    broken[place] ^= 0x20
+    with pytest.raises(FrameError):
+        decode_umb(bytes(broken))
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.binary(max_size=255), st.integers(0, 0xFFFF), st.integers(0, 255))
+def test_umb_encode_then_decode_is_identity(data, address, command):
+    frame = UmbFrame(to_address=address, from_address=0xF001, command=command, data=data[:253])
+    assert decode_umb(encode_umb(frame)) == frame
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.binary(max_size=300))
+def test_any_bytes_to_umb_raise_only_frame_errors(data):
+    framer = UmbFramer()
+    framer.feed(data)
+    frames_of(framer)
+    try:
+        frame = decode_umb(data)
+    except FrameError:
+        return
+    assert encode_umb(frame) == data
+
+
+def test_no_umb_frame_for_nonsense():
+    for nonsense in (
+        UmbFrame(to_address=-1, from_address=0, command=0),
+        UmbFrame(to_address=0, from_address=0, command=256),
+        UmbFrame(to_address=0, from_address=0, command=0, data=bytes(254)),
+    ):
+        with pytest.raises(ProtocolError):
+            encode_umb(nonsense)
