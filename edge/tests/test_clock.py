@@ -1,4 +1,4 @@
-"""The gateway's clock under fake clocks: steps, 1970, GNSS, NTP that goes and lies; polling never minds."""
+"""The clock of a box: who vouches for it, jumps, ageing; on a system and a time of the test's own."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ import pytest
 from drivers.readings import TimeOffer
 from edge.gateway import clock as module
 from edge.gateway.clock import GatewayClock
-from edge.gateway.system_time import SystemClock, SystemTime
+from edge.gateway.system_time import SystemTime
 from edge.gateway.timekeeper import FIRST_CLAIMS, JUMP_CLAIMS, JUMP_SPAN_S, SUPPORT_S
 from protocols.core.instant import MS_PER_DAY, days_of, instant_of
 from protocols.wayside.events import ClockSet
@@ -343,39 +343,6 @@ def test_sixty_days_without_a_source() -> None:
     world.now += 60 * 86_400
     world.clock.poll()
     assert (world.clock.quality(), world.error_ms, world.clock.uptime_ms()) == ("hold", 0, 60 * 86_400_000)
-
-
-# The real system
-
-
-def test_the_real_system_is_read_and_believed_within_reason() -> None:
-    first = SystemClock().read()
-    second = SystemClock().read()
-    assert 0 <= second.wall_ms - first.wall_ms < 5000
-    assert isinstance(first.is_kept, bool)
-
-
-@pytest.mark.parametrize(
-    ("state", "status", "maxerror", "is_kept"),
-    [(0, 0x2001, 16_000, True), (1, 0x2001, 0, True), (0, 0x2041, 16_000, False), (5, 0x2001, 0, False),
-     (-1, 0, 0, False), (0, 0x2001, 16_000_000, False)],
-)  # fmt: skip
-def test_what_the_kernel_means(state: int, status: int, maxerror: int, is_kept: bool) -> None:
-    def adjtimex(pointer: Any) -> int:
-        timex = pointer._obj
-        assert timex.modes == 0, "asked to set, not to tell"
-        timex.status, timex.maxerror = status, maxerror
-        return state
-
-    system = SystemClock()
-    system._adjtimex = adjtimex
-    assert system.read().is_kept == is_kept
-
-
-def test_a_system_without_adjtimex_has_nobody_who_keeps_its_clock() -> None:
-    system = SystemClock()
-    system._adjtimex = None
-    assert not system.read().is_kept
 
 
 async def test_watching_looks_again_and_again_until_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
