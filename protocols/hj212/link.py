@@ -14,6 +14,7 @@ from protocols.hj212.parts import split_segment
 from protocols.hj212.segment import (
     FLAG_ACK,
     FLAG_SPLIT,
+    HIDDEN,
     VERSION_2005,
     VERSION_2017,
     Segment,
@@ -40,6 +41,9 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     is_modbus_crc: bool = False
     """The site computes CRC-16/MODBUS in place of the standard's check, both ways."""
 
+    def __repr__(self) -> str:
+        return f"Identity(mn={self.mn!r}, st={self.st!r}, pw={HIDDEN}, version={self.version})"
+
 
 class Configure(msgspec.Struct, frozen=True, kw_only=True):
     """Take what commands 1000 and 1072 have set, once they are finished."""
@@ -47,6 +51,10 @@ class Configure(msgspec.Struct, frozen=True, kw_only=True):
     over_time_s: float | None = None
     re_count: int | None = None
     pw: str | None = None
+
+    def __repr__(self) -> str:
+        pw = None if self.pw is None else HIDDEN
+        return f"Configure(over_time_s={self.over_time_s}, re_count={self.re_count}, pw={pw})"
 
 
 class LinkCounters(msgspec.Struct):

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from protocols.hj212.command import Command, Kind, Plain
+from protocols.hj212.segment import HIDDEN
 
 _POL_ID = Plain("pol_id", "PolId", is_needed=False)
 _SYSTEM_TIME = Plain("system_time", "SystemTime", Kind.TIME)
@@ -106,6 +107,9 @@ class SetPassword(Command, frozen=True, kw_only=True):
     CN: ClassVar[str] = "1072"
     PLAIN: ClassVar[tuple[Plain, ...]] = (Plain("new_pw", "NewPW"),)
     new_pw: str
+
+    def __repr__(self) -> str:
+        return f"SetPassword(new_pw={HIDDEN})"
 
 
 DOWN: tuple[type[Command], ...] = (

@@ -27,6 +27,9 @@ MAX_FLAG = 0xFF
 MAX_PARTS = 9999
 """PNUM and PNO have up to four digits, HJ 212-2017 table 3."""
 
+HIDDEN = "***"
+"""Stands for a password where something is shown."""
+
 _CP = "CP=&&"
 _CP_END = "&&"
 _ENCODING = "gbk"
@@ -45,6 +48,13 @@ class Segment(msgspec.Struct, frozen=True):
     header: tuple[HeaderField, ...]
     items: tuple[Item, ...] = ()
     tail: str = ""
+
+    def __repr__(self) -> str:
+        header = tuple((name, HIDDEN if name == "PW" else value) for name, value in self.header)
+        items = tuple(
+            msgspec.structs.replace(item, value=HIDDEN) if item.name == "NewPW" else item for item in self.items
+        )
+        return f"Segment({header}, {items}, {self.tail!r})"
 
     def field(self, name: str) -> str | None:
         """A header field's text, or None."""

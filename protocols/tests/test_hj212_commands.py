@@ -16,10 +16,12 @@ from protocols.hj212.commands import KINDS, NOTICES, Way, decode_command
 from protocols.hj212.cp import Item, chained, factor_items, format_items, plain_item
 from protocols.hj212.data import RealtimeData
 from protocols.hj212.factors import ATTRIBUTES, FACTORS, FLAGS, factor_of
+from protocols.hj212.link import Configure, Identity
 from protocols.hj212.packet import decode_packet
-from protocols.hj212.parameters import SetClock, SetRealtimeInterval
+from protocols.hj212.parameters import SetClock, SetPassword, SetRealtimeInterval
 from protocols.hj212.parts import MAX_CONTENT_BYTES, Reassembler, join_segments, split_segment
 from protocols.hj212.segment import Segment, decode_segment, encode_segment, header_of
+from protocols.hj212.site import Requested
 from protocols.hj212.times import RequestNumbers, local_ms_of, qn_of, time_of
 from protocols.tests.kit import cases_of
 
@@ -118,6 +120,17 @@ def test_the_vectors_are_commands(case: dict[str, Any]) -> None:
     assert not isinstance(command, OtherCommand)
     if isinstance(command, RealtimeData):
         assert command.data_time == case["expect"]["cp"]["DataTime"]
+
+
+def test_no_password_is_shown() -> None:
+    command = SetPassword(new_pw="abcdef")
+    segment = Segment(header_of(qn="1", st="32", cn="1072", pw="123456", mn="m", flag=5), write_items(command))
+    identity = Identity(mn="m", st="32", pw="123456")
+    for shown in map(repr, (command, segment, identity, Configure(pw="abcdef"), Requested(command=command, qn="1"))):
+        assert "***" in shown
+        assert "abcdef" not in shown
+        assert "123456" not in shown
+    assert "pw=None" in repr(Configure())
 
 
 # -- times -----
