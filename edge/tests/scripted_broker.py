@@ -129,6 +129,10 @@ class ScriptedBroker:
         """Payloads published on topics that end so."""
         return [publish.payload for publish in self.published if publish.topic.endswith(suffix)]
 
+    def states(self) -> list[dict[str, Any]]:
+        """States published, in order."""
+        return [msgspec.json.decode(payload) for payload in self.payloads("/state")]
+
 
 class _Client(asyncio.Protocol):
     def __init__(self, broker: ScriptedBroker) -> None:

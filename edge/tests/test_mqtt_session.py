@@ -1,4 +1,4 @@
-"""What the uplink says to a broker that does as it is told: birth, window, refusals, versions, farewell."""
+"""A session with a broker: what goes first, what is refused, what is kept, what is sent again."""
 
 import asyncio
 import json
@@ -8,16 +8,10 @@ import pytest
 
 from edge.tests.outbox_double import EPOCH, NODE, OutboxDouble, Running, Told, make_uplink, mqtt_config, stays, until
 from edge.tests.scripted_broker import Publish, ScriptedBroker
-from edge.uplinks import mqtt_uplink
-from edge.uplinks.link_watch import LinkWatch, Sign
 from edge.uplinks.mqtt import MqttConnection
 
 UP = f"wayside/1/up/{NODE}/"
 DOWN = f"wayside/1/down/{NODE}/"
-
-
-def states_of(broker: ScriptedBroker) -> list[dict[str, object]]:
-    return [json.loads(payload) for payload in broker.payloads("/state")]
 
 
 async def test_birth_stands_before_all_records_and_farewell_after_them() -> None:
@@ -34,7 +28,7 @@ async def test_birth_stands_before_all_records_and_farewell_after_them() -> None
     assert broker.packets[:4] == ["CONNECT", "SUBSCRIBE", f"PUBLISH {UP}state", f"PUBLISH {UP}result/01jd"]
     assert broker.packets[-2:] == [f"PUBLISH {UP}state", "DISCONNECT"]
     assert len(broker.packets) == 4 + 20 + 2
-    birth, farewell = states_of(broker)
+    birth, farewell = broker.states()
     assert (birth["online"], birth["session"]) == (True, 1)
     assert (farewell["online"], farewell["session"], farewell["why"]) == (False, 1, "maintenance")
     assert all(publish.retain and publish.qos == 1 for publish in broker.published if publish.topic == UP + "state")
@@ -61,7 +55,7 @@ async def test_each_connection_has_a_session_number_of_its_own_in_will_and_birth
             broker.reset_all()
         await until(lambda: len(broker.published) == 4)
     assert [json.loads(connect.will_payload)["session"] for connect in broker.connects] == [1, 2, 3, 4]
-    assert [state["session"] for state in states_of(broker)][:4] == [1, 2, 3, 4]
+    assert [state["session"] for state in broker.states()][:4] == [1, 2, 3, 4]
 
 
 async def test_what_goes_first_at_each_connect_goes_before_records() -> None:
@@ -203,124 +197,6 @@ async def test_two_clocks_of_one_broker_hold_the_smaller_keepalive() -> None:
         assert len(broker.connects) == 1
 
 
-async def test_a_takeover_is_an_alarm_and_is_not_fought_over() -> None:
-    outbox, told = OutboxDouble(), Told()
-    async with (
-        ScriptedBroker() as broker,
-        Running(make_uplink(mqtt_config(broker.url), outbox, told, hasty=False)) as uplink,
-    ):
-        await until(lambda: uplink.is_connected)
-        broker.disconnect_all(0x8E)
-        await until(lambda: not uplink.is_connected)
-        status = uplink.status()
-    assert told.alarms == [("taken-over", f"{broker.url}: another client has connected under this node's id")]
-    assert status["failure"] == "taken-over"
-    assert status["next_attempt_in_s"] > 40
-
-
-@pytest.mark.parametrize(("code", "failure"), [(0x87, "credential"), (0x86, "credential"), (0x88, "busy")])
-async def test_a_connack_that_refuses_is_told_once_and_tried_again(
-    code: int, failure: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    told = Told()
-    async with (
-        ScriptedBroker(connack=code) as broker,
-        Running(make_uplink(mqtt_config(broker.url), OutboxDouble(), told)) as uplink,
-    ):
-        caplog.set_level("INFO", "edge")
-        await until(lambda: len(broker.connects) >= (2 if failure == "credential" else 4), within_s=20)
-        assert uplink.status()["failure"] == failure
-        broker.connack = 0
-        await until(lambda: uplink.is_connected, within_s=20)
-    lines = [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
-    assert len(lines) == 1
-    assert len(told.alarms) == (1 if failure == "credential" else 0)
-    assert caplog.records[-1].getMessage().startswith(f"uplink: connected to {broker.url} again after")
-
-
-async def test_3_1_1_return_codes_are_understood_as_well() -> None:
-    told = Told()
-    async with (
-        ScriptedBroker(versions=(4,), connack=5) as broker,
-        Running(make_uplink(mqtt_config(broker.url), OutboxDouble(), told)),
-    ):
-        await until(lambda: told.alarms)
-    assert told.alarms == [("credential", f"{broker.url}: the broker says that this node is not authorised")]
-
-
-async def test_brokers_are_walked_until_one_serves() -> None:
-    outbox, told = OutboxDouble(), Told()
-    outbox.make(5)
-    async with ScriptedBroker(hang_up=True) as first, ScriptedBroker() as second, ScriptedBroker() as third:
-        await third.stop()
-        urls = (first.url, third.url, second.url)
-        async with Running(make_uplink(mqtt_config(*urls), outbox, told)) as uplink:
-            await until(lambda: not outbox.queued)
-            assert uplink.status()["broker"] == second.url
-        await third.start()
-
-
-async def test_brokers_are_left_while_their_ingest_is_away_but_not_once_it_is_heard() -> None:
-    outbox, told = OutboxDouble(acknowledged_by="ingest"), Told()
-    online = {"online": True, "time": 0, "id": "ingest-2"}
-    async with ScriptedBroker() as first, ScriptedBroker() as second:
-        config = mqtt_config(first.url, second.url, acknowledged_by="ingest")
-        uplink = make_uplink(config, outbox, told)
-        uplink._reconnect._dwell_s = 0.2
-        async with Running(uplink):
-            await until(lambda: second.connects)
-            assert states_of(first)[-1]["why"] == "no-ingest"
-            await until(lambda: second.clients)
-            second.send("wayside/1/ingest", json.dumps(online).encode())
-            await until(lambda: uplink.status()["ingest"])
-            await stays(lambda: uplink.status()["broker"] == second.url, 0.5)  # longer than it stayed with the first
-            assert len(first.connects) == 1
-
-
-async def test_the_preferred_broker_is_returned_to_when_it_answers_again() -> None:
-    outbox, told = OutboxDouble(), Told()
-    async with ScriptedBroker() as first, ScriptedBroker() as second:
-        await first.stop()
-        uplink = make_uplink(mqtt_config(first.url, second.url), outbox, told)
-        uplink._reconnect._probe_wait_s = 3.0  # hasty: 60 ms
-        async with Running(uplink):
-            await until(lambda: second.published)
-            await first.start()
-            await until(lambda: first.published)
-            assert states_of(second)[-1]["why"] == "preferred-is-back"
-            outbox.make(3)
-            uplink.wake()
-            await until(lambda: not outbox.queued)
-
-
-async def test_link_up_cuts_the_wait_short() -> None:
-    outbox, told = OutboxDouble(), Told()
-    async with ScriptedBroker() as broker:
-        await broker.stop()
-        uplink = make_uplink(mqtt_config(broker.url, bearer="satellite"), outbox, told, hasty=False)
-        async with Running(uplink):
-            await until(lambda: uplink.status()["failure"] == "link")
-            assert uplink.status()["next_attempt_in_s"] > 25
-            await broker.start()
-            uplink.link_up()
-            await until(lambda: uplink.is_connected)
-
-
-async def test_link_up_ends_an_attempt_that_was_made_without_a_link(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mqtt_uplink, "STUCK_S", 0.1)
-    async with ScriptedBroker(mute=True) as broker:
-        uplink = make_uplink(mqtt_config(broker.url, bearer="satellite"), OutboxDouble(), Told(), hasty=False)
-        async with Running(uplink):
-            await until(lambda: broker.connects)
-            began = asyncio.get_running_loop().time()
-            await until(lambda: asyncio.get_running_loop().time() > began + 0.15)
-            broker.mute = False
-            uplink.link_up()
-            await until(lambda: uplink.is_connected)
-            assert asyncio.get_running_loop().time() - began < 5, "it waited neither for CONNACK nor for its next turn"
-        assert len(broker.connects) == 2
-
-
 async def test_metered_lines_compress_what_is_long_and_spend_a_budget() -> None:
     outbox, told = OutboxDouble(), Told()
     outbox.make(1, bytes_each=500)
@@ -408,34 +284,6 @@ async def test_a_mute_broker_does_not_hold_a_cancelled_uplink() -> None:
             await until(lambda: uplink.is_connected)
         await until(lambda: not broker.clients)
         assert len(broker.connects) == 2
-
-
-def test_a_watch_pings_after_one_keepalive_and_gives_up_after_one_and_a_half() -> None:
-    watch = LinkWatch(keepalive_s=30, now=0.0)
-    assert (watch.look(29.9), watch.next_deadline()) == (Sign.FINE, 30)
-    assert watch.look(30.0) is Sign.PING_DUE
-    watch.pinged(30.0)
-    assert (watch.look(44.9), watch.next_deadline()) == (Sign.FINE, 45)
-    assert watch.look(45.0) is Sign.SILENT
-    watch.heard(40.0)
-    assert (watch.look(59.9), watch.look(60.0)) == (Sign.FINE, Sign.PING_DUE)
-
-
-def test_a_watch_pings_although_records_go_when_nothing_comes() -> None:
-    watch = LinkWatch(keepalive_s=30, now=0.0)
-    for second in range(1, 30):
-        watch.sent(float(second))
-    assert watch.look(30.0) is Sign.PING_DUE
-
-
-def test_a_watch_gives_the_oldest_message_twenty_seconds_from_when_it_became_the_oldest() -> None:
-    watch = LinkWatch(keepalive_s=300, now=0.0)
-    watch.head_changed(5.0)
-    assert (watch.look(24.9), watch.next_deadline(), watch.look(25.0)) == (Sign.FINE, 25, Sign.UNACKNOWLEDGED)
-    watch.head_changed(24.0)  # a slow line, but it moves
-    assert watch.look(43.9) is Sign.FINE
-    watch.head_changed(None)
-    assert watch.look(299.0) is Sign.FINE
 
 
 def test_paho_still_makes_its_socket_where_we_hand_it_a_pipe() -> None:
