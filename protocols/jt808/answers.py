@@ -1,4 +1,4 @@
-"""Which message answers which (JT/T 808-2019, 7 and chapter 8).
+"""Which message answers which (JT/T 808-2019, chapters 6 to 8).
 
 A terminal's message wants 0x8001 and a platform's 0x0001, unless a row here says otherwise. Some answers bear the
 serial of what they answer; the others are told by their id.

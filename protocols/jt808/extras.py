@@ -1,4 +1,4 @@
-"""The items behind a location's fixed part (JT/T 808-2019, table 27; 0x14 to 0x18: JT/T 1078-2016, table 13).
+"""The items behind a location's fixed part (JT/T 808, 0x0200; 0x14 to 0x18: JT/T 1078-2016).
 
 A known item with a length that the table has becomes named values; any other keeps its bytes as `raw`. The vendor's
 items (0xE1 to 0xFF) and 0xE0 are never interpreted.

@@ -1,6 +1,6 @@
 """Frames out of a byte stream: bounded, and back in step at the next flag whatever came before.
 
-JT/T 808, 4.4.1. Two frames may share the flag between them, and any number of flags may stand between two frames. A
+JT/T 808, 4.4. Two frames may share the flag between them, and any number of flags may stand between two frames. A
 flag never stands inside a frame, so whatever lies between two flags and is no frame is thrown away up to the second
 flag, which may open the next one.
 

@@ -1,6 +1,6 @@
 """Messages without a subject of their own: general responses, heartbeat, log-off, time, requests to resend.
 
-JT/T 808-2019, 8.1 to 8.7; the editions of 2011 and 2013 have the same but for the time query and 0x0005.
+JT/T 808-2019, chapter 8; the editions of 2011 and 2013 have the same but for 0x0004, 0x8004, 0x0005 and 0x8204.
 """
 
 from typing import Annotated, ClassVar
@@ -32,25 +32,25 @@ class GeneralReply(Body, frozen=True):
 
 
 class TerminalReply(GeneralReply, frozen=True):
-    """0x0001, 8.1."""
+    """0x0001."""
 
     ID: ClassVar[int] = 0x0001
 
 
 class PlatformReply(GeneralReply, frozen=True):
-    """0x8001, 8.2."""
+    """0x8001."""
 
     ID: ClassVar[int] = 0x8001
 
 
 class Heartbeat(Body, frozen=True):
-    """0x0002, 8.3."""
+    """0x0002."""
 
     ID: ClassVar[int] = 0x0002
 
 
 class LogOff(Body, frozen=True):
-    """0x0003: the terminal is no longer registered, 8.9."""
+    """0x0003: the terminal is no longer registered."""
 
     ID: ClassVar[int] = 0x0003
 
@@ -62,7 +62,7 @@ class TimeQuery(Body, frozen=True):
 
 
 class TimeReply(Body, frozen=True):
-    """0x8004, 8.5 (2019): the platform's clock, UTC unlike every other time. See `values.utc_ms_of(.., 0)`."""
+    """0x8004 (2019): the platform's clock, UTC unlike every other time. See `values.utc_ms_of(.., 0)`."""
 
     ID: ClassVar[int] = 0x8004
     time_utc: Annotated[bytes, Time("Z")]
@@ -76,18 +76,18 @@ class ResendRequest(Body, frozen=True):
 
 
 class TerminalResendRequest(ResendRequest, frozen=True):
-    """0x0005, 8.6 (2019)."""
+    """0x0005, 8.7 (2019)."""
 
     ID: ClassVar[int] = 0x0005
 
 
 class PlatformResendRequest(ResendRequest, frozen=True):
-    """0x8003, 8.7."""
+    """0x8003."""
 
     ID: ClassVar[int] = 0x8003
 
 
 class LinkCheck(Body, frozen=True):
-    """0x8204, 8.28 (2019)."""
+    """0x8204 (2019)."""
 
     ID: ClassVar[int] = 0x8204

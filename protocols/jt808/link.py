@@ -1,4 +1,4 @@
-"""What terminal and platform do alike on one connection (JT/T 808-2019, 4.4 to 6).
+"""What terminal and platform do alike on one connection (JT/T 808-2019, chapters 4 to 6).
 
 Serial numbers, packages and requests to resend them, answers told by serial or id, retransmissions, and repeats of what
 was answered already. A link holds no state of a session; `terminal.py` and `platform.py` do.

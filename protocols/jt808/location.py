@@ -1,4 +1,4 @@
-r"""Location reports and what consists of them (JT/T 808-2019, 8.12, 8.13, 8.46 and tables 23 to 27).
+r"""Location reports and what consists of them (JT/T 808-2019, chapter 8).
 
     alarm flags 4 | status flags 4 | latitude 4 | longitude 4 | altitude 2 | speed 2 | direction 2 | time BCD 6 | extras
     each extra: id 1, length 1, value
@@ -21,20 +21,16 @@ from protocols.core.errors import FrameError, LocalProtocolError
 from protocols.jt808.conditions import Trailing
 from protocols.jt808.dialect import Dialect
 from protocols.jt808.extras import parse_extra, show_extra
+from protocols.jt808.flags import Status
 from protocols.jt808.kinds import BYTE, U16, U32, Announced, Announcing, Sized, Unsigned
 from protocols.jt808.layout import Body, Kind, Readable, Scope, Source
 from protocols.jt808.values import bytes_of_time_text, time_text_of, utc_ms_of
 
-SOUTH = 1 << 2
-WEST = 1 << 3
-POSITION_VALID = 1 << 1
-ACC_ON = 1
-"""Bits of `Location.status_flags`, table 25."""
-EMERGENCY = 1
-"""Bit 0 of `Location.alarm_flags`, table 24."""
 BLIND_AREA = 1
 """`LocationBatch.batch_type` of locations that could not be sent when they were taken."""
 
+# Plain integers: an IntFlag costs much where millions of locations pass.
+_POSITION_VALID, _SOUTH, _WEST = Status.POSITION_VALID.value, Status.SOUTH.value, Status.WEST.value
 _BASE = struct.Struct(">IIIIHHH6s")
 _BASE_BYTES = _BASE.size
 
@@ -47,7 +43,7 @@ class Extra(msgspec.Struct, frozen=True, gc=False):
 
 
 class Location(Body, frozen=True, gc=False):
-    """0x0200, 8.12. Latitude and longitude as they are on the wire: without sign, which is in the status flags."""
+    """0x0200. Latitude and longitude as they are on the wire: without sign, which is in the status flags."""
 
     ID: ClassVar[int] = 0x0200
     alarm_flags: int
@@ -63,10 +59,10 @@ class Location(Body, frozen=True, gc=False):
     @property
     def position_e6_deg(self) -> tuple[int, int] | None:
         """Latitude and longitude, south and west negative; None where the terminal says that they are not valid."""
-        if not self.status_flags & POSITION_VALID:
+        if not self.status_flags & _POSITION_VALID:
             return None
-        latitude = -self.latitude_e6_deg if self.status_flags & SOUTH else self.latitude_e6_deg
-        return latitude, -self.longitude_e6_deg if self.status_flags & WEST else self.longitude_e6_deg
+        latitude = -self.latitude_e6_deg if self.status_flags & _SOUTH else self.latitude_e6_deg
+        return latitude, -self.longitude_e6_deg if self.status_flags & _WEST else self.longitude_e6_deg
 
     @property
     def utc_ms(self) -> int | None:
@@ -121,8 +117,8 @@ class Location(Body, frozen=True, gc=False):
         return {
             "alarm_flags": self.alarm_flags,
             "status_flags": self.status_flags,
-            "latitude": round(-latitude if self.status_flags & SOUTH else latitude, 6),
-            "longitude": round(-longitude if self.status_flags & WEST else longitude, 6),
+            "latitude": round(-latitude if self.status_flags & _SOUTH else latitude, 6),
+            "longitude": round(-longitude if self.status_flags & _WEST else longitude, 6),
             "altitude_m": self.altitude_m,
             "speed_kmh": self.speed_tenth_kmh / 10,
             "direction_deg": self.direction_deg,
@@ -144,8 +140,8 @@ class Location(Body, frozen=True, gc=False):
         return cls(
             fields.integer("alarm_flags", 0xFFFFFFFF),
             status_flags,
-            _magnitude(fields, "latitude", is_negative=bool(status_flags & SOUTH)),
-            _magnitude(fields, "longitude", is_negative=bool(status_flags & WEST)),
+            _magnitude(fields, "latitude", is_negative=bool(status_flags & _SOUTH)),
+            _magnitude(fields, "longitude", is_negative=bool(status_flags & _WEST)),
             fields.integer("altitude_m", 0xFFFF),
             round(fields.number("speed_kmh") * 10),
             fields.integer("direction_deg", 0xFFFF),
@@ -213,7 +209,7 @@ class BaseLocation(WholeLocation):
 
 
 class LocationReply(Body, frozen=True):
-    """0x0201, 8.14."""
+    """0x0201."""
 
     ID: ClassVar[int] = 0x0201
     reply_serial: U16
@@ -221,13 +217,13 @@ class LocationReply(Body, frozen=True):
 
 
 class LocationQuery(Body, frozen=True):
-    """0x8201, 8.13."""
+    """0x8201."""
 
     ID: ClassVar[int] = 0x8201
 
 
 class TemporaryTracking(Body, frozen=True):
-    """0x8202, 8.15: report every `interval_s` for `duration_s`. Interval 0 ends it, and then needs no duration."""
+    """0x8202: report every `interval_s` for `duration_s`. Interval 0 ends it, and then needs no duration."""
 
     ID: ClassVar[int] = 0x8202
     interval_s: U16
@@ -235,7 +231,7 @@ class TemporaryTracking(Body, frozen=True):
 
 
 class AlarmConfirmation(Body, frozen=True):
-    """0x8203, 8.16. alarm_serial 0: all alarms of these types."""
+    """0x8203. alarm_serial 0: all alarms of these types."""
 
     ID: ClassVar[int] = 0x8203
     alarm_serial: U16
@@ -243,7 +239,7 @@ class AlarmConfirmation(Body, frozen=True):
 
 
 class LocationBatch(Body, frozen=True):
-    """0x0704, 8.46 (from 2013). batch_type: 0 locations of a normal batch, 1 of a blind area."""
+    """0x0704 (from 2013). batch_type: 0 locations of a normal batch, 1 of a blind area."""
 
     ID: ClassVar[int] = 0x0704
     batch_type: Annotated[int, Announcing("items", BYTE)]

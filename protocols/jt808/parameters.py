@@ -1,4 +1,4 @@
-"""Terminal parameters (JT/T 808-2019, the parameter messages and table 12).
+"""Terminal parameters (JT/T 808-2019, chapter 8).
 
     each item: id 4, length 1, value
 

@@ -1,4 +1,4 @@
-"""A platform's end of one connection as a dialogue without I/O (JT/T 808-2019, chapter 5 to 7).
+"""A platform's end of one connection as a dialogue without I/O (JT/T 808-2019, chapters 5 to 7).
 
 It hands registrations, authentications and messages to whoever decides about them, and sends the answers; heartbeats
 and log-offs it answers itself. Until a terminal is authenticated nothing but a registration and an authentication is

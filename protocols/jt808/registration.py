@@ -1,4 +1,4 @@
-"""Registration and authentication (JT/T 808-2019, 8.8 to 8.11).
+"""Registration and authentication (JT/T 808-2019, 8.8 and after it).
 
 The code of an authentication is a secret: it is in no `repr` here.
 
@@ -48,7 +48,7 @@ class _CodeOnSuccess(Text):
 
 
 class RegistrationReply(Body, frozen=True):
-    """0x8100, 8.9."""
+    """0x8100."""
 
     ID: ClassVar[int] = 0x8100
     reply_serial: U16
@@ -60,7 +60,7 @@ class RegistrationReply(Body, frozen=True):
 
 
 class Authentication(Body, frozen=True):
-    """0x0102, 8.11. imei and software_version: 2019 only."""
+    """0x0102. imei and software_version: 2019 only."""
 
     ID: ClassVar[int] = 0x0102
     auth_code: Annotated[bytes, Either(is_extended, BYTE_TEXT, Text())]

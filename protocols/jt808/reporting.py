@@ -1,4 +1,4 @@
-"""When a terminal reports where it is (JT/T 808-2019, 5.5 and 8.15; parameters 0x0020 to 0x0029).
+"""When a terminal reports where it is (JT/T 808, 0x8202 and parameters 0x0020 to 0x0029).
 
 By time: every `interval_s`, another interval asleep and in an emergency. The emergency alarm is reported at once, and
 then until the platform confirms it (0x8203) or the switch is back. Temporary tracking (0x8202) overrides the interval

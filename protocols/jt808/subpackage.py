@@ -1,4 +1,4 @@
-"""Messages of more than 1023 bytes: cut into packages, put together, asked for again (JT/T 808-2019, 4.4.3, 8.6, 8.7).
+"""Messages of more than 1023 bytes: cut into packages, put together, asked for again (JT/T 808-2019, 4.4.3).
 
 Every package repeats the id and the total and takes a serial of its own, so serial - index + 1 is the same for all
 packages of one message. Devices exist that break this rule: when no message is complete by it and nothing has come for

@@ -1,4 +1,4 @@
-"""A terminal's session with its platform as a dialogue without I/O (JT/T 808-2019, chapter 5 to 7).
+"""A terminal's session with its platform as a dialogue without I/O (JT/T 808-2019, chapters 5 to 7).
 
 It asks for a connection, registers where it has no authentication code, authenticates as the first thing on every
 connection, keeps the link alive, and sends locations. A location that cannot be sent or is not answered is kept
@@ -50,6 +50,8 @@ from protocols.jt808.terminal_events import (
     TerminalCommand,
     TerminalConfig,
     TerminalEvent,
+    TerminalState,
+    TerminalStimulus,
     Undelivered,
 )
 from protocols.jt808.values import utc_ms_of
@@ -58,32 +60,6 @@ MAIN_TRIES = 3
 """Failures in a row after which the other server is tried."""
 ROOM_FOR_LIVE = 8
 """Replays and reports leave room for other messages in flight: so many locations at one time."""
-
-
-class TerminalState(Enum):
-    """Where the terminal stands."""
-
-    OFFLINE = "offline"
-    REGISTERING = "registering"
-    AUTHENTICATING = "authenticating"
-    ONLINE = "online"
-    LOGGING_OFF = "logging off"
-    LOGGED_OFF = "logged off"
-
-
-class TerminalStimulus(Enum):
-    """What may happen to it."""
-
-    CONNECTED = "connected, no code"
-    CONNECTED_AGAIN = "connected, code known"
-    DISCONNECTED = "disconnected"
-    REGISTERED = "registered"
-    REGISTRATION_REFUSED = "registration refused"
-    AUTHENTICATED = "authenticated"
-    CODE_REFUSED = "code refused"
-    NO_ANSWER = "no answer"
-    LOG_OFF = "LogOffNow"
-    LOGGED_OFF = "log-off answered"
 
 
 class _Own(Enum):
@@ -305,7 +281,8 @@ class TerminalDialogue:
         elif isinstance(event.token, Send):
             self._events.append(Unanswered(event.token.token))
         is_vital = isinstance(event.token, _Own) and event.token is not _Own.TIME
-        if (is_vital or event.was_silent) and self._state is not TerminalState.OFFLINE:
+        can_end = (self._state, TerminalStimulus.NO_ANSWER) in self.TRANSITIONS
+        if (is_vital or event.was_silent) and can_end:
             self._reason = f"no answer to {event.msg_id:#06x}"
             self._step(TerminalStimulus.NO_ANSWER, now)
 

@@ -1,4 +1,6 @@
-"""What a terminal's session is made with, what may be asked of it, and what may happen in it."""
+"""What a terminal's session is made with, what may be asked of it, what may happen in it, and where it may stand."""
+
+from enum import Enum
 
 import msgspec
 
@@ -117,3 +119,29 @@ TerminalEvent = (
     | PlatformTime
     | Abandoned
 )
+
+
+class TerminalState(Enum):
+    """Where the terminal stands."""
+
+    OFFLINE = "offline"
+    REGISTERING = "registering"
+    AUTHENTICATING = "authenticating"
+    ONLINE = "online"
+    LOGGING_OFF = "logging off"
+    LOGGED_OFF = "logged off"
+
+
+class TerminalStimulus(Enum):
+    """What may happen to it."""
+
+    CONNECTED = "connected, no code"
+    CONNECTED_AGAIN = "connected, code known"
+    DISCONNECTED = "disconnected"
+    REGISTERED = "registered"
+    REGISTRATION_REFUSED = "registration refused"
+    AUTHENTICATED = "authenticated"
+    CODE_REFUSED = "code refused"
+    NO_ANSWER = "no answer"
+    LOG_OFF = "LogOffNow"
+    LOGGED_OFF = "log-off answered"

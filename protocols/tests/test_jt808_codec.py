@@ -13,6 +13,7 @@ from protocols.jt808 import conditions, data, driver, information, kinds, locati
 from protocols.jt808.catalogue import BODIES, BODIES_2011, body_type, decode_body, read_packet
 from protocols.jt808.dialect import JT2011, JT2013, JT2019, JT2019_WIDE_MAKER
 from protocols.jt808.extras import EXTRAS
+from protocols.jt808.flags import Alarm, Status, cleared_by_answer
 from protocols.jt808.frame import (
     MAX_BODY_BYTES,
     MAX_CONTENT_BYTES,
@@ -376,7 +377,7 @@ def test_an_encrypted_body_and_an_unknown_message_are_kept():
 
 
 def test_a_position_has_signs_and_may_be_invalid():
-    there = Location(0, location.POSITION_VALID | location.SOUTH | location.WEST, 1, 2, 0, 0, 0, bytes(6))
+    there = Location(0, Status.POSITION_VALID | Status.SOUTH | Status.WEST, 1, 2, 0, 0, 0, bytes(6))
     assert there.position_e6_deg == (-1, -2)
     assert there.readable(JT2013)["latitude"] == pytest.approx(-1e-6)
     assert Location(0, 0, 1, 2, 0, 0, 0, bytes(6)).position_e6_deg is None
@@ -508,3 +509,11 @@ def test_text_that_no_string_can_hold_is_a_local_error():
         bytes_of_text("\ud800")
     with pytest.raises(LocalProtocolError):
         information.Question(0, bytes(256)).to_bytes(JT2013)
+
+
+def test_every_bit_of_the_tables_has_one_name():
+    assert [alarm.value for alarm in Alarm] == [1 << bit for bit in range(32)]
+    assert {status.value for status in Status} == {1 << bit for bit in range(23) if bit != 9}
+    assert Status(3 << 8) is Status.FULLY_LOADED
+    assert cleared_by_answer(2013).value == sum(1 << bit for bit in (0, 3, 20, 21, 22, 27, 28, 31))
+    assert cleared_by_answer(2019).value == sum(1 << bit for bit in (0, 20, 21, 22, 27, 28))

@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 from protocols.core.errors import NEED_DATA, LocalProtocolError
 from protocols.jt808.catalogue import read_packet
 from protocols.jt808.dialect import JT2011, JT2013, JT2019
+from protocols.jt808.flags import Alarm
 from protocols.jt808.frame import Frame, decode_frame, encode_frame
 from protocols.jt808.general import Heartbeat, LinkCheck, PlatformReply, TerminalReply, TimeQuery, TimeReply
 from protocols.jt808.link import MAX_IN_FLIGHT, Timers
-from protocols.jt808.location import EMERGENCY, Location, LocationBatch, LocationQuery
+from protocols.jt808.location import Location, LocationBatch, LocationQuery
 from protocols.jt808.platform import AuthenticationAsked, LoggedOff, PlatformState, RegistrationAsked
 from protocols.jt808.registration import Authentication, Registration
 from protocols.jt808.session import Answer, Answered, Close, Connected, Disconnected, Received, Send, Unanswered
 from protocols.jt808.subpackage import Abandoned, split
-from protocols.jt808.terminal import MAIN_TRIES, ROOM_FOR_LIVE, TerminalDialogue, TerminalState
+from protocols.jt808.terminal import MAIN_TRIES, ROOM_FOR_LIVE, TerminalDialogue
 from protocols.jt808.terminal_events import (
     CodeDropped,
     CodeGiven,
@@ -30,6 +31,7 @@ from protocols.jt808.terminal_events import (
     PlatformTime,
     RegistrationRefused,
     Report,
+    TerminalState,
     Undelivered,
 )
 from protocols.jt808.values import bytes_of_utc_ms
@@ -437,7 +439,7 @@ def test_through_a_lossy_link_nothing_is_lost_in_silence(dialect, seed):
     made = 0
     for _ in range(250):
         for _ in range(rng.randrange(4)):
-            alarm = EMERGENCY if rng.random() < 0.1 else 0
+            alarm = Alarm.EMERGENCY.value if rng.random() < 0.1 else 0
             location = msgspec.structs.replace(place(made), alarm_flags=alarm)
             pair.terminal.send(Report(location, made), pair.now)
             made += 1
