@@ -1,7 +1,6 @@
 """The sink on a broker, in this process: early acknowledgements, a disk that fills and empties, a bounded inbox."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from protocols.wayside.state import Ack, Ingest, decode
 from tools.sink import link as link_module
 from tools.sink.link import Inbox, Link, LinkSettings, UnreachableError
 from tools.sink.store import Store
+from tools.tests.sink_records import FullDisk
 
 V5 = aiomqtt.ProtocolVersion.V5
 NODE = "rsu-7f3a"
@@ -129,22 +129,6 @@ async def test_a_disk_that_is_full_sends_the_nodes_waiting_until_it_is_not(
     assert [("full" in line, "again" in line) for line in talk] == [(True, False), (False, True)], (
         "once lost, once back"
     )
-
-
-class FullDisk:
-    """The store's connection, whose commits fail while `is_full`."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self.db = db
-        self.is_full = False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.db, name)
-
-    def execute(self, statement: str, *parameters: Any) -> Any:
-        if self.is_full and (statement == "COMMIT" or statement.startswith("PRAGMA user_version =")):
-            raise sqlite3.OperationalError("database or disk is full")
-        return self.db.execute(statement, *parameters)
 
 
 async def test_a_broker_that_is_frozen_is_left_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

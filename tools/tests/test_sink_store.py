@@ -1,6 +1,5 @@
-"""The sink's store and ledger without a broker: once each, watermarks with their records, honest accounts."""
+"""The sink's store without a broker: once each, watermarks with their records, a full disk."""
 
-import sqlite3
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,74 +11,12 @@ from msgspec import UNSET
 
 from protocols.core.errors import RemoteProtocolError
 from protocols.wayside.events import encode_event, encode_transaction
-from protocols.wayside.pack_codec import encode_pack
 from protocols.wayside.state import Catalogue, CatalogueDevice, Health, LaneHealth, State, encode, encode_catalogue
 from tools.sink import store as store_module
 from tools.sink.intake import Heard, Record, Refusal, read_message
 from tools.sink.ledger import LedgerError, read_catalogues, read_ledger, read_readings, read_records, verify_ledger
 from tools.sink.store import ACK_AFTER_RECORDS, MAX_RANGES_AN_ACK, Store, StoreError
-
-NODE = "rsu-7f3a"
-TELEMETRY, EVENTS, MONEY = "9c41d07be21f00aa", "11b2ee0c9aa04417", "22b2ee0c9aa04417"
-EPOCHS = {"telemetry": TELEMETRY, "event": EVENTS, "transaction": MONEY}
-NOW = 1793421234567
-
-
-def up(tail: str, node: str = NODE) -> str:
-    return f"wayside/1/up/{node}/{tail}"
-
-
-def pack(seq: int, *, value: Any = 7, **columns: Any) -> bytes:
-    defaults: dict[str, Any] = {
-        "node": NODE,
-        "epoch": TELEMETRY,
-        "boot": 1,
-        "seq": seq,
-        "device": "flow-1",
-        "time": NOW + seq,
-        "time_quality": "ntp",
-        "uptime": seq * 1000,
-        "points": ["vehicles"],
-        "offsets": [0],
-        "values": [[value]],
-        "bad": [],
-    }
-    return encode_pack(**defaults | columns)
-
-
-def packed(seq: int, **columns: Any) -> Record:
-    record = read_message(up("telemetry/flow-1"), pack(seq, **columns))
-    assert isinstance(record, Record)
-    return record
-
-
-def event(kind: str, seq: int, data: dict[str, Any], **columns: Any) -> Record:
-    defaults: dict[str, Any] = {
-        "node": NODE,
-        "device": None,
-        "epoch": EVENTS,
-        "boot": 1,
-        "time_ms": NOW,
-        "time_quality": "ntp",
-        "uptime_ms": 500,
-    }
-    record = read_message(up(f"event/{kind}"), encode_event(kind=kind, seq=seq, data=data, **defaults | columns))
-    assert isinstance(record, Record)
-    return record
-
-
-def loss(seq: int, first: int, last: int, *, count: int | None = None, why: str = "quota") -> Record:
-    count = last - first + 1 if count is None else count
-    data = {"lane": "telemetry", "epoch": TELEMETRY, "from": first, "to": last, "count": count, "why": why}
-    return event("loss", seq, data)
-
-
-def birth(**fields: Any) -> Heard:
-    defaults: dict[str, Any] = {"node": NODE, "online": True, "boot": 1, "session": 1, "epochs": EPOCHS}
-    state = State(**defaults | fields)
-    heard = read_message(up("state"), encode(state))
-    assert isinstance(heard, Heard)
-    return heard
+from tools.tests.sink_records import EVENTS, MONEY, NODE, NOW, TELEMETRY, FullDisk, birth, event, loss, pack, packed, up
 
 
 @pytest.fixture
@@ -396,27 +333,12 @@ def test_a_node_that_leaves_holes_or_changes_epochs_without_end_is_bounded(
     assert sum(count for *_, count in ledger.refusals) == 15 + 7
 
 
-class FullDisk:
-    """The store's connection, whose commits fail while `is_full`."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self.db = db
-        self.is_full = True
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.db, name)
-
-    def execute(self, statement: str, *parameters: Any) -> Any:
-        if self.is_full and (statement == "COMMIT" or statement.startswith("PRAGMA user_version =")):
-            raise sqlite3.OperationalError("database or disk is full")
-        return self.db.execute(statement, *parameters)
-
-
 def test_what_a_full_disk_did_not_take_is_neither_counted_nor_acknowledged(path: Path) -> None:
     store = Store(path)
     store.write([packed(1)], now_ms=NOW)
     disk: Any = FullDisk(store._db)
     store._db = disk
+    disk.is_full = True
     with pytest.raises(StoreError, match="full"):
         store.write([packed(2), packed(3), birth(), loss(1, 7, 8)], now_ms=NOW)
     with pytest.raises(StoreError, match="full"):
@@ -430,53 +352,3 @@ def test_what_a_full_disk_did_not_take_is_neither_counted_nor_acknowledged(path:
     ledger = verify_ledger(path)
     assert [lane.received for lane in ledger.lanes] == [2]
     assert ledger.problems == [f"{NODE}/telemetry/{TELEMETRY}: records 2 to 2 are neither there nor declared lost"]
-
-
-def test_files_that_are_no_ledger_are_refused(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match="no such ledger"):
-        read_ledger(path)
-    path.write_bytes(b"this is no database, and it is long enough to look at" * 20)
-    with pytest.raises(LedgerError, match="no ledger"):
-        read_ledger(path)
-    with pytest.raises(StoreError):
-        Store(path)
-    with pytest.raises(StoreError):
-        Store(tmp_path / "nowhere" / "ledger.db")
-    other = tmp_path / "other.db"
-    with sqlite3.connect(other) as db:
-        db.execute("CREATE TABLE t (x)")
-    db.close()
-    with pytest.raises(StoreError, match="no ledger"):
-        Store(other)
-    newer = tmp_path / "newer.db"
-    with sqlite3.connect(newer) as db:
-        db.execute("PRAGMA user_version = 99")
-    db.close()
-    with pytest.raises(StoreError, match="version 99"):
-        Store(newer)
-    with pytest.raises(LedgerError, match="version 99"):
-        read_ledger(newer)
-
-
-def test_a_ledger_has_one_writer_and_many_readers(path: Path) -> None:
-    store = Store(path)
-    with pytest.raises(StoreError, match="another sink"):
-        Store(path)
-    store.write([packed(1)], now_ms=NOW)
-    assert read_ledger(path).totals()["telemetry"]["received"] == 1
-    store.close()
-    Store(path).close()
-    assert {file.stat().st_mode & 0o077 for file in path.parent.iterdir()} == {0}, "for its owner's eyes only"
-
-
-def test_a_ledger_that_was_tampered_with_is_found_out(path: Path) -> None:
-    store = Store(path)
-    store.write([packed(seq) for seq in (1, 2, 3)], now_ms=NOW)
-    store.close()
-    assert verify_ledger(path).problems == []
-    with sqlite3.connect(path) as db:
-        db.execute("DELETE FROM records WHERE seq = 2")
-    db.close()
-    problems = verify_ledger(path).problems
-    assert any("the watermark says" in text for text in problems)
-    assert any("3 records were counted, 2 are there" in text for text in problems)
