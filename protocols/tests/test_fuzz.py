@@ -23,6 +23,7 @@ from protocols.nmea0183 import message as nmea0183
 from protocols.pn532 import message as pn532
 from protocols.sl651 import message as sl651
 from protocols.tests.kit import cases_of, input_of
+from protocols.vehicle_bus import message as vehicle_bus
 from protocols.wayside.envelope import Envelope, command_of, desired_of, parse_envelope
 from protocols.wayside.events import decode_event
 from protocols.wayside.pack_codec import decode_pack
@@ -38,6 +39,7 @@ PROTOCOLS: dict[str, Callable[[Mapping[str, object]], object]] = {
     "nmea0183": nmea0183.decode_message,
     "pn532": pn532.decode_message,
     "sl651": sl651.decode_message,
+    "vehicle_bus": vehicle_bus.decode_message,
 }
 PAYLOADS: dict[str, Callable[[bytes], object]] = {
     "pack": decode_pack,
@@ -75,6 +77,14 @@ def damaged_text(rng: random.Random, text: str) -> str:
     return damaged(rng, text.encode("latin-1", "replace")).decode("latin-1")
 
 
+def damaged_digits(rng: random.Random, digits: str) -> str:
+    """Hex digits after something has happened to their bytes; to the characters where they are no whole bytes."""
+    try:
+        return damaged(rng, bytes.fromhex(digits)).hex()
+    except ValueError:
+        return damaged(rng, digits.encode("ascii")).decode("latin-1")
+
+
 def damaged_case(rng: random.Random, case: Mapping[str, Any]) -> dict[str, Any]:
     """A vector with its frames damaged and its options as they were."""
     out = input_of(case)
@@ -84,7 +94,7 @@ def damaged_case(rng: random.Random, case: Mapping[str, Any]) -> dict[str, Any]:
         packets[at] = damaged(rng, bytes.fromhex(packets[at])).hex()
         out["hex"] = packets
     elif "hex" in out:
-        out["hex"] = damaged(rng, bytes.fromhex(out["hex"])).hex()
+        out["hex"] = damaged_digits(rng, out["hex"])
     elif isinstance(out.get("text"), list):
         lines = list(out["text"])
         at = rng.randrange(len(lines))
@@ -97,9 +107,9 @@ def damaged_case(rng: random.Random, case: Mapping[str, Any]) -> dict[str, Any]:
         at = rng.randrange(len(frames))
         frame = frames[at]
         if isinstance(frame, dict):
-            frame["hex"] = damaged(rng, bytes.fromhex(frame["hex"])).hex()
+            frame["hex"] = damaged_digits(rng, frame["hex"])
         else:
-            frames[at] = damaged(rng, bytes.fromhex(frame)).hex()
+            frames[at] = damaged_digits(rng, frame)
         out["frames"] = frames
     return out
 
