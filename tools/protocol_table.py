@@ -48,6 +48,7 @@ class Codec(msgspec.Struct, frozen=True, kw_only=True):
 PROTOCOLS: dict[str, Codec] = {
     "ais": Codec(module="protocols.ais.message", takes_text=True),
     "dlt645": Codec(module="protocols.dlt645.message"),
+    "gbt32960": Codec(module="protocols.gbt32960.message"),
     "hj212": Codec(module="protocols.hj212.message", takes_text=True),
     "iso14443": Codec(module="protocols.iso14443.message"),
     "jt808": Codec(module="protocols.jt808.message"),
