@@ -15,6 +15,7 @@ from drivers.modbus.map_file import ShippedMaps
 from protocols.ais import message as ais
 from protocols.core.errors import RemoteProtocolError
 from protocols.dlt645 import message as dlt645
+from protocols.gbt32960 import message as gbt32960
 from protocols.hj212 import message as hj212
 from protocols.iso14443 import message as iso14443
 from protocols.jt808 import message as jt808
@@ -32,6 +33,7 @@ from protocols.wayside.state import Ack, Health, Ingest, Notice, Reported, State
 PROTOCOLS: dict[str, Callable[[Mapping[str, object]], object]] = {
     "dlt645": dlt645.decode_message,
     "ais": ais.decode_message,
+    "gbt32960": gbt32960.decode_message,
     "hj212": hj212.decode_message,
     "iso14443": iso14443.decode_message,
     "jt808": jt808.decode_message,
