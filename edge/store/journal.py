@@ -81,8 +81,8 @@ class Journal:
         """Ranges (first, last) found damaged since the last `take_lost()`."""
         self.notes: list[str] = []
         """Lines for a person about what was found at `open()`."""
-        self.is_doubtful = False
-        """Found at `open()`: numbers from `next_seq` on may have been used already, and their records be gone."""
+        self.doubt_from = 0
+        """Found at `open()`: numbers from here on may have been given before; 0: no doubt."""
 
     # Opening ----------------------------------------------------------------------------------------------------
 
@@ -100,7 +100,7 @@ class Journal:
         for first, last in found.lost:
             self._lose(first, last)
         self._can_append = found.can_append
-        self.is_doubtful = found.is_doubtful
+        self.doubt_from = found.doubt_from
         self.next_seq = self._pending_first = found.next_seq
         self.committed_seq = found.next_seq - 1
         return not found.is_newer

@@ -89,8 +89,8 @@ class Lane:
         """Begun again, and the position file does not say so yet: nothing of the epoch counts as made until it does."""
         self.is_full = False
         """At its quota with nothing to evict: appends are refused until something is acknowledged."""
-        self.is_doubtful = False
-        """Its end was damaged: what is made now may bear numbers that the ingest has with other bytes."""
+        self.doubt_from = 0
+        """Its end was damaged: from here on the ingest may have other records of the same numbers. 0: no doubt."""
         self._is_doubt_marked = False
         self.known_beyond = RangeSet()
         """Above `made`: what the ingest has of this epoch all the same."""
@@ -148,13 +148,14 @@ class Lane:
     def open(self) -> None:
         """Find what is there. Raises `StorageError`."""
         position, damaged = read_position(self._medium, self._checksum)
-        self.journal.notes += damaged
-        if damaged:
-            mark_doubt(self._medium)
         if position is None:
             self.journal.open()
         elif not self.journal.open(position.made, position.epoch):
             position = None
+        self.journal.notes += damaged
+        if damaged and not self.journal.doubt_from:
+            self.journal.doubt_from = self.next_seq
+            mark_doubt(self._medium, self.epoch, self.next_seq)
         first_kept = self.journal.segments[0].first if self.journal.segments else self.journal.next_seq
         if position is not None:
             for uplink, acked in self._acked.items():
@@ -165,7 +166,8 @@ class Lane:
             for loss in self.losses:
                 if not loss.epoch:
                     self.lost_ranges.add(loss.first, loss.last)
-        self.is_doubtful = self._is_doubt_marked = self.journal.is_doubtful
+        self.doubt_from = self.journal.doubt_from
+        self._is_doubt_marked = self.doubt_from > 0
         made = self.made
         for each in (*self._acked.values(), self.lost_ranges):
             each.discard(made + 1, 1 << 62)
@@ -200,14 +202,14 @@ class Lane:
         if with_copy:
             self._medium.replace(POSITION_COPY, position)
         self._medium.replace(POSITION, position)
-        if self._is_doubt_marked and not self.is_doubtful:
+        if self._is_doubt_marked and not self.doubt_from:
             self._medium.remove(DOUBT)
             self._is_doubt_marked = False
 
     def trust(self) -> None:
-        """The ingest has said what it has, and it is no more than is here."""
-        if self.is_doubtful:
-            self.is_doubtful, self.is_position_dirty = False, True
+        """The ingest has said what it has, and it is no more than is here; or it has had its time."""
+        if self.doubt_from:
+            self.doubt_from, self.is_position_dirty = 0, True
 
     @property
     def is_position_dirty(self) -> bool:
@@ -369,8 +371,8 @@ class Lane:
         self._recent_bytes = 0
         self._ages.clear()
         self.is_epoch_new = self.is_position_dirty = True
-        self.is_full = self.is_doubtful = False
-        self.known_beyond = RangeSet()
+        self.is_full = False
+        self.doubt_from, self.known_beyond = 0, RangeSet()
         return segments
 
 

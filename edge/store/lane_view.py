@@ -62,7 +62,7 @@ class LaneView:
         """The ingest is ahead of us: nothing leaves before another epoch has begun."""
         self.ahead_again = float("-inf")
         """When an ingest that is ahead of us is spoken of again."""
-        self._found_made = lane.made
+        self._found_made = lane.made if lane.doubt_from == 0 else lane.doubt_from - 1
         self._sent = RangeSet()
         """Of what was made after this view began: what has ever left."""
         self.live_ahead = _ReadAhead(lane)
@@ -179,7 +179,7 @@ class LaneView:
 
     def may_send(self, *, is_open: bool) -> bool:
         """Whether its new numbers are surely no old ones: the ingest has said so, or has had its time (`is_open`)."""
-        return not self.must_renew and (is_open or self.is_answered or not self.lane.is_doubtful)
+        return not self.must_renew and (is_open or self.is_answered or not self.lane.doubt_from)
 
     def is_backlogged(self) -> bool:
         """Whether there is any backlog that could go now."""

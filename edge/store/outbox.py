@@ -151,13 +151,16 @@ class Outbox:
         """The next record to publish, if one is due and at most `max_bytes` long."""
         if not self._is_connected or self.is_ingest_away(now):
             return None
+        is_open = now >= self._answer_due
         for view in self._order:
             if view.epoch != view.lane.epoch:
                 self.epoch_renewed(view.lane.name)
                 return self.take(now, max_bytes)
             if view.due <= now:
                 view.wake(now)
-        found = self._pick(now, is_open=now >= self._answer_due)
+            if view.lane.doubt_from and view.may_send(is_open=is_open):
+                view.lane.trust()
+        found = self._pick(now, is_open=is_open)
         if found is None:
             return None
         view, record, live = found
@@ -290,7 +293,7 @@ class Outbox:
         if not self._is_connected or self._ingest_online is False:
             return None
         deadlines = [view.due for view in self._order if view.waiting]
-        if any(not view.is_answered and (view.lane.is_doubtful or view.is_backlogged()) for view in self._order):
+        if any(not view.is_answered and (view.lane.doubt_from or view.is_backlogged()) for view in self._order):
             deadlines.append(self._answer_due)
         return min(deadlines) if deadlines else None
 

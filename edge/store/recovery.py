@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from edge.store.medium import Medium
 
 DOUBT = "doubt"
-"""A file that is there as long as a doubt is: the repair takes away what gave rise to it."""
+"""A file that is there as long as a doubt is, for the repair takes away what gave rise to it: the epoch, and the first
+number that may have been given before."""
+_NOT_YET_KNOWN = 1 << 62
 ASIDE = "aside-"
 NEWER = "newer-"
 KEPT_ASIDE = 2
@@ -25,15 +27,16 @@ KEPT_ASIDE = 2
 class Found:
     """A journal as it lies on the medium, repaired."""
 
-    __slots__ = ("can_append", "epoch", "is_doubtful", "is_newer", "lost", "next_seq", "notes", "segments")
+    __slots__ = ("can_append", "doubt_from", "epoch", "is_newer", "lost", "next_seq", "notes", "segments")
 
     def __init__(self, epoch: str | None) -> None:
         self.epoch = epoch
         self.segments: list[Segment] = []
         self.next_seq = 1
         self.can_append = False
-        self.is_doubtful = False
-        """Its end does not look as a commit leaves it: there may have been more, which has left the box."""
+        self.doubt_from = 0
+        """Its end does not look as a commit leaves it: there may have been more, from this number on, that has left the
+        box. 0: there is no doubt."""
         self.is_newer = False
         """A newer program has been here: what it wrote is kept for it under other names, and we begin anew."""
         self.lost: list[tuple[int, int]] = []
@@ -50,7 +53,7 @@ def recover(storage: "Medium", checksum: "Callable[[bytes], int]", epoch: str | 
     if epoch is None and by_epoch:
         epoch = max(by_epoch, key=lambda each: max(by_epoch[each])[0])
     found = Found(epoch)
-    found.is_doubtful = storage.size(DOUBT) > 0
+    found.doubt_from = _marked_doubt(storage, epoch)
     for other, segments in by_epoch.items():
         if other != epoch:
             _doubt(storage, found)
@@ -70,21 +73,37 @@ def recover(storage: "Medium", checksum: "Callable[[bytes], int]", epoch: str | 
         found.lost.append((found.next_seq, at_least))
         found.next_seq = at_least + 1
         found.can_append = False
+    if found.doubt_from and found.epoch:
+        found.doubt_from = min(found.doubt_from, found.next_seq)
+        mark_doubt(storage, found.epoch, found.doubt_from)
     return found
 
 
-def mark_doubt(storage: "Medium") -> None:
-    """Leave a mark on the medium, before anything is repaired. On one that takes nothing it cannot be left."""
+def mark_doubt(storage: "Medium", epoch: str, first: int) -> None:
+    """Leave a mark on the medium. On one that takes nothing it cannot be left."""
     try:
-        if not storage.size(DOUBT):
-            storage.replace(DOUBT, b"?")
+        storage.replace(DOUBT, (epoch + " " + str(first)).encode())
     except Exception:  # noqa: BLE001  # media differ in what they raise; a start must not fail for it
         return
 
 
 def _doubt(storage: "Medium", found: Found) -> None:
-    found.is_doubtful = True
-    mark_doubt(storage)
+    """Before anything is repaired; which number it begins with is told when all is found."""
+    if not found.doubt_from:
+        found.doubt_from = _NOT_YET_KNOWN
+        mark_doubt(storage, found.epoch or "", _NOT_YET_KNOWN)
+
+
+def _marked_doubt(storage: "Medium", epoch: str | None) -> int:
+    if DOUBT not in storage.list():
+        return 0
+    try:
+        words = storage.read(DOUBT, 0, 64).split()
+        if len(words) == 2 and words[0] == (epoch or "").encode():
+            return max(1, int(words[1]))
+    except Exception:  # noqa: BLE001  # unreadable, or damaged as well: of the doubt there is none
+        return _NOT_YET_KNOWN
+    return _NOT_YET_KNOWN
 
 
 def _by_epoch(storage: "Medium") -> dict[str, list[tuple[int, str]]]:
