@@ -27,5 +27,7 @@ async def test_ten_times_the_packs_behind_a_stalled_broker_take_no_more_memory(b
     assert process.memory_info().rss - before < 2_000_000
     status = bench.status()
     assert status["uplink"]["in_flight"] <= status["uplink"]["in_flight_limit"] == 16
+    assert status["uplink"]["queued"] <= status["uplink"]["queued_limit"]
+    assert status["storage"]["used_mb"] <= status["storage"]["quota_mb"]
     bench.broker.resume()
     await bench.everything_arrived(within_s=60, few=60)

@@ -156,6 +156,9 @@ async def test_a_journal_with_flipped_bits_starts_and_says_what_it_lost(bench: B
     assert 0 < telemetry.lost <= 5 * (len(segments) - 1)
     assert telemetry.received + telemetry.lost == telemetry.upto
     assert "are lost (damaged)" in bench.log()
+    assert sorted((bench.data / "journal" / "telemetry").glob("aside-*")), (
+        "what was damaged is kept for who wants to look"
+    )
 
 
 KEPT_APART = ("lock", "status.sock", "log")
