@@ -5,7 +5,6 @@ import itertools
 import math
 import struct
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +13,6 @@ from pymodbus.client.mixin import ModbusClientMixin
 from protocols.core.errors import FieldError, LocalProtocolError
 from protocols.modbus_devices import values
 from protocols.modbus_devices.pdu import WriteCoil, WriteRegister, WriteRegisters, pack_bits, unpack_registers
-from protocols.modbus_devices.register_map import RegisterMap, RegisterPoint, with_options
 from protocols.modbus_devices.values import (
     NOT_AVAILABLE,
     OUT_OF_RANGE,
@@ -24,14 +22,9 @@ from protocols.modbus_devices.values import (
     encode_value,
     write_request,
 )
+from protocols.tests.modbus_points import point
 
 ORDERS = ("ABCD", "CDAB", "BADC", "DCBA")
-
-
-def point(name="p", address=0, table="holding", **more):
-    return msgspec.convert({"name": name, "table": table, "address": address, **more}, RegisterPoint)
-
-
 # A number's bytes A.. as they travel, by order: written out, not computed.
 ORDERED = {
     ("uint32", "ABCD"): "01020304",
@@ -283,9 +276,6 @@ def test_encode_brings_back_the_registers(kind, order, scale, data):
         assert back == wire
 
 
-# -- writing -----
-
-
 def test_write_requests_of_each_kind():
     assert write_request(point(address=7, writable=True), 5) == WriteRegister(7, 5)
     assert write_request(point(address=7, writable=True), 5, is_always_multiple=True) == WriteRegisters(7, b"\0\5")
@@ -320,79 +310,6 @@ def test_write_requests_of_each_kind():
 def test_what_a_point_cannot_hold_is_not_written(more, value):
     with pytest.raises(LocalProtocolError):
         write_request(point(**{"writable": True, **more}), value)
-
-
-# -- the map's types -----
-
-
-@pytest.mark.parametrize(
-    "row",
-    [
-        {"name": "Upper"},
-        {"address": 65_536},
-        {"address": 65_535, "type": "int32"},
-        {"table": "coil"},
-        {"table": "coil", "type": "bool", "bit": 1},
-        {"bit": 1},
-        {"type": "bool", "bit": 16},
-        {"words": 2},
-        {"type": "bits", "words": 3},
-        {"type": "bool", "scale": 0.1},
-        {"type": "string", "words": 2, "invalid": [0]},
-        {"type": "bool", "min": 0},
-        {"scale": 0},
-        {"scale": 1e-300},
-        {"scale": math.nan},
-        {"min": math.inf},
-        {"deadband": math.nan},
-        {"min": 2, "max": 1},
-        {"invalid": [0x10000]},
-        {"invalid": [-1]},
-        {"table": "input", "writable": True},
-        {"write_only": True},
-        {"every": 0},
-        {"colour": "red"},
-    ],
-    ids=repr,
-)
-def test_a_point_that_cannot_be_is_refused(row):
-    with pytest.raises(msgspec.ValidationError):
-        point(**row)
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"points": []},
-        {"points": [{"name": "a", "table": "input", "address": 1}] * 2},
-        {"max_registers": 1, "points": [{"name": "a", "table": "input", "address": 1, "type": "int32"}]},
-        {"even_start": True},
-        {"points": [{"name": "a", "table": "input", "address": 1, "scale_factor": "V_SF"}]},
-        {"points": [{"name": "a", "table": "input", "address": 1, "scale_option": "x"}]},
-        {"options": {"x": {"default": 1, "allowed": [2]}}},
-    ],
-    ids=repr,
-)
-def test_a_map_that_contradicts_itself_is_refused(more):
-    row = {"name": "m", "title": {}, "source": "", "points": [{"name": "a", "table": "input", "address": 1}]}
-    with pytest.raises(msgspec.ValidationError):
-        msgspec.convert({**row, **more}, RegisterMap)
-
-
-def test_an_option_stands_in_for_a_scale():
-    row = {
-        "name": "m",
-        "title": {},
-        "source": "",
-        "options": {"word_scale": {"default": 0.1, "allowed": [0.1, 0.01]}},
-        "points": [{"name": "a", "table": "input", "address": 1, "scale_option": "word_scale"}],
-    }
-    register_map = msgspec.convert(row, RegisterMap)
-    assert with_options(register_map, {}).points[0].scale == 0.1
-    assert with_options(register_map, {"word_scale": 0.01}).points[0].scale == 0.01
-    for wrong in ({"word_scale": 0.5}, {"wort": 1}):
-        with pytest.raises(ValueError, match=r"word_scale|wort"):
-            with_options(register_map, wrong)
 
 
 def test_unpacking_is_one_call_for_a_plain_block():
