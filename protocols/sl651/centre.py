@@ -21,11 +21,12 @@ import msgspec
 from fastcrc import crc16
 
 from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.listener import Listener, earliest
 from protocols.sl651.bodies import Body, Opening, read_opening
 from protocols.sl651.catalogue import CHANGES, GATES, KEEP_ALIVE, PUMPS, VALVES, read_body
 from protocols.sl651.confirm import confirm_of
 from protocols.sl651.frame import ACK, ENQ, EOT, ESC, ETB, ETX, NAK, Frame, encode_frame
-from protocols.sl651.link import MAX_RESENDS, REPLY_TIMEOUT_S, Clock, Listener, earliest
+from protocols.sl651.link import GAP_S, MAX_RESENDS, REPLY_TIMEOUT_S, Clock, fast_framer
 from protocols.sl651.packets import Assembly, is_of_one_message
 
 PACKET_TIMEOUT_S = 10.0
@@ -147,7 +148,8 @@ class Centre:
         """Frames of other centres."""
         self._clock = clock
         self._state = CentreState.IDLE
-        self._listener = Listener()
+        self._framer = fast_framer()
+        self._listener = Listener(self._framer, GAP_S)
         self._events: deque[CentreEvent] = deque()
         self._outgoing = bytearray()
         self._deadline: float | None = None
@@ -167,7 +169,7 @@ class Centre:
     @property
     def discarded_bytes(self) -> int:
         """Bytes from the line that belonged to no frame."""
-        return self._listener.framer.discarded
+        return self._framer.discarded
 
     def send(self, command: Ask, now: float) -> None:
         """Ask. Raises `LocalProtocolError` while a question is open, or for what no frame carries."""

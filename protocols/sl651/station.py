@@ -21,10 +21,11 @@ from typing import ClassVar
 from fastcrc import crc16
 
 from protocols.core.errors import NEED_DATA, FieldError, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.listener import Listener, earliest
 from protocols.sl651.bodies import Bare, Body, Opening, read_opening
 from protocols.sl651.catalogue import CHANGES, KEEP_ALIVE, decode_body
 from protocols.sl651.frame import ACK, ENQ, EOT, ESC, ETB, ETX, NAK, Frame, encode_frame
-from protocols.sl651.link import MAX_RESENDS, Clock, Listener, earliest
+from protocols.sl651.link import GAP_S, MAX_RESENDS, Clock, fast_framer
 from protocols.sl651.packets import again, split
 from protocols.sl651.station_events import (
     Answer,
@@ -70,16 +71,6 @@ class StationStimulus(Enum):
     SPENT = "silence, tries spent"
 
 
-def _asks_the_same(asked: Asked, other: Asked) -> bool:
-    """Whether a question came twice; the centre may write a new time into it."""
-    is_ascii = asked.frame.is_ascii
-    return (
-        asked.frame.function_code == other.frame.function_code
-        and is_ascii == other.frame.is_ascii
-        and asked.body.write(is_ascii) == other.body.write(is_ascii)
-    )
-
-
 class Station:
     """A station's talk with its centre. See the module's docstring."""
 
@@ -91,7 +82,8 @@ class Station:
         """Frames of the centre that answered nothing, or that could not be read."""
         self._clock = clock
         self._state = StationState.IDLE
-        self._listener = Listener()
+        self._framer = fast_framer()
+        self._listener = Listener(self._framer, GAP_S)
         self._events: deque[StationEvent] = deque()
         self._outgoing = bytearray()
         self._units: deque[list[Frame]] = deque()  # each is sent in a row and confirmed once
@@ -120,7 +112,7 @@ class Station:
     @property
     def discarded_bytes(self) -> int:
         """Bytes from the line that belonged to no frame."""
-        return self._listener.framer.discarded
+        return self._framer.discarded
 
     def send(self, command: StationCommand, now: float) -> None:
         """Report or answer. Raises `LocalProtocolError` when it is not the time for it, or no frame carries it."""
@@ -214,7 +206,7 @@ class Station:
         if is_broadcast:
             self._events.append(Broadcast(frame, asked.body))
             return None
-        if self._query is not None and _asks_the_same(self._query, asked):
+        if self._query is not None and self._query.asks_the_same(asked):
             return StationStimulus.SAME_QUERY
         self._held = asked
         return StationStimulus.QUERY

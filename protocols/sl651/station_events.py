@@ -70,6 +70,15 @@ class Asked(msgspec.Struct, frozen=True):
     frame: Frame
     body: Body
 
+    def asks_the_same(self, other: "Asked") -> bool:
+        """Whether a question came twice; the centre may write a new time into it."""
+        is_ascii = self.frame.is_ascii
+        return (
+            self.frame.function_code == other.frame.function_code
+            and is_ascii == other.frame.is_ascii
+            and self.body.write(is_ascii) == other.body.write(is_ascii)
+        )
+
 
 class Apply(msgspec.Struct, frozen=True):
     """The centre has seen the new state and confirmed it: now it holds."""
