@@ -19,7 +19,6 @@ from protocols.jt808.blind_area import BlindArea, Kept
 from protocols.jt808.general import (
     MESSAGE_WRONG,
     SUCCESS,
-    GeneralReply,
     Heartbeat,
     LinkCheck,
     LogOff,
@@ -79,6 +78,7 @@ class TerminalDialogue:
         self._config = config
         self._rng = rng
         self._auth_code = config.auth_code
+        self._is_code_fresh = False
         self._state = TerminalState.OFFLINE
         self._link = Link(is_platform=False, phone=config.phone, dialect=config.dialect, timers=config.timers)
         self._store = BlindArea(config.dialect, config.max_stored)
@@ -188,6 +188,7 @@ class TerminalDialogue:
         known = TerminalStimulus.CONNECTED if self._auth_code is None else TerminalStimulus.CONNECTED_AGAIN
         if (self._state, known) in self.TRANSITIONS:
             self._connect_at = None
+            self._is_code_fresh = False
             self._link.connected(now)
         self._step(known, now)
 
@@ -265,10 +266,12 @@ class TerminalDialogue:
         if event.token is _Own.LOG_OFF:
             return TerminalStimulus.LOGGED_OFF
         if event.token is _Own.AUTHENTICATION:
-            is_good = isinstance(answer, GeneralReply) and answer.result == SUCCESS
-            return TerminalStimulus.AUTHENTICATED if is_good else TerminalStimulus.CODE_REFUSED
+            if event.result == SUCCESS:
+                return TerminalStimulus.AUTHENTICATED
+            return TerminalStimulus.FRESH_CODE_REFUSED if self._is_code_fresh else TerminalStimulus.CODE_REFUSED
         if isinstance(answer, RegistrationReply) and answer.result == REGISTERED:
             self._auth_code = answer.auth_code
+            self._is_code_fresh = True
             return TerminalStimulus.REGISTERED
         self._result = answer.result if isinstance(answer, RegistrationReply) else event.result
         return TerminalStimulus.REGISTRATION_REFUSED
@@ -280,7 +283,7 @@ class TerminalDialogue:
             self._store.give_back()
         elif isinstance(event.token, Send):
             self._events.append(Unanswered(event.token.token))
-        is_vital = isinstance(event.token, _Own) and event.token is not _Own.TIME
+        is_vital = event.token in {_Own.REGISTRATION, _Own.AUTHENTICATION, _Own.LOG_OFF}
         can_end = (self._state, TerminalStimulus.NO_ANSWER) in self.TRANSITIONS
         if (is_vital or event.was_silent) and can_end:
             self._reason = f"no answer to {event.msg_id:#06x}"
@@ -313,6 +316,13 @@ class TerminalDialogue:
         self._auth_code = None
         self._events.append(CodeDropped())
         self._register(now)
+
+    def _give_up_code(self, now: float) -> None:
+        """To register again at once would only go round."""
+        self._auth_code = None
+        self._events.append(CodeDropped())
+        self._reason = "the code that the platform gave is refused"
+        self._hang_up(now)
 
     def _online(self, now: float) -> None:
         self._failures = 0
@@ -372,6 +382,7 @@ class TerminalDialogue:
         (TerminalState.REGISTERING, TerminalStimulus.DISCONNECTED): (_drop_link, TerminalState.OFFLINE),
         (TerminalState.AUTHENTICATING, TerminalStimulus.AUTHENTICATED): (_online, TerminalState.ONLINE),
         (TerminalState.AUTHENTICATING, TerminalStimulus.CODE_REFUSED): (_drop_code, TerminalState.REGISTERING),
+        (TerminalState.AUTHENTICATING, TerminalStimulus.FRESH_CODE_REFUSED): (_give_up_code, TerminalState.OFFLINE),
         (TerminalState.AUTHENTICATING, TerminalStimulus.NO_ANSWER): (_hang_up, TerminalState.OFFLINE),
         (TerminalState.AUTHENTICATING, TerminalStimulus.DISCONNECTED): (_drop_link, TerminalState.OFFLINE),
         (TerminalState.ONLINE, TerminalStimulus.NO_ANSWER): (_hang_up_online, TerminalState.OFFLINE),

@@ -142,6 +142,7 @@ class TerminalStimulus(Enum):
     REGISTRATION_REFUSED = "registration refused"
     AUTHENTICATED = "authenticated"
     CODE_REFUSED = "code refused"
+    FRESH_CODE_REFUSED = "fresh code refused"
     NO_ANSWER = "no answer"
     LOG_OFF = "LogOffNow"
     LOGGED_OFF = "log-off answered"

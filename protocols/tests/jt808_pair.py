@@ -38,6 +38,7 @@ class Pair:
         self.result = 0
         self.registration_result = 0
         self.answers_messages = True
+        self.admits = True
         self.is_reachable = True
         self.terminal_events = []
         self.platform_events = []
@@ -110,7 +111,7 @@ class Pair:
                     reply = RegistrationReply(packet.frame.serial, self.registration_result, code)
                     self.platform.send(Answer(packet, body=reply), self.now)
                 case AuthenticationAsked(packet):
-                    result = 0 if packet.body.auth_code == CODE else 1
+                    result = 0 if packet.body.auth_code == CODE and self.admits else 1
                     self.platform.send(Answer(packet, result), self.now)
                 case Received(packet) if self.answers_messages:
                     self.platform.send(Answer(packet, self.result), self.now)

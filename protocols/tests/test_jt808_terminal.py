@@ -82,6 +82,23 @@ def test_a_code_that_is_refused_is_dropped_and_it_registers():
     assert pair.terminal_events == [Connect(), CodeDropped(), CodeGiven(CODE), Online()]
 
 
+def test_a_platform_that_refuses_its_own_codes_is_not_asked_in_a_circle():
+    pair = Pair(reconnect_min_s=4, reconnect_max_s=100)
+    pair.admits = False
+    pair.run(1000)
+    assert pair.terminal_events[:4] == [
+        Connect(),
+        CodeGiven(CODE),
+        CodeDropped(),
+        Close("the code that the platform gave is refused"),
+    ]
+    assert 10 < len(pair.connects) < 40
+    assert len(pair.told(CodeGiven)) == len(pair.connects)
+    pair.admits = True
+    pair.run(100)
+    assert pair.terminal.state is TerminalState.ONLINE
+
+
 @pytest.mark.parametrize(("result", "wait_s"), [(1, 1800), (2, 4 * 3600), (3, 1800), (4, 4 * 3600)])
 def test_a_refused_registration_is_tried_again_after_long(result, wait_s):
     pair = Pair()
@@ -154,6 +171,17 @@ def test_a_link_without_answers_to_heartbeats_is_dead():
     pair.run(60 + 330)
     assert pair.told(Offline) == [Offline("no answer to 0x0002")]
     assert pair.told(Close)
+
+
+def test_any_traffic_proves_the_link_though_heartbeats_are_not_answered():
+    pair = online(heartbeat_interval_s=60.0)
+    pair.lose = lambda frame: frame[:2] == bytes((0, 2))
+    for number in range(10):
+        pair.run(70)
+        pair.terminal.send(Report(place(number), number), pair.now)
+        pair.run()
+    assert len(pair.told(Delivered)) == 10
+    assert pair.told(Close) == []
 
 
 def test_timers_can_be_changed():
