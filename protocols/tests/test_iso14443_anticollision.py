@@ -325,3 +325,5 @@ def test_no_answer_breaks_a_search(answers):
             frame = frame_of_bits(int.from_bytes(data, "little"), bits)
             search.receive(AirFrame(frame.data, bits, collision), 0.0)
             search.frame_to_send()
+            is_idle = search.state in {StateA.IDLE, StateB.IDLE}
+            assert is_idle == (search.next_deadline() is None), "it waits for an answer, or it has ended"

@@ -101,7 +101,9 @@ def fuzz(data):
             continue
     framer = Framer(max_bytes=600)
     framer.feed(data)
-    for frame in frames_of(framer):
+    frames = frames_of(framer)
+    assert len(framer._buffer) + framer.discarded_bytes <= len(data)
+    for frame in frames:
         if isinstance(frame, DataFrame):
             try:
                 decode_command(frame)
