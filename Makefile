@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 SECONDS ?= 60
+FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check test hil bench docs fuzz soak release lock clean apt-test
@@ -59,8 +60,12 @@ bench: $(STAMP)-test apt-test  ## measure against the bare loop and write docs/b
 docs: $(STAMP)-test  ## regenerate the pages that are drawn from code (AsyncAPI, schemas, the page of keys)
 	@$(BIN)/python -m tools.docs --write
 
-fuzz: $(STAMP)-test  ## some minutes of hostile bytes for every decoder
-	@$(BIN)/python -m pytest -m long -k fuzz --long $(ARGS)
+$(STAMP)-fuzz: locks/fuzz.txt $(STAMP)-test
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --prefer-binary --no-build-isolation -r locks/fuzz.txt
+	@touch $@
+
+fuzz: $(STAMP)-fuzz  ## a minute of hostile bytes, led by coverage, for every decoder and framer
+	@$(BIN)/python -m protocols.tests.guided_fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
 
 soak: $(STAMP)-test apt-test  ## whatever has a long form: hostile bytes, hundreds of power cuts
 	@$(BIN)/python -m pytest --long -m long $(ARGS)

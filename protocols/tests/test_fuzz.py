@@ -1,4 +1,6 @@
-"""Hostile bytes for every decoder: damaged vectors, and bytes that never were a frame. `make fuzz` runs the long form.
+"""Hostile bytes for every decoder and framer: damaged vectors, and bytes that never were a frame.
+
+`make soak` runs the long form; `make fuzz` lets coverage choose the bytes (`guided_fuzz.py`).
 
 One invariant and nothing else: only `RemoteProtocolError` comes out, whatever goes in.
 """
@@ -6,6 +8,7 @@ One invariant and nothing else: only `RemoteProtocolError` comes out, whatever g
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 
 from drivers.modbus.map_file import ShippedMaps
 from protocols.ais import message as ais
+from protocols.aton.frame import Frame, encode_frame
 from protocols.core.errors import RemoteProtocolError
 from protocols.dlt645 import message as dlt645
 from protocols.gbt32960 import message as gbt32960
@@ -23,6 +27,7 @@ from protocols.modbus_devices import message as modbus_devices
 from protocols.nmea0183 import message as nmea0183
 from protocols.pn532 import message as pn532
 from protocols.sl651 import message as sl651
+from protocols.tests.fuzz_framers import FRAMERS, feed_framer
 from protocols.tests.kit import cases_of, input_of
 from protocols.vehicle_bus import message as vehicle_bus
 from protocols.wayside.envelope import Envelope, command_of, desired_of, parse_envelope
@@ -159,3 +164,35 @@ def test_fuzz_a_payload(payload: str, rounds: int, seconds: float) -> None:
         except Exception as error:
             raise AssertionError(data) from error
     assert refused > 0
+
+
+@pytest.mark.parametrize(("rounds", "seconds"), FORMS)
+@pytest.mark.parametrize("name", FRAMERS)
+def test_fuzz_a_framer(name: str, rounds: int, seconds: float) -> None:
+    """Bytes that begin like frames, in pieces: frames and refusals come out, and never more than bytes went in."""
+    rng = random.Random(f"{name} framer 1")
+    protocol = name.partition("_")[0] if name.startswith("modbus") else name
+    wires = frames_like(protocol)
+    framer = FRAMERS[name]()
+    came = 0
+    for _number in for_seconds(seconds, rounds):
+        stream = b"".join(damaged(rng, rng.choice(wires)) for _ in range(rng.randrange(1, 6)))
+        try:
+            came += feed_framer(framer, stream)
+        except Exception as error:
+            raise AssertionError(stream) from error
+    assert came > 0, "nothing came out: what went in was like no frame"
+
+
+def frames_like(protocol: str) -> list[bytes]:
+    """The bytes of a protocol's vectors, as they are on the wire; of `aton`, which has none, a frame of our own."""
+    name = {"modbus": "modbus_devices", "vehicle_bus_elm": "vehicle_bus"}.get(protocol, protocol)
+    wires = []
+    for case in cases_of(name) if name in PROTOCOLS else []:
+        for key in ("hex", "text"):
+            value = case.get(key)
+            texts = value if isinstance(value, list) else [value] if value else []
+            for text in texts:
+                with suppress(ValueError):
+                    wires.append(bytes.fromhex(text) if key == "hex" else text.encode("latin-1") + b"\r\n>")
+    return wires or [encode_frame(Frame(1, 7, 1, b"\x00" * 20))]

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Pins every dependency anew, with the hashes of all its files, for each of the three environments.
+# Pins every dependency anew, with the hashes of all its files, for each of the four environments.
 # usage: lock.sh VENV
 set -eu
 venv=$1
@@ -14,3 +14,4 @@ mkdir -p locks
 pin locks/device.txt
 pin locks/demo.txt --extra tools --extra demo --group build
 pin locks/test.txt --extra tools --extra demo --group build --group test
+pin locks/fuzz.txt --extra tools --extra demo --group build --group test --group fuzz

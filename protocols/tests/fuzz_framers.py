@@ -1,0 +1,55 @@
+"""Framers under hostile bytes: one plain function, whatever chooses the bytes."""
+
+from collections.abc import Callable
+
+from protocols.aton.frame import Framer as AtonFramer
+from protocols.core.errors import NEED_DATA, RemoteProtocolError
+from protocols.dlt645.frame import Framer as Dlt645Framer
+from protocols.gbt32960.frame import Framer as Gbt32960Framer
+from protocols.hj212.packet import Framer as Hj212Framer
+from protocols.jt808.framer import Framer as Jt808Framer
+from protocols.modbus_devices.rtu import RtuFramer
+from protocols.modbus_devices.tcp import TcpFramer
+from protocols.modbus_devices.umb import UmbFramer
+from protocols.nmea0183.framer import Framer as Nmea0183Framer
+from protocols.pn532.frame import Framer as Pn532Framer
+from protocols.sl651.framer import Framer as Sl651Framer
+from protocols.tests.kit import Framer
+from protocols.vehicle_bus.elm import Framer as ElmFramer
+
+FRAMERS: dict[str, Callable[[], Framer]] = {
+    "aton": AtonFramer,
+    "dlt645": Dlt645Framer,
+    "gbt32960": Gbt32960Framer,
+    "hj212": Hj212Framer,
+    "jt808": Jt808Framer,
+    "modbus_rtu": RtuFramer,
+    "modbus_tcp": TcpFramer,
+    "modbus_umb": UmbFramer,
+    "nmea0183": Nmea0183Framer,
+    "pn532": Pn532Framer,
+    "sl651": Sl651Framer,
+    "vehicle_bus_elm": ElmFramer,
+}
+
+
+def feed_framer(framer: Framer, data: bytes) -> int:
+    """Feed bytes in pieces that they choose themselves; return how many frames and refusals came out.
+
+    Each answer takes at least a byte: a framer that gives more of them than it got bytes would never end.
+    """
+    came = at = 0
+    while at < len(data):
+        size = 1 + data[at] % 61
+        framer.feed(data[at : at + size])
+        at += size
+        while came <= len(data):
+            try:
+                if framer.next_frame() is NEED_DATA:
+                    break
+            except RemoteProtocolError:
+                pass
+            came += 1
+    if came > len(data):
+        raise AssertionError("it answers without end")
+    return came
