@@ -1,0 +1,87 @@
+"""What a buoy refuses, and how it does a command once only however often it comes.
+
+MicroPython-clean. A light that marks a danger is never put out by a mistake or a lost link: `off` needs a second
+person's confirmation, and on and off end by themselves.
+
+>>> why_refused(Command(1, 1764000000, LampMode(LAMP_OFF, 0, 0)), now_s=1763990000) == REASONS.index("not_confirmed")
+True
+"""
+
+from protocols.aton.character import parse_character
+from protocols.aton.commands import (
+    LAMP_OFF,
+    PREPARE,
+    REASONS,
+    Answer,
+    Command,
+    LampMode,
+    Query,
+    SetCharacter,
+    SyncTime,
+    UnknownVerb,
+)
+
+EVERYONE = 0
+"""The station of a frame to all: for queries and the time only."""
+EXPIRED = REASONS.index("expired")
+UNKNOWN_VERB = REASONS.index("unknown_verb")
+BAD_VALUE = REASONS.index("bad_value")
+NOT_CONFIRMED = REASONS.index("not_confirmed")
+NOT_ALLOWED = REASONS.index("not_allowed")
+NO_TIME = REASONS.index("no_time")
+
+MOST_REMEMBERED = 32
+
+
+def why_refused(
+    command: Command, now_s: int | None, station: int | None = None, allowed: tuple[str, ...] | None = None
+) -> int:
+    """The reason for refusing a command (its position in `REASONS`), or 0.
+
+    `now_s` is UTC, None where the buoy does not know it: then it is asked and told the time, and nothing else.
+    `allowed` are the names of the characters that its mark may show; None is all.
+    """
+    arguments = command.arguments
+    is_harmless = isinstance(arguments, (Query, SyncTime))
+    reason = 0
+    if isinstance(arguments, UnknownVerb):
+        reason = UNKNOWN_VERB
+    elif station == EVERYONE and not is_harmless:
+        reason = NOT_ALLOWED
+    elif now_s is None and not is_harmless:
+        reason = NO_TIME
+    elif now_s is not None and command.expires_s <= now_s and not isinstance(arguments, SyncTime):
+        reason = EXPIRED
+    elif not arguments.is_sensible():
+        reason = BAD_VALUE
+    elif isinstance(arguments, LampMode) and arguments.mode == LAMP_OFF and arguments.is_confirmed != 1:
+        reason = NOT_CONFIRMED
+    elif isinstance(arguments, SetCharacter) and not _is_allowed(arguments, allowed):
+        reason = NOT_ALLOWED
+    return reason
+
+
+def _is_allowed(order: SetCharacter, allowed: tuple[str, ...] | None) -> bool:
+    return allowed is None or order.step != PREPARE or parse_character(order.text).name in allowed
+
+
+class OrderBook:
+    """Which commands came and how far each has come: the last 32 of them."""
+
+    __slots__ = ("_answers", "_order")
+
+    def __init__(self) -> None:
+        self._answers: dict[int, Answer] = {}
+        self._order: list[int] = []
+
+    def answer_of(self, command_id: int) -> Answer | None:
+        """The latest answer to a command that came before, or None."""
+        return self._answers.get(command_id)
+
+    def note(self, answer: Answer) -> None:
+        """Keep an answer."""
+        if answer.command_id not in self._answers:
+            self._order.append(answer.command_id)
+            if len(self._order) > MOST_REMEMBERED:
+                del self._answers[self._order.pop(0)]
+        self._answers[answer.command_id] = answer
