@@ -47,6 +47,7 @@ class Codec(msgspec.Struct, frozen=True, kw_only=True):
 
 PROTOCOLS: dict[str, Codec] = {
     "ais": Codec(module="protocols.ais.message", takes_text=True),
+    "aton": Codec(module="protocols.aton.message", text_kinds=frozenset({"character"})),
     "dlt645": Codec(module="protocols.dlt645.message"),
     "gbt32960": Codec(module="protocols.gbt32960.message"),
     "hj212": Codec(module="protocols.hj212.message", takes_text=True),
