@@ -16,6 +16,7 @@ import pytest
 
 from drivers.modbus.map_file import ShippedMaps
 from protocols.ais import message as ais
+from protocols.aton import message as aton
 from protocols.aton.frame import Frame, encode_frame
 from protocols.core.errors import RemoteProtocolError
 from protocols.dlt645 import message as dlt645
@@ -38,6 +39,7 @@ from protocols.wayside.state import Ack, Health, Ingest, Notice, Reported, State
 PROTOCOLS: dict[str, Callable[[Mapping[str, object]], object]] = {
     "dlt645": dlt645.decode_message,
     "ais": ais.decode_message,
+    "aton": aton.decode_message,
     "gbt32960": gbt32960.decode_message,
     "hj212": hj212.decode_message,
     "iso14443": iso14443.decode_message,
