@@ -1,0 +1,236 @@
+"""Frames out of a byte stream: bounded, and back in step from the very next byte.
+
+A classic frame begins behind any number of FF and ends with the next FF; that FF is nobody's start, unless what it ends
+is no frame. The others go by their length, and a false start costs one byte. Half a frame of those looks like one that
+is still on its way: `silence()` tells that nothing more will come.
+
+>>> framer = ClassicFramer()
+>>> framer.feed(bytes.fromhex("00ffff8181ff" "ffff9898ff"))
+>>> framer.next_frame().rsctl, framer.next_frame().rsctl, framer.next_frame(), framer.discarded_bytes
+(129, 152, NEED_DATA, 1)
+"""
+
+import struct
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+from protocols.core.buffer import ByteBuffer
+from protocols.core.errors import NEED_DATA, ChecksumError, NeedData, RemoteProtocolError
+from protocols.etc_rsu.catalogue import Interface
+from protocols.etc_rsu.frame import (
+    MAX_CLASSIC_BYTES,
+    MAX_DATA_BYTES,
+    SEQUENCED_HEAD,
+    START,
+    URBAN_HEAD,
+    VENDOR_HEAD,
+    VENDOR_START,
+    ClassicFrame,
+    CrcFunction,
+    Frame,
+    SequencedFrame,
+    UrbanFrame,
+    VendorFrame,
+    crc_x25,
+    decode_content,
+    decode_sequenced,
+    decode_urban,
+    decode_vendor,
+)
+
+MAX_PIECE = 4096
+"""Whoever asks for all frames after each piece of at most this size loses nothing."""
+_MAX_ESCAPED_BYTES = 2 * MAX_CLASSIC_BYTES
+_FF = 0xFF
+_ETX = b"\xff"
+
+FrameT = TypeVar("FrameT", bound=Frame)
+
+
+class Framer(Protocol):
+    """What all of them have. What never became a frame is counted, not raised."""
+
+    discarded_bytes: int
+    bad_checks: int
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes as they came."""
+
+    def silence(self) -> None:
+        """Nothing more will come for now: half a frame never was one. Ask for frames once more afterwards."""
+
+    def next_frame(self) -> Frame | NeedData:
+        """The next whole frame, or `NEED_DATA`. Raises nothing."""
+
+
+class ClassicFramer:
+    """Frames between FF and FF."""
+
+    def __init__(self) -> None:
+        self._buffer = ByteBuffer(_MAX_ESCAPED_BYTES + MAX_PIECE)
+        self.discarded_bytes = 0
+        """Bytes that belonged to no frame; FF ahead of one is not counted."""
+        self.bad_checks = 0
+        """Whole frames whose check did not hold."""
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes as they came. More than fit push out the oldest."""
+        self.discarded_bytes += self._buffer.append(data)
+
+    def silence(self) -> None:
+        """Forget half a frame."""
+        self.discarded_bytes += self._buffer.clear()
+
+    def next_frame(self) -> ClassicFrame | NeedData:
+        """The next whole frame, or `NEED_DATA`. Raises nothing."""
+        buffer = self._buffer
+        while (start := buffer.find(_ETX)) is not None:
+            self._throw_away(start)
+            size = len(buffer)
+            first = 1
+            while first < size and buffer[first] == _FF:
+                first += 1
+            buffer.drop(first - 1)  # of several FF the last one is start enough
+            end = buffer.find(_ETX, 1)
+            if end is None:
+                if len(buffer) > _MAX_ESCAPED_BYTES + 1:
+                    self._throw_away(len(buffer))  # no FF is in it, so nothing else begins in it
+                return NEED_DATA
+            inner = buffer.peek(1, end)
+            try:
+                frame = decode_content(inner)
+            except RemoteProtocolError as error:
+                self.bad_checks += isinstance(error, ChecksumError)
+                self._throw_away(end)  # the FF that ended it may begin the next
+                continue
+            buffer.drop(end + 1)
+            return frame
+        self.discarded_bytes += buffer.clear()
+        return NEED_DATA
+
+    def _throw_away(self, count: int) -> None:
+        self.discarded_bytes += count
+        self._buffer.drop(count)
+
+
+class LengthFramer(Generic[FrameT]):
+    """Frames that say how long they are."""
+
+    START: ClassVar[bytes]
+    HEAD: ClassVar[struct.Struct]
+    TAIL_BYTES: ClassVar[int] = 2
+
+    def __init__(self, crc: CrcFunction = crc_x25) -> None:
+        self._crc = crc
+        self._buffer = ByteBuffer(MAX_DATA_BYTES + self.HEAD.size + self.TAIL_BYTES + MAX_PIECE)
+        self._is_silent = False
+        self.discarded_bytes = 0
+        """Bytes that belonged to no frame."""
+        self.bad_checks = 0
+        """Whole frames whose check did not hold."""
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes as they came. More than fit push out the oldest."""
+        self._is_silent = False
+        self.discarded_bytes += self._buffer.append(data)
+
+    def silence(self) -> None:
+        """Nothing more will come for now. Ask for frames once more afterwards."""
+        self._is_silent = True
+
+    def next_frame(self) -> FrameT | NeedData:
+        """The next whole frame, or `NEED_DATA`. Raises nothing."""
+        buffer = self._buffer
+        head_bytes = self.HEAD.size
+        while True:
+            start = buffer.find(self.START)
+            if start is None:
+                half = len(buffer) > 0 and buffer[len(buffer) - 1] == self.START[0]
+                self._throw_away(len(buffer) - half)
+                return NEED_DATA
+            self._throw_away(start)
+            if len(buffer) >= head_bytes:
+                length = self._length(buffer.peek(0, head_bytes))
+                size = head_bytes + length + self.TAIL_BYTES
+                if length > MAX_DATA_BYTES:
+                    self._throw_away(1)
+                    continue
+                if size <= len(buffer):
+                    try:
+                        frame = self._decode(buffer.peek(0, size))
+                    except ChecksumError:
+                        self.bad_checks += 1
+                        self._throw_away(1)  # the very next byte may begin a true frame
+                        continue
+                    buffer.drop(size)
+                    return frame
+            if not self._is_silent:
+                return NEED_DATA
+            self._throw_away(1)
+
+    def _length(self, head: bytes) -> int:
+        """How many bytes of data a head announces."""
+        raise NotImplementedError
+
+    def _decode(self, wire: bytes) -> FrameT:
+        """Read a frame of the right length. Raises `ChecksumError` and nothing else."""
+        raise NotImplementedError
+
+    def _throw_away(self, count: int) -> None:
+        self.discarded_bytes += count
+        self._buffer.drop(count)
+
+
+class SequencedFramer(LengthFramer[SequencedFrame]):
+    """Of a gantry, or of a lane with CRC."""
+
+    START = START
+    HEAD = SEQUENCED_HEAD
+
+    def _length(self, head: bytes) -> int:
+        length: int = SEQUENCED_HEAD.unpack(head)[2]
+        return length
+
+    def _decode(self, wire: bytes) -> SequencedFrame:
+        return decode_sequenced(wire, self._crc)
+
+
+class UrbanFramer(LengthFramer[UrbanFrame]):
+    """Of urban parking."""
+
+    START = START
+    HEAD = URBAN_HEAD
+
+    def _length(self, head: bytes) -> int:
+        length: int = URBAN_HEAD.unpack(head)[0]
+        return length
+
+    def _decode(self, wire: bytes) -> UrbanFrame:
+        return decode_urban(wire, self._crc)
+
+
+class VendorFramer(LengthFramer[VendorFrame]):
+    """Of frames that begin with 55 AA."""
+
+    START = VENDOR_START
+    HEAD = VENDOR_HEAD
+    TAIL_BYTES = 1
+
+    def _length(self, head: bytes) -> int:
+        length: int = VENDOR_HEAD.unpack(head)[1]
+        return length
+
+    def _decode(self, wire: bytes) -> VendorFrame:
+        return decode_vendor(wire)
+
+
+def framer_of(interface: Interface, crc: CrcFunction = crc_x25) -> Framer:
+    """The framer of a link. crc: that of its frames, where they have one."""
+    match interface:
+        case Interface.CLASSIC:
+            return ClassicFramer()
+        case Interface.URBAN:
+            return UrbanFramer(crc)
+        case Interface.VENDOR:
+            return VendorFramer()
+        case _:
+            return SequencedFramer(crc)
