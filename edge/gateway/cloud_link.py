@@ -59,7 +59,7 @@ class CloudLink:
         self._on_connected = on_connected
         self._on_ahead = on_ahead
         self._heard = heard
-        self._sessions = SessionCount(Path(config.node.data) / "session.json")
+        self._sessions = SessionCount(Path(config.node.data) / "session.json", clock.wall_ms)
         self._catalogue_file = Path(config.node.data) / "catalogue.json"
         self._catalogue = self._read_catalogue()
         self._is_catalogue_kept = True

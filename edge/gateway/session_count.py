@@ -1,10 +1,12 @@
 """The count of connections over all starts: what tells the will of an old connection from the state of a newer one.
 
 No number is given out twice. Within one start that needs no disk; over a restart the file has it, and a full disk,
-which takes no new file, still takes a few bytes over those of the old one.
+which takes no new file, still takes a few bytes over those of the old one. A damaged file would let the count begin
+again, and a will or an answer of long ago be taken for today's: so it goes on from the seconds of the clock.
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -19,10 +21,11 @@ WIDTH = 20
 
 
 class SessionCount:
-    """Kept in `file`."""
+    """Kept in `file`. wall_ms: UTC, where a count begins that the disk has damaged, above all that went before."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, wall_ms: Callable[[], int]) -> None:
         self._file = file
+        self._wall_ms = wall_ms
         self._last = 0
         self._has_said = False
 
@@ -45,7 +48,7 @@ class SessionCount:
             kept = decode_kept(self._file.read_bytes(), int)
         except OSError:
             return 0
-        return max(0, kept or 0)
+        return self._wall_ms() // 1000 if kept is None or kept < 0 else kept
 
     def _keep(self, data: bytes) -> None:
         try:

@@ -11,35 +11,39 @@ from edge.gateway import session_count
 from edge.gateway.session_count import SessionCount
 
 
+def wall_ms() -> int:
+    return 1_793_421_234_567
+
+
 def no_room(*_arguments: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_it_goes_on_after_a_restart(tmp_path):
     file = tmp_path / "session.json"
-    assert [SessionCount(file).next() for _start in range(3)] == [1, 2, 3]
+    assert [SessionCount(file, wall_ms).next() for _start in range(3)] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("kept", [b"302", b"  302\n"])
 def test_what_an_earlier_version_has_kept_counts(tmp_path, kept):
     file = tmp_path / "session.json"
     file.write_bytes(kept)
-    assert SessionCount(file).next() == 303
+    assert SessionCount(file, wall_ms).next() == 303
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"{", b"\xff", b"-7", b'"7"', b"1e9999"])
-def test_a_damaged_count_begins_again_and_is_kept_again(tmp_path, rubbish):
+def test_a_damaged_count_goes_on_above_all_that_went_before_and_is_kept_again(tmp_path, rubbish):
     file = tmp_path / "session.json"
     file.write_bytes(rubbish)
-    assert SessionCount(file).next() == 1
-    assert SessionCount(file).next() == 2
+    assert SessionCount(file, wall_ms).next() == 1_793_421_235
+    assert SessionCount(file, wall_ms).next() == 1_793_421_236
 
 
 def test_a_disk_that_takes_no_file_still_takes_the_number(tmp_path, monkeypatch, caplog):
     file = tmp_path / "session.json"
     file.write_bytes(b"99")
     monkeypatch.setattr(session_count, "replace_file", no_room)
-    assert [SessionCount(file).next() for _start in range(3)] == [100, 101, 102]
+    assert [SessionCount(file, wall_ms).next() for _start in range(3)] == [100, 101, 102]
     assert caplog.text == ""
 
 
@@ -49,12 +53,12 @@ def test_a_disk_that_takes_nothing_is_said_once_and_no_number_comes_twice(tmp_pa
     with monkeypatch.context() as patch:
         patch.setattr(session_count, "replace_file", no_room)
         patch.setattr(session_count, "write_over", no_room)
-        count = SessionCount(file)
+        count = SessionCount(file, wall_ms)
         assert [count.next() for _connection in range(5)] == [8, 9, 10, 11, 12]
         assert len(caplog.records) == 1
         assert str(file) in caplog.text
     assert count.next() == 13
-    assert SessionCount(file).next() == 14
+    assert SessionCount(file, wall_ms).next() == 14
 
 
 def test_a_disk_that_is_full_to_the_last_byte(tmp_path):
@@ -66,10 +70,10 @@ def test_a_disk_that_is_full_to_the_last_byte(tmp_path):
         pytest.skip("a small disk can only be mounted by root")
     try:
         file = disk / "session.json"
-        assert SessionCount(file).next() == 1
+        assert SessionCount(file, wall_ms).next() == 1
         with (disk / "other").open("wb", buffering=0) as other, contextlib.suppress(OSError):
             while other.write(bytes(4096)) == 4096:
                 pass
-        assert [SessionCount(file).next() for _start in range(3)] == [2, 3, 4]
+        assert [SessionCount(file, wall_ms).next() for _start in range(3)] == [2, 3, 4]
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
