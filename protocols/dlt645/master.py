@@ -21,7 +21,7 @@ from typing import ClassVar
 import msgspec
 
 from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
-from protocols.dlt645.answers import AddressAnswer, Answer, DataAnswer, DoneAnswer, ErrorAnswer, FollowingAnswer
+from protocols.dlt645.answers import Answer, DataAnswer, ErrorAnswer, FollowingAnswer
 from protocols.dlt645.catalogue import decode_answer, frame_of_request
 from protocols.dlt645.edition import CODES, READING, Edition, Function
 from protocols.dlt645.frame import (
@@ -246,8 +246,9 @@ class MasterDialogue:
     def _meaning(self, call: Call, answer: Answer) -> MasterStimulus:
         if isinstance(answer, ErrorAnswer):
             return MasterStimulus.REFUSAL
-        if not isinstance(call.request, ReadData) or isinstance(answer, (AddressAnswer, DoneAnswer)):
+        if not isinstance(call.request, ReadData):
             return MasterStimulus.ANSWER
+        assert isinstance(answer, (DataAnswer, FollowingAnswer)), "the function of the frame says so"
         self._pieces.append(answer.data)
         if not answer.has_more:
             return MasterStimulus.ANSWER

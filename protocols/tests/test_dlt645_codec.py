@@ -81,24 +81,30 @@ def test_a_vector_is_found_again_after_noise(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wire", "error", "field"),
+    ("wire", "error", "field", "offset"),
     [
-        ("", FrameError, "start"),
-        ("fefe", FrameError, "start"),
-        ("00", FrameError, "start"),
-        ("68", FrameError, None),
-        ("6812907856341268110433333433", FrameError, "length"),
-        ("68129078563412671104333334336816", FrameError, "start"),
-        ("68129078563412681105333334336816", FrameError, "length"),
-        ("68129078563412681104333334336817", FrameError, "end"),
-        ("68129078563412681104333334336916", ChecksumError, "checksum"),
-        ("6812907856341268110433333433681600", FrameError, "length"),
+        ("", FrameError, "start", 0),
+        ("fefe", FrameError, "start", 2),
+        ("00", FrameError, "start", 0),
+        ("fe68", FrameError, None, 2),
+        ("6812907856341268110433333433", FrameError, "length", 9),
+        ("68129078563412671104333334336816", FrameError, "start", 7),
+        ("68129078563412681105333334336816", FrameError, "length", 9),
+        ("fe68129078563412681104333334336817", FrameError, "end", 16),
+        ("fe68129078563412681104333334336916", ChecksumError, "checksum", 15),
+        ("6812907856341268110433333433681600", FrameError, "length", 9),
     ],
 )
-def test_a_broken_frame_is_refused(wire: str, error: type[RemoteProtocolError], field: str | None) -> None:
+def test_a_broken_frame_is_refused(wire: str, error: type[RemoteProtocolError], field: str | None, offset: int) -> None:
     with pytest.raises(error) as refused:
         decode_frame(bytes.fromhex(wire))
-    assert refused.value.field == field
+    assert (refused.value.field, refused.value.offset) == (field, offset)
+
+
+def test_the_longest_frame_comes_through() -> None:
+    longest = Frame(METER, 0x91, bytes(255), 255)
+    assert decode_frame(encode_frame(longest)) == longest
+    assert drip(Framer(max_bytes=1), encode_frame(longest)) == [longest]
 
 
 @pytest.mark.parametrize(

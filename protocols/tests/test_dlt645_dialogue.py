@@ -221,6 +221,11 @@ def test_more_pieces_than_can_be_counted():
     for number in range(1, 256):
         one.receive(answer(FollowingAnswer(1, b"a", number, has_more=True)), 0.0)
     assert one.next_event() == Failed(call, Failure.TOO_LONG)
+    one.send(call, 0.0)
+    one.receive(answer(DataAnswer(1, b"a", has_more=True)), 0.0)
+    for number in range(1, 256):
+        one.receive(answer(FollowingAnswer(1, b"a", number, has_more=number < 255)), 0.0)
+    assert one.next_event() == Read(call, METER, b"a" * 256)
 
 
 def test_the_edition_of_1997_begins_anew_when_a_piece_is_lost():
@@ -430,6 +435,10 @@ def test_a_meter_of_1997_says_it_again():
     assert answered(one, 0.0, E97).has_more
     one.receive(request(ReadAgain(), edition=E97), 0.0)
     assert answered(one, 0.0, E97) == AgainAnswer(0x9010, bytes(197), has_more=True)
+    one.receive(request(ReadFollowing(0x9010), edition=E97), 0.0)
+    assert answered(one, 0.0, E97) == FollowingAnswer(0x9010, bytes(103))
+    one.receive(request(ReadAgain(), edition=E97), 0.0)
+    assert answered(one, 0.0, E97) == AgainAnswer(0x9010, bytes(103))
 
 
 # -- both ends -----

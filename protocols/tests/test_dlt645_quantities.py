@@ -53,6 +53,9 @@ def answer_of(di: str, data: str, **more: Any) -> dict[str, object]:
         ("00000000", "56341280", -1234.56, "kWh"),
         ("00010000", "56341299", 99123456 / 100, "kWh"),
         ("00030000", "01000080", -0.01, "kvarh"),
+        ("00040000", "01000080", -0.01, "kvarh"),
+        ("02040000", "563482", -2.3456, "kvar"),
+        ("02050100", "563482", -2.3456, "kVA"),
         ("003d0000", "01000000", 0.01, "kWh"),
         ("01010000", "5634123012250324", 12.3456, "kW"),
         ("01010000", "563412ffffffffff", 12.3456, "kW"),
@@ -164,3 +167,9 @@ def test_every_number_reads_back(di: str, data: st.DataObject) -> None:
     for wrong in (most + 1, -most - 1, -1) if not quantity.is_signed else (most + 1, -most - 1):
         with pytest.raises(LocalProtocolError):
             write_values(quantity, (wrong,))
+
+
+def test_nothing_is_written_without_a_sign() -> None:
+    found = quantity_of(0x02030000)
+    assert found is not None
+    assert write_values(found[0], (0, -1, None)).hex() == "000000010080ffffff"
