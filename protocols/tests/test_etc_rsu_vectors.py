@@ -15,6 +15,7 @@ from protocols.tests.kit import cases_of, check_vector, drip, each_vector, frame
 CASES = cases_of("etc_rsu")
 GOOD = [case for case in CASES if "error" not in case["expect"]]
 REFUSED = [case for case in CASES if "error" in case["expect"]]
+REFUSED_FRAMES = [case for case in REFUSED if case["kind"] not in FILES]
 FRAMES = [case for case in GOOD if case["kind"] not in FILES]
 CEILING = {
     Interface.CLASSIC: 2 * MAX_CLASSIC_BYTES + MAX_PIECE,
@@ -74,8 +75,10 @@ def test_a_false_start_swallows_no_frame(case):
         framer = framer_of(interface)
         found = drip(framer, wire[:cut] + wire)
         framer.silence()  # a head that was cut may have announced more than there is
-        is_whole = interface is Interface.CLASSIC and cut == len(wire) - 1  # the next FF ends it
-        assert found + frames_of(framer) == [frame] * (2 if is_whole else 1)
+        found += frames_of(framer)
+        assert found[-1] == frame
+        # The next FF ends a classic frame, and one BCC in 256 holds. What its table does not fit is refused later.
+        assert len(found) == 1 or interface is Interface.CLASSIC
 
 
 @each([case for case in GOOD if len(case["hex"]) < 200])
@@ -98,10 +101,8 @@ def test_a_frame_that_is_damaged_is_refused(case):
             decode_frame(interface, broken)
 
 
-@each(REFUSED)
+@each(REFUSED_FRAMES)
 def test_what_is_refused_never_leaves_the_framer(case):
-    if case["kind"] in FILES:
-        pytest.skip("a file is in no stream")
     interface, wire = read(case)
     framer = framer_of(interface)
     assert drip(framer, wire) == []
