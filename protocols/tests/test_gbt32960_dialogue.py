@@ -1,0 +1,469 @@
+"""GB/T 32960 dialogues: vehicle and platform against each other, also through a link that loses, and every timer."""
+
+import random
+from typing import Any
+
+import pytest
+
+from protocols.core.errors import LocalProtocolError, NeedData
+from protocols.gbt32960 import platform as platform_side
+from protocols.gbt32960 import vehicle as vehicle_side
+from protocols.gbt32960.catalogue import Empty
+from protocols.gbt32960.frame import COMMAND, Command, Frame, Framer, Response, decode_frame, encode_frame
+from protocols.gbt32960.items_2016 import Engine
+from protocols.gbt32960.link import ANSWER_TIMEOUT_S, GAP_S
+from protocols.gbt32960.login import PlatformLogin, VehicleLogin
+from protocols.gbt32960.parameters import (
+    Activation,
+    ActivationAnswer,
+    Control,
+    Parameter,
+    ParameterIds,
+    Parameters,
+)
+from protocols.gbt32960.platform import Ask, PartyState, Platform, PlatformSettings, Told
+from protocols.gbt32960.report import Item, Report
+from protocols.gbt32960.times import time_of_instant
+from protocols.gbt32960.vehicle import (
+    HEARTBEAT_S,
+    LONG_WAIT_S,
+    MAX_IN_FLIGHT,
+    RETRY_S,
+    Asked,
+    Delivered,
+    LoggedIn,
+    LoggedOut,
+    LogIn,
+    LoginFailed,
+    LogOut,
+    Refused,
+    Request,
+    Send,
+    Silent,
+    SyncTime,
+    TimeTold,
+    Undelivered,
+    Vehicle,
+    VehicleSettings,
+    VehicleState,
+)
+from protocols.tests.kit import frames_of
+
+VIN = b"LZYTAGBW0G1042536"
+OTHER_VIN = b"LZYTAGBW0G1042537"
+CODE = b"guokezhiyun000001"
+START_MS = 1_795_500_000_000
+
+
+def clock(now: float) -> bytes:
+    return time_of_instant(START_MS + int(now * 1000))
+
+
+def vehicle(**changes: Any) -> Vehicle:
+    return Vehicle(VehicleSettings(**{"vin": VIN, **changes}), clock, 0.0)
+
+
+def platform() -> Platform:
+    return Platform(PlatformSettings(), clock)
+
+
+def login() -> LogIn:
+    return LogIn(VehicleLogin(bytes(6), 1, b"89860616010054587601"))
+
+
+def report(number: int) -> Report:
+    return Report(clock(number), (Item(4, Engine(1, number, None)),))
+
+
+def events_of(dialogue: Any) -> list[Any]:
+    events = []
+    while not isinstance(event := dialogue.next_event(), NeedData):
+        events.append(event)
+    return events
+
+
+def frames_in(wire: bytes) -> list[Frame]:
+    framer = Framer()
+    framer.feed(wire)
+    return frames_of(framer)
+
+
+def settle(one: Vehicle, other: Platform, now: float, response: int = Response.SUCCESS) -> list[Any]:
+    """Carry bytes both ways and answer all that is told, until both are quiet; what was told."""
+    told = []
+    for _ in range(20):
+        up, down = one.bytes_to_send(), other.bytes_to_send()
+        if not up and not down:
+            return told
+        other.receive(up, now)
+        one.receive(down, now)
+        while isinstance(event := other.next_event(), Told):
+            told.append(event)
+            other.send(platform_side.Answer(event, response), now)
+    raise AssertionError("they never end")
+
+
+def logged_in() -> tuple[Vehicle, Platform]:
+    one, other = vehicle(), platform()
+    one.send(login(), 0.0)
+    settle(one, other, 0.0)
+    assert events_of(one) == [LoggedIn()]
+    return one, other
+
+
+def test_a_vehicle_logs_in_reports_and_logs_out() -> None:
+    one, other = logged_in()
+    assert one.state is VehicleState.IN
+    assert other.state_of(VIN) is PartyState.IN
+    command = Send(report(7))
+    one.send(command, 1.0)
+    (told,) = settle(one, other, 1.0)
+    assert told.body == report(7)
+    assert events_of(one) == [Delivered(command)]
+    one.send(LogOut(), 2.0)
+    (told,) = settle(one, other, 2.0)
+    assert (told.body.time, told.body.login_serial) == (clock(2.0), 1)
+    assert events_of(one) == [LoggedOut()]
+    assert other.state_of(VIN) is PartyState.OUT
+    assert one.next_deadline() is None
+    assert other.next_deadline() is None
+
+
+def test_a_login_tells_the_time_at_which_it_is_sent() -> None:
+    one = vehicle()
+    one.send(login(), 5.0)
+    frame = decode_frame(one.bytes_to_send())
+    assert (frame.command, frame.response, frame.data[:6]) == (Command.VEHICLE_LOGIN, COMMAND, clock(5.0))
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_a_login_that_fails_is_tried_three_times_and_then_after_a_long_wait(is_silent: bool) -> None:
+    one, other = vehicle(), platform()
+    one.send(login(), 0.0)
+    now = 0.0
+    waits = []
+    for _ in range(4):
+        if is_silent:
+            one.bytes_to_send()
+            assert one.next_deadline() == now + ANSWER_TIMEOUT_S
+            now += ANSWER_TIMEOUT_S
+            one.tick(now)
+        else:
+            settle(one, other, now, Response.DUPLICATE_VIN)
+        (failed,) = events_of(one)
+        assert failed == LoginFailed(None if is_silent else Response.DUPLICATE_VIN, failed.retry_at)
+        assert one.state is VehicleState.WAITING
+        assert one.next_deadline() == failed.retry_at
+        waits.append(failed.retry_at - now)
+        now = failed.retry_at
+        one.tick(now - 0.01)
+        assert one.bytes_to_send() == b""
+        one.tick(now)
+    assert waits == [RETRY_S, RETRY_S, LONG_WAIT_S, RETRY_S]
+
+
+def test_what_may_be_sent_when() -> None:
+    one = vehicle()
+    for command in (Send(report(1)), LogOut()):
+        with pytest.raises(LocalProtocolError):
+            one.send(command, 0.0)
+    one.send(login(), 0.0)
+    with pytest.raises(LocalProtocolError):
+        one.send(login(), 0.0)
+    one, _ = logged_in()
+    for number in range(MAX_IN_FLIGHT):
+        one.send(Send(report(number)), 1.0)
+    assert not one.has_room
+    with pytest.raises(LocalProtocolError):
+        one.send(Send(report(99)), 1.0)
+    assert len(one.abandon()) == MAX_IN_FLIGHT
+    assert one.has_room
+
+
+def test_a_report_without_an_answer_is_undelivered_and_sent_again_as_it_was() -> None:
+    one, other = logged_in()
+    command = Send(report(1))
+    one.send(command, 1.0)
+    lost = one.bytes_to_send()
+    one.tick(1.0 + ANSWER_TIMEOUT_S)
+    assert events_of(one) == [Undelivered(command)]
+    one.send(Send(command.report, is_reissue=True), 50.0)
+    again = one.bytes_to_send()
+    assert decode_frame(again).command == Command.REISSUE
+    assert decode_frame(again).data == decode_frame(lost).data
+    other.receive(again, 50.0)
+    (told,) = events_of(other)
+    other.receive(lost, 50.0)  # the first one arrives after all: told once, and answered when the other is
+    assert events_of(other) == []
+    other.send(platform_side.Answer(told), 50.0)
+    assert [frame.command for frame in frames_in(other.bytes_to_send())] == [Command.REISSUE]
+    other.receive(lost, 51.0)
+    assert [frame.command for frame in frames_in(other.bytes_to_send())] == [Command.REAL_TIME]
+
+
+def test_a_report_that_is_refused_is_not_kept() -> None:
+    one, other = logged_in()
+    command = Send(report(1))
+    one.send(command, 1.0)
+    settle(one, other, 1.0, Response.WRONG_SIGNATURE)
+    assert events_of(one) == [Refused(command, Response.WRONG_SIGNATURE)]
+
+
+def test_answers_find_their_reports_by_time() -> None:
+    one, other = logged_in()
+    commands = [Send(report(number)) for number in range(3)]
+    for command in commands:
+        one.send(command, 1.0)
+    other.receive(one.bytes_to_send(), 1.0)
+    told = events_of(other)
+    for event in reversed(told):
+        other.send(platform_side.Answer(event), 1.0)
+    one.receive(other.bytes_to_send(), 1.0)
+    assert events_of(one) == [Delivered(command) for command in reversed(commands)]
+    one.receive(encode_frame(Frame(2016, Command.REAL_TIME, Response.SUCCESS, VIN, data=clock(9))), 1.0)
+    assert one.stray_frames == 1
+
+
+def test_a_heartbeat_goes_when_nothing_else_does() -> None:
+    one, other = logged_in()
+    one.send(Send(report(1)), 30.0)
+    settle(one, other, 30.0)
+    events_of(one)
+    assert one.next_deadline() == 30.0 + HEARTBEAT_S
+    one.tick(30.0 + HEARTBEAT_S)
+    (beat,) = frames_in(wire := one.bytes_to_send())
+    assert (beat.command, beat.data) == (Command.HEARTBEAT, b"")
+    other.receive(wire, 90.0)
+    one.receive(other.bytes_to_send(), 90.0)
+    assert events_of(one) == events_of(other) == []
+    one.tick(90.0 + HEARTBEAT_S)
+    one.bytes_to_send()  # lost
+    one.tick(90.0 + HEARTBEAT_S + ANSWER_TIMEOUT_S)
+    assert events_of(one) == [Silent()]
+
+
+def test_the_platform_tells_its_time() -> None:
+    one, other = vehicle(), platform()
+    one.send(SyncTime(), 3.0)
+    settle(one, other, 3.0)
+    assert events_of(one) == [TimeTold(clock(3.0))]
+    command = SyncTime()
+    one.send(command, 4.0)
+    one.bytes_to_send()
+    one.tick(4.0 + ANSWER_TIMEOUT_S)
+    assert events_of(one) == [vehicle_side.Answered(command, None)]
+
+
+def test_parameters_are_asked_for_and_answered() -> None:
+    one, other = logged_in()
+    ask = Ask(VIN, 2016, Command.QUERY_PARAMETERS, ParameterIds(clock(1), b"\x01\x09"))
+    other.send(ask, 1.0)
+    one.receive(other.bytes_to_send(), 1.0)
+    (asked,) = events_of(one)
+    params = Parameters(asked.body.time, (Parameter(1, b"\x27\x10"), Parameter(9, b"\x3c")))
+    one.send(vehicle_side.Answer(asked, params=params), 1.0)
+    other.receive(one.bytes_to_send(), 1.0)
+    (answered,) = events_of(other)
+    assert (answered.command, answered.body) == (ask, params)
+
+
+def test_a_command_is_answered_with_its_time_or_times_out() -> None:
+    one, other = logged_in()
+    ask = Ask(VIN, 2016, Command.CONTROL, Control(clock(1), 3))
+    other.send(ask, 1.0)
+    one.receive(other.bytes_to_send(), 1.0)
+    (asked,) = events_of(one)
+    one.send(vehicle_side.Answer(asked, Response.ERROR), 1.0)
+    other.receive(one.bytes_to_send(), 1.0)
+    (answered,) = events_of(other)
+    assert answered.frame.response == Response.ERROR
+    assert answered.body.time == clock(1)
+    later = Ask(VIN, 2016, Command.CONTROL, Control(clock(2), 3))
+    other.send(later, 2.0)
+    assert other.next_deadline() == 2.0 + ANSWER_TIMEOUT_S
+    other.tick(2.0 + ANSWER_TIMEOUT_S)
+    assert events_of(other) == [platform_side.Answered(later, None, None)]
+
+
+def test_a_command_that_cannot_be_read_is_answered_with_an_error() -> None:
+    one, _ = logged_in()
+    broken = Frame(2016, Command.SET_PARAMETERS, COMMAND, VIN, data=clock(1) + b"\x01\x77")
+    one.receive(encode_frame(broken), 1.0)
+    (answer,) = frames_in(one.bytes_to_send())
+    assert (answer.response, answer.data) == (Response.ERROR, clock(1))
+    assert events_of(one) == []
+
+
+def test_an_activation_comes_before_the_login() -> None:
+    one, other = vehicle(edition=2025), platform()
+    activation = Activation(clock(0), b"1234567812345678", b"key", VIN, 1, b"r", b"s")
+    request = Request(Command.ACTIVATION, activation)
+    one.send(request, 0.0)
+    other.receive(one.bytes_to_send(), 0.0)
+    (told,) = events_of(other)
+    assert told.body == activation
+    other.send(Ask(VIN, 2025, Command.ACTIVATION_ANSWER, ActivationAnswer(1, 1)), 0.0)
+    one.receive(other.bytes_to_send(), 0.0)
+    (answered,) = events_of(one)
+    assert (answered.command, answered.frame.data) == (request, b"\x01\x01")
+
+
+@pytest.mark.parametrize(("edition", "code"), [(2016, Response.ERROR), (2025, Response.UNKNOWN_VIN)])
+def test_reports_without_a_login_are_refused(edition: int, code: Response) -> None:
+    other = platform()
+    for command in (Command.REAL_TIME, Command.VEHICLE_LOGOUT):
+        other.receive(encode_frame(Frame(edition, command, COMMAND, VIN, data=clock(1) + b"\x00\x01")), 0.0)
+        (answer,) = frames_in(other.bytes_to_send())
+        assert (answer.response, answer.data) == (code, clock(1))
+    assert events_of(other) == []
+
+
+def test_a_login_that_is_refused_leaves_the_vehicle_out() -> None:
+    one, other = vehicle(), platform()
+    one.send(login(), 0.0)
+    settle(one, other, 0.0, Response.ERROR)
+    assert other.state_of(VIN) is PartyState.OUT
+    assert [type(event) for event in events_of(one)] == [LoginFailed]
+
+
+def test_a_platform_speaks_for_its_vehicles() -> None:
+    one = Vehicle(VehicleSettings(vin=CODE, is_platform=True), clock, 0.0)
+    other = platform()
+    one.send(LogIn(PlatformLogin(bytes(6), 7, b"user".ljust(12, b"\0"), b"secret".ljust(20, b"\0"), 1)), 0.0)
+    (told,) = settle(one, other, 0.0)
+    assert "secret" not in repr(told.body)
+    other.receive(encode_frame(Frame(2016, Command.REAL_TIME, COMMAND, OTHER_VIN, data=report(1).write())), 1.0)
+    (told,) = events_of(other)
+    assert told.frame.vin == OTHER_VIN
+    one.send(LogOut(), 2.0)
+    settle(one, other, 2.0)
+    other.receive(encode_frame(Frame(2016, Command.REAL_TIME, COMMAND, OTHER_VIN, data=report(2).write())), 3.0)
+    assert events_of(other) == []
+    assert decode_frame(other.bytes_to_send()).response == Response.ERROR
+
+
+def test_what_comes_again_before_it_is_answered_is_told_once() -> None:
+    one, other = logged_in()
+    one.send(Send(report(1)), 1.0)
+    wire = one.bytes_to_send()
+    other.receive(wire + wire, 1.0)
+    (told,) = events_of(other)
+    assert other.bytes_to_send() == b""
+    other.send(platform_side.Answer(told), 1.0)
+    other.receive(wire, 2.0)
+    assert len(frames_in(other.bytes_to_send())) == 2
+    assert events_of(other) == []
+
+
+def test_a_data_unit_that_cannot_be_read_is_answered_with_an_error() -> None:
+    one, other = logged_in()
+    del one
+    broken = Frame(2016, Command.REAL_TIME, COMMAND, VIN, data=clock(1) + b"\x7d")
+    other.receive(encode_frame(broken), 1.0)
+    assert events_of(other) == []
+    assert other.bad_bodies == 1
+    assert decode_frame(other.bytes_to_send()).response == Response.ERROR
+
+
+def test_the_platform_bounds_what_it_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform_side, "MAX_PARTIES", 3)
+    monkeypatch.setattr(platform_side, "REMEMBERED", 5)
+    monkeypatch.setattr(platform_side, "MAX_IN_FLIGHT", 2)
+    other = platform()
+    for number in range(5):
+        vin = b"LZYTAGBW0G%07d" % number
+        data = VehicleLogin(clock(number), 1, bytes(20)).write()
+        other.receive(encode_frame(Frame(2016, Command.VEHICLE_LOGIN, COMMAND, vin, data=data)), 0.0)
+    assert len(events_of(other)) == 3
+    assert [frame.response for frame in frames_in(other.bytes_to_send())] == [Response.ERROR] * 2
+    one, third = logged_in()
+    for number in range(20):
+        one.send(Send(report(number)), 1.0)
+        settle(one, third, 1.0)
+    assert len(third._answers) == 5
+    for number in range(2):
+        third.send(Ask(VIN, 2016, Command.HEARTBEAT, Empty()), float(number))
+    with pytest.raises(LocalProtocolError):
+        third.send(Ask(VIN, 2016, Command.HEARTBEAT, Empty()), 3.0)
+    with pytest.raises(LocalProtocolError):
+        third.send(platform_side.Answer(Told(Frame(2016, 2, COMMAND, VIN), Empty()), COMMAND), 3.0)
+
+
+def test_half_a_frame_holds_up_what_follows_for_a_while_only() -> None:
+    one, other = logged_in()
+    one.send(Send(report(1)), 1.0)
+    wire = one.bytes_to_send()
+    other.receive(wire[:30] + wire, 1.0)
+    if other.next_deadline() is not None:
+        assert other.next_deadline() == 1.0 + GAP_S
+        other.tick(1.0 + GAP_S)
+    assert [type(event) for event in events_of(other)] == [Told]
+    assert other.discarded_bytes == 30
+
+
+class Lossy:
+    """Carries bytes one way; loses, doubles and damages some frames."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+
+    def __call__(self, wire: bytes) -> bytes:
+        out = b""
+        for frame in frames_in(wire):
+            data = encode_frame(frame)
+            match self.rng.randrange(10):
+                case 0:
+                    continue
+                case 1:
+                    at = self.rng.randrange(len(data))
+                    data = data[:at] + bytes((data[at] ^ 1 << self.rng.randrange(8),)) + data[at + 1 :]
+                case 2:
+                    data += data
+            out += data
+        return out
+
+
+class Bench:
+    """Vehicle and platform on a link that loses: 40 reports, each kept until it is delivered."""
+
+    def __init__(self, seed: int) -> None:
+        self.link = Lossy(random.Random(seed))
+        self.one, self.other = vehicle(answer_timeout_s=5.0), platform()
+        self.live = list(range(1, 41))
+        self.kept: list[Report] = []
+        self.delivered: list[bytes] = []
+        self.told: list[bytes] = []
+        self.now = 0.0
+        self.one.send(login(), 0.0)
+
+    def step(self) -> None:
+        if self.one.has_room and (self.live or self.kept):
+            is_live = bool(self.live)
+            body = report(self.live.pop(0)) if is_live else self.kept.pop(0)
+            self.one.send(Send(body, is_reissue=not is_live), self.now)
+        self.other.receive(self.link(self.one.bytes_to_send()), self.now)
+        for event in events_of(self.other):
+            if isinstance(event, Told):
+                if isinstance(event.body, Report):
+                    self.told.append(event.body.time)
+                self.other.send(platform_side.Answer(event), self.now)
+        self.one.receive(self.link(self.other.bytes_to_send()), self.now)
+        for event in events_of(self.one):
+            if isinstance(event, Undelivered):
+                self.kept.append(event.command.report)
+            elif isinstance(event, Delivered):
+                self.delivered.append(event.command.report.time)
+            assert not isinstance(event, (Refused, Asked))
+        self.now += 1.0
+        self.one.tick(self.now)
+        self.other.tick(self.now)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_through_a_link_that_loses_every_report_arrives_once(seed: int) -> None:
+    bench = Bench(seed)
+    for _ in range(5000):
+        bench.step()
+        if len(bench.delivered) == 40:
+            break
+    assert sorted(bench.delivered) == sorted(bench.told) == sorted(clock(number) for number in range(1, 41))

@@ -1,0 +1,481 @@
+"""GB/T 32960: what holds for any values and any bytes."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocols.core.checksum import xor8
+from protocols.core.errors import LocalProtocolError, RemoteProtocolError
+from protocols.gbt32960.catalogue import Answer, Empty, Opaque, decode_body, encode_body
+from protocols.gbt32960.frame import (
+    COMMAND,
+    MAX_DATA_BYTES,
+    Command,
+    Encryption,
+    Frame,
+    Framer,
+    bcc_of,
+    decode_frame,
+    encode_frame,
+)
+from protocols.gbt32960.heavy import (
+    HeavyFrame,
+    HeavyLogin,
+    HeavyReport,
+    decode_heavy,
+    encode_heavy,
+    read_heavy,
+    write_heavy,
+)
+from protocols.gbt32960.heavy_items import EngineStream, Obd, OtherItem
+from protocols.gbt32960.items_2016 import Alarm, DriveMotors, Position, Vehicle
+from protocols.gbt32960.items_2025 import Position as Position2025
+from protocols.gbt32960.layout import ABNORMAL, Array, Blob, Items, Number, Numbers, Reader, Rest, Structure
+from protocols.gbt32960.login import Logout, PlatformLogin, VehicleLogin, VehicleLogin2025
+from protocols.gbt32960.message import HEAVY, decode_message, encode_message
+from protocols.gbt32960.parameters import (
+    NAMES,
+    SIZES,
+    Activation,
+    ActivationAnswer,
+    Control,
+    KeyExchange,
+    Parameter,
+    ParameterIds,
+    Parameters,
+)
+from protocols.gbt32960.readable import readable_of, structure_of
+from protocols.gbt32960.report import TYPES, Custom, Item, Report
+from protocols.gbt32960.times import instant_of_time, time_of, time_of_instant, time_text
+from protocols.tests.kit import frames_of, pieces
+
+modest = settings(derandomize=True, deadline=None, max_examples=100)
+VIN = b"LZYTAGBW0G1042536"
+TIME = bytes.fromhex("1a0b18080000")
+KINDS = {kind for edition in TYPES.values() for _, kind in edition.values()} | {EngineStream, Custom}
+
+
+def readings(row: Number) -> st.SearchStrategy[Any]:
+    """Every value that a row can have."""
+    most = (1 << 8 * row.size) - 1 - row.nulls
+    values: st.SearchStrategy[Any] = st.integers(row.offset, most + row.offset)
+    specials = [None, ABNORMAL][: row.nulls]
+    return values | st.sampled_from(specials) if specials else values
+
+
+@st.composite
+def structures(draw: Any, kind: type[Structure]) -> Structure:
+    """Any structure of a class, by its table."""
+    values: list[Any] = []
+    for part in kind.PARTS:
+        match part:
+            case Numbers():
+                for row in part.rows:
+                    strategy = (
+                        readings(row) if isinstance(row, Number) else st.binary(min_size=row.size, max_size=row.size)
+                    )
+                    values.append(draw(strategy))
+            case Array():
+                some = st.lists(readings(part.row), max_size=4).map(tuple)
+                values.append(draw(some | st.sampled_from([None, ABNORMAL])))
+            case Items():
+                some = st.lists(structures(part.kind), max_size=3).map(tuple)
+                values.append(draw(some | st.sampled_from([None, ABNORMAL])))
+            case Blob() | Rest():
+                values.append(draw(st.binary(max_size=20)))
+            case _:
+                raise AssertionError(part)
+    return kind(*values)
+
+
+@st.composite
+def reports(draw: Any, edition: int) -> Report:
+    kinds = [(number, kind) for number, (_, kind) in TYPES[edition].items()] + [(0x80, Custom), (0xFE, Custom)]
+    chosen = draw(st.lists(st.sampled_from(kinds), max_size=4))
+    items = tuple(Item(number, draw(structures(kind))) for number, kind in chosen)
+    return Report(draw(st.binary(min_size=6, max_size=6)), items)
+
+
+@st.composite
+def frames(draw: Any) -> Frame:
+    return Frame(
+        draw(st.sampled_from([2016, 2025])),
+        draw(st.integers(0, 0x22) | st.integers(0x25, 255)),
+        draw(st.integers(0, 255)),
+        draw(st.binary(min_size=17, max_size=17)),
+        draw(st.integers(0, 255)),
+        draw(st.binary(max_size=200)),
+    )
+
+
+@given(st.sampled_from(sorted(KINDS, key=lambda kind: (kind.__module__, kind.__name__))), st.data())
+@modest
+def test_any_item_comes_back(kind: type[Structure], data: Any) -> None:
+    item = data.draw(structures(kind))
+    wire = item.write()
+    reader = Reader(wire)
+    assert kind.read(reader) == item
+    assert reader.left == 0
+    shown = readable_of(item)
+    json.dumps(shown)
+    again = structure_of(kind, shown)
+    assert readable_of(again) == shown
+
+
+@given(st.sampled_from([2016, 2025]), st.data())
+@modest
+def test_any_report_comes_back(edition: int, data: Any) -> None:
+    report = data.draw(reports(edition))
+    frame = Frame(edition, Command.REAL_TIME, COMMAND, VIN, data=report.write())
+    assert decode_body(decode_frame(encode_frame(frame))) == report
+    read = decode_message({"hex": encode_frame(frame).hex()})
+    assert decode_message(encode_message(read)) == read
+
+
+@given(frames())
+@modest
+def test_any_frame_comes_back(frame: Frame) -> None:
+    assert decode_frame(encode_frame(frame)) == frame
+
+
+@given(frames())
+@modest
+def test_what_is_read_is_written_as_it_was(frame: Frame) -> None:
+    for command, response in ((frame.command, frame.response), (frame.command, COMMAND), (0x80, 1), (0x02, COMMAND)):
+        plain = Frame(frame.edition, command, response, frame.vin, Encryption.NONE, frame.data)
+        try:
+            body = decode_body(plain)
+        except RemoteProtocolError:
+            continue
+        assert encode_body(body, plain.edition) == plain.data
+
+
+@given(st.binary(max_size=120), st.sampled_from([2016, 2025]), st.sampled_from(sorted(Command)))
+@modest
+def test_any_data_unit_raises_only_what_it_may(data: bytes, edition: int, command: int) -> None:
+    problem = None
+    try:
+        decode_body(Frame(edition, command, COMMAND, VIN, data=data))
+        read_heavy(HeavyFrame(command, VIN, data=data))
+    except RemoteProtocolError as error:
+        problem = error
+    if problem is not None:
+        assert problem.field
+        assert 24 <= (problem.offset or 0) <= 24 + len(data)
+        assert problem.raw == b""
+
+
+@given(st.binary(max_size=60))
+@modest
+def test_any_bytes_raise_only_what_they_may(data: bytes) -> None:
+    for wire in (data, b"\x23\x23" + data, b"\x24\x24" + data):
+        with pytest.raises(RemoteProtocolError):
+            decode_frame(wire)
+        with pytest.raises(RemoteProtocolError):
+            decode_heavy(wire)
+
+
+@given(st.binary(max_size=700))
+@modest
+def test_the_check_is_that_of_a_walk_over_all_bytes(data: bytes) -> None:
+    assert bcc_of(data) == xor8(data)
+
+
+@given(st.lists(frames(), max_size=4), st.binary(max_size=60), st.integers(0, 2**32))
+@modest
+def test_any_split_equals_the_whole(sent: list[Frame], noise: bytes, seed: int) -> None:
+    stream = noise.join([b"", *(encode_frame(frame) for frame in sent)])
+    whole, split = Framer(), Framer()
+    whole.feed(stream)
+    got = []
+    for piece in pieces(stream, seed):
+        split.feed(piece)
+        got += frames_of(split)
+    assert got == frames_of(whole)
+    assert split.discarded == whole.discarded
+    if not noise:
+        assert got == sent
+
+
+def test_a_torn_frame_costs_no_more_than_itself_once_it_is_silent() -> None:
+    wire = encode_frame(Frame(2016, Command.HEARTBEAT, COMMAND, VIN))
+    for size in range(1, len(wire)):
+        framer = Framer()
+        framer.feed(wire[:size] + wire)
+        found = frames_of(framer)
+        framer.silence()
+        found += frames_of(framer)
+        assert len(found) == 1
+        assert framer.discarded == size
+
+
+def test_frames_inside_a_frame_that_is_none_are_found() -> None:
+    inner = encode_frame(Frame(2016, Command.HEARTBEAT, COMMAND, VIN))
+    outer = bytearray(encode_frame(Frame(2025, Command.CONTROL, COMMAND, VIN, data=inner * 3)))
+    outer[-1] ^= 1
+    framer = Framer()
+    framer.feed(bytes(outer))
+    assert len(frames_of(framer)) == 3
+    assert framer.bad_checks == 1
+
+
+@pytest.mark.parametrize("flood", [b"\x23", b"\x24", b"\x23\x24", b"\x00", b"\x23\x23" + b"\x0f" * 9])
+def test_a_flood_stays_within_the_ceiling(flood: bytes) -> None:
+    framer = Framer(1024)
+    for _ in range(100):
+        framer.feed(flood * 50)
+        assert frames_of(framer) == []
+        assert framer.waiting <= 1024
+    framer.silence()
+    assert frames_of(framer) == []
+    framer.feed(encode_frame(Frame(2016, Command.HEARTBEAT, COMMAND, VIN)))
+    assert len(frames_of(framer)) == 1
+
+
+def test_a_frame_longer_than_the_ceiling_is_noise() -> None:
+    framer = Framer(100)
+    framer.feed(encode_frame(Frame(2016, Command.CONTROL, COMMAND, VIN, data=bytes(90)))[:60])
+    assert frames_of(framer) == []
+    framer.feed(encode_frame(Frame(2016, Command.HEARTBEAT, COMMAND, VIN)))
+    assert len(frames_of(framer)) == 1
+
+
+def test_an_endless_frame_is_bounded_and_the_next_one_is_found() -> None:
+    framer = Framer()
+    framer.feed(encode_frame(Frame(2016, Command.CONTROL, COMMAND, VIN, data=bytes(MAX_DATA_BYTES)))[:24])
+    for _ in range(100):
+        framer.feed(b"\x01" * 1000)
+        frames_of(framer)
+        assert framer.waiting <= MAX_DATA_BYTES + 25
+    framer.feed(encode_frame(Frame(2016, Command.HEARTBEAT, COMMAND, VIN)))
+    assert len(frames_of(framer)) == 1
+
+
+CODE = b"0RJPEA00HAU0AAF131001955"
+BODIES: list[tuple[int, int, int, Any]] = [
+    (2016, 0x01, COMMAND, VehicleLogin(TIME, 1, b"8" * 20, 2, 1, (b"A", b"B"))),
+    (2016, 0x01, COMMAND, VehicleLogin(TIME, 1, b"8" * 20, 7, 0, ())),
+    (2025, 0x01, COMMAND, VehicleLogin2025(TIME, 1, b"8" * 20, ((CODE, CODE), (), (CODE,)))),
+    (2016, 0x04, COMMAND, Logout(TIME, 9)),
+    (2016, 0x05, COMMAND, PlatformLogin(TIME, 9, b"u" * 12, b"p" * 20, 1)),
+    (2025, 0x06, COMMAND, Logout(TIME, 9)),
+    (2016, 0x07, COMMAND, Empty()),
+    (2016, 0x08, COMMAND, Empty()),
+    (2016, 0x08, 1, Answer(TIME)),
+    (2016, 0x01, 3, Answer(TIME, b"\x01\x02")),
+    (2016, 0x07, 1, Answer(None)),
+    (2016, 0x09, COMMAND, Opaque(b"\x01\x02")),
+    (2016, 0xC5, COMMAND, Opaque(b"\x01\x02")),
+    (2025, 0x09, COMMAND, Activation(TIME, b"c" * 16, b"key", VIN, 1, b"rr", b"ss")),
+    (2025, 0x0A, COMMAND, ActivationAnswer(2, 3)),
+    (2025, 0x0B, COMMAND, KeyExchange(4, b"key", TIME, TIME)),
+    (2016, 0x80, COMMAND, ParameterIds(TIME, b"\x01\x02\x10")),
+    (2016, 0x80, 1, Parameters(TIME, (Parameter(0x01, b"\x00\x01"),))),
+    (2025, 0x80, COMMAND, Parameters(TIME, (Parameter(0x02, b"\x0a"), Parameter(0x03, b"\x01")))),
+    (2016, 0x80, 1, Answer(TIME)),
+    (2016, 0x81, COMMAND, Parameters(TIME, tuple(Parameter(key, b"1" * size) for key, size in SIZES.items()))),
+    (
+        2016,
+        0x81,
+        COMMAND,
+        Parameters(
+            TIME,
+            (
+                Parameter(0x04, b"\x04"),
+                Parameter(0x05, b"host"),
+                Parameter(0x0D, b"\x01"),
+                Parameter(0x0E, b"h"),
+                Parameter(0x04, b"\x00"),
+                Parameter(0x05, b""),
+            ),
+        ),
+    ),
+    (2016, 0x82, COMMAND, Control(TIME, 6, b"\x01text")),
+    (2016, 0x82, COMMAND, Control(TIME, 2)),
+]
+
+
+@pytest.mark.parametrize(("edition", "command", "response", "body"), BODIES)
+def test_a_body_comes_back_through_both_layers(edition: int, command: int, response: int, body: Any) -> None:
+    frame = Frame(edition, command, response, VIN, data=encode_body(body, edition))
+    assert decode_body(frame) == body
+    read = decode_message({"hex": encode_frame(frame).hex()})
+    json.dumps(read)
+    assert encode_message(read) == {"hex": encode_frame(frame).hex()}
+    with pytest.raises(LocalProtocolError):
+        encode_message({**read, "body": {**read["body"], "nonsense": 1}})  # type: ignore[dict-item]
+    with pytest.raises(LocalProtocolError):
+        encode_message({**read, "nonsense": 1})
+
+
+def test_every_parameter_is_told_about() -> None:
+    assert set(NAMES) == set(range(0x01, 0x11))
+
+
+HEAVY_BODIES: list[tuple[int, int | None, int, Any]] = [
+    (1, 3, 1, HeavyLogin(TIME, 1, b"8" * 20)),
+    (4, None, 1, Logout(TIME, 1)),
+    (2, None, 3, HeavyReport(TIME, 5, ())),
+    (
+        3,
+        2,
+        1,
+        HeavyReport(
+            TIME,
+            5,
+            (
+                Item(1, Obd(TIME, 2, 1, 0xFFFF, 0, VIN, b"S" * 18, bytes(18), bytes(36), 2, (0x11111111, 2))),
+                Item(0x80, OtherItem(TIME, b"\x01\x02")),
+            ),
+        ),
+    ),
+    (6, 1, 1, Opaque(b"\x01")),
+    (2, 1, 2, Opaque(b"\x01\x02")),
+]
+
+
+@pytest.mark.parametrize(("command", "software", "encryption", "body"), HEAVY_BODIES)
+def test_a_body_of_a_truck_comes_back_through_both_layers(
+    command: int, software: int | None, encryption: int, body: Any
+) -> None:
+    frame = HeavyFrame(command, VIN, software, encryption, write_heavy(body))
+    assert decode_heavy(encode_heavy(frame)) == frame
+    assert read_heavy(frame) == body
+    read = decode_message({"hex": encode_heavy(frame).hex(), "version": HEAVY})
+    assert ("software_version" in read) == (software is not None)
+    assert encode_message(read) == {"hex": encode_heavy(frame).hex()}
+
+
+@pytest.mark.parametrize("count", [0xFD, 0xFE, 0xFF])
+def test_trouble_codes_that_are_none_keep_their_count(count: int) -> None:
+    item = Obd(TIME, 2, 1, 0, 0, VIN, b"S" * 18, bytes(18), bytes(36), count)
+    assert Obd.read(Reader(item.write())) == item
+    assert readable_of(item)["dtcs"] == []
+
+
+def test_signs_of_a_position_stand_in_its_status() -> None:
+    for status, longitude, latitude in ((0, 12.5, 45.0), (2, 12.5, -45.0), (4, -12.5, 45.0), (6, -12.5, -45.0)):
+        item = Position(status, 12_500_000, 45_000_000)
+        assert readable_of(item) == {"position_status": status, "longitude": longitude, "latitude": latitude}
+        assert structure_of(Position, readable_of(item)) == item
+    assert readable_of(Position2025(6, 1, 0, None)) == {
+        "position_status": 6,
+        "coordinate_system": 1,
+        "longitude": 0.0,
+        "latitude": None,
+    }
+
+
+def test_offsets_and_null_codes() -> None:
+    wire = bytes.fromhex("0103010000fffffffeffff2710fe011fffff0065")
+    item = Vehicle.read(Reader(wire))
+    assert (item.odometer_tenth_km, item.total_voltage_tenth_v, item.total_current_tenth_a) == (ABNORMAL, None, 0)
+    assert (item.soc_pct, item.insulation_kohm, item.brake_pct) == (ABNORMAL, 0xFFFF, 0x65)
+    assert item.write() == wire
+    assert repr(ABNORMAL) == "ABNORMAL"
+
+
+@pytest.mark.parametrize(("count", "motors"), [(0xFF, None), (0xFE, ABNORMAL), (0x00, ())])
+def test_a_count_that_says_nothing_is_kept(count: int, motors: Any) -> None:
+    item = DriveMotors.read(Reader(bytes((count,))))
+    assert item.motors == motors
+    assert item.write() == bytes((count,))
+    assert readable_of(item) == {"motors": []}
+
+
+def test_times() -> None:
+    assert time_text(time_of("2018-10-30T20:35:54+08:00")) == "2018-10-30T20:35:54+08:00"
+    for wrong in ("64010100000000", "000001000000", "000d01000000", "000120000000", "000101180000", "0001010000003c"):
+        assert time_text(bytes.fromhex(wrong)[-6:]) is None
+    assert instant_of_time(bytes.fromhex("130a1e00003b")) == 1_572_364_859_000
+    assert time_of_instant(1_572_364_859_999).hex() == "130a1e00003b"
+    assert instant_of_time(bytes.fromhex("13021e000000")) is None  # 30 February is in the standard's range
+    for text in ("2018-10-30", "2018-13-30T20:35:54+08:00", "1999-10-30T20:35:54+08:00"):
+        with pytest.raises(LocalProtocolError):
+            time_of(text)
+    for instant in (0, 4_200_000_000_000):
+        with pytest.raises(LocalProtocolError):
+            time_of_instant(instant)
+
+
+def refused(call: Any) -> None:
+    with pytest.raises(LocalProtocolError):
+        call()
+
+
+def test_what_no_frame_carries_is_refused() -> None:
+    refused(lambda: encode_frame(Frame(2020, 1, 1, VIN)))
+    refused(lambda: encode_frame(Frame(2016, 256, 1, VIN)))
+    refused(lambda: encode_frame(Frame(2016, 1, 1, b"")))
+    refused(lambda: encode_frame(Frame(2016, 1, 1, VIN, data=bytes(65532))))
+    refused(lambda: encode_heavy(HeavyFrame(1, b"\xfe" * 17, 1)))
+    refused(lambda: encode_heavy(HeavyFrame(1, VIN, 256)))
+    refused(lambda: encode_heavy(HeavyFrame(1, VIN, data=bytes(65532))))
+    refused(lambda: Position(0, -1, 0).write())
+    refused(lambda: Position(256, 0, 0).write())
+    refused(lambda: Logout(b"", 1).write())
+    refused(lambda: Alarm(0, 0, (1 << 32,), (), (), ()).write())
+    refused(lambda: Alarm(0, 0, (0,) * 254, (), (), ()).write())
+    refused(lambda: Custom(bytes(65536)).write())
+    refused(lambda: VehicleLogin(TIME, 1, bytes(20), 1, 1, ()).write())
+    refused(lambda: VehicleLogin2025(TIME, 1, bytes(20), ((b"short",),)).write())
+    refused(lambda: VehicleLogin2025(TIME, 1, bytes(20), ((),) * 256).write())
+    refused(lambda: Obd(TIME, 2, 1, 0, 0, VIN, b"S" * 18, bytes(18), bytes(36), 1).write())
+    refused(lambda: HeavyReport(TIME, 65536).write())
+    refused(lambda: ParameterIds(TIME, bytes(256)).write())
+    refused(lambda: Parameters(TIME, (Parameter(1, b""),)).write_edition(2016))
+    refused(lambda: Parameters(TIME, (Parameter(5, b"host"),)).write_edition(2016))
+    refused(lambda: Parameters(TIME, (Parameter(0x10, b"1"),) * 256).write_edition(2016))
+
+
+GOOD_MESSAGE: dict[str, Any] = {
+    "version": "2016",
+    "command": 2,
+    "response": 254,
+    "vin": VIN.decode(),
+    "encryption": 1,
+    "body": {
+        "time": None,
+        "infos": [{"type": 4, "engine_status": 1, "crank_speed_rpm": None, "fuel_rate_l_100km": 5.0}],
+    },
+}
+GOOD_INFO = GOOD_MESSAGE["body"]["infos"][0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": "1999"},
+        {"body": 1},
+        {"body": {}},
+        {"command": 256},
+        {"command": True},
+        {"vin": 1},
+        {"vin": "Ü"},
+        {"vin": "x" * 18},
+        {"body": {"time": 5, "infos": []}},
+        {"body": {"time": None, "infos": [1]}},
+        {"body": {"time": None, "infos": [{"type": 0x7D}]}},
+        {"body": {"time": None, "infos": [{**GOOD_INFO, "engine_status": "1"}]}},
+        {"body": {"time": None, "infos": [{**GOOD_INFO, "engine_status": None}]}},
+        {"body": {"time": None, "infos": [{**GOOD_INFO, "fuel_rate_l_100km": 1e9}]}},
+        {"body": {"time": None, "infos": [{**GOOD_INFO, "more": 1}]}},
+        {"body": {"time": None, "infos": [{"type": 0x80, "raw": "0"}]}},
+        {"body": {"time": None, "infos": [{"type": 0x80, "raw": 5}]}},
+        {"body": {"time": None, "infos": [{"type": 2, "motors": [1]}]}},
+        {"command": 0x81, "body": {"time": None, "params": [{"id": 0x77, "value": 1}]}},
+        {"command": 0x81, "body": {"time": None, "params": [{"id": 1, "value": 65536}]}},
+        {"command": 0x81, "body": {"time": None, "params": [{"id": 1}]}},
+        {"encryption": 3},
+    ],
+)
+def test_messages_that_have_no_frame_are_refused(change: dict[str, Any]) -> None:
+    assert decode_message(encode_message(GOOD_MESSAGE))["body"] == {
+        "time": None,
+        "infos": [{**GOOD_INFO, "name": "engine"}],
+    }
+    with pytest.raises(LocalProtocolError):
+        encode_message({**GOOD_MESSAGE, **change})
