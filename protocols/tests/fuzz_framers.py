@@ -5,6 +5,7 @@ from collections.abc import Callable
 from protocols.aton.frame import Framer as AtonFramer
 from protocols.core.errors import NEED_DATA, RemoteProtocolError
 from protocols.dlt645.frame import Framer as Dlt645Framer
+from protocols.etc_rsu.framer import ClassicFramer, SequencedFramer, UrbanFramer
 from protocols.gbt32960.frame import Framer as Gbt32960Framer
 from protocols.hj212.packet import Framer as Hj212Framer
 from protocols.jt808.framer import Framer as Jt808Framer
@@ -20,6 +21,9 @@ from protocols.vehicle_bus.elm import Framer as ElmFramer
 FRAMERS: dict[str, Callable[[], Framer]] = {
     "aton": AtonFramer,
     "dlt645": Dlt645Framer,
+    "etc_rsu_classic": ClassicFramer,
+    "etc_rsu_gantry": SequencedFramer,
+    "etc_rsu_urban": UrbanFramer,
     "gbt32960": Gbt32960Framer,
     "hj212": Hj212Framer,
     "jt808": Jt808Framer,

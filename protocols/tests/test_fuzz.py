@@ -20,6 +20,7 @@ from protocols.aton import message as aton
 from protocols.aton.frame import Frame, encode_frame
 from protocols.core.errors import RemoteProtocolError
 from protocols.dlt645 import message as dlt645
+from protocols.etc_rsu import message as etc_rsu
 from protocols.gbt32960 import message as gbt32960
 from protocols.hj212 import message as hj212
 from protocols.iso14443 import message as iso14443
@@ -40,6 +41,7 @@ PROTOCOLS: dict[str, Callable[[Mapping[str, object]], object]] = {
     "dlt645": dlt645.decode_message,
     "ais": ais.decode_message,
     "aton": aton.decode_message,
+    "etc_rsu": etc_rsu.decode_message,
     "gbt32960": gbt32960.decode_message,
     "hj212": hj212.decode_message,
     "iso14443": iso14443.decode_message,
@@ -188,7 +190,8 @@ def test_fuzz_a_framer(name: str, rounds: int, seconds: float) -> None:
 
 def frames_like(protocol: str) -> list[bytes]:
     """The bytes of a protocol's vectors, as they are on the wire; of `aton`, which has none, a frame of our own."""
-    name = {"modbus": "modbus_devices", "vehicle_bus_elm": "vehicle_bus"}.get(protocol, protocol)
+    family = "etc_rsu" if protocol.startswith("etc_rsu") else protocol
+    name = {"modbus": "modbus_devices", "vehicle_bus_elm": "vehicle_bus"}.get(family, family)
     wires = []
     for case in cases_of(name) if name in PROTOCOLS else []:
         for key in ("hex", "text"):
