@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.core.errors import LocalProtocolError, RemoteProtocolError
+from protocols.vehicle_bus import obd
 from protocols.vehicle_bus.catalogue import GROUPS, NAMES
 from protocols.vehicle_bus.diagnostics import DiagnosticMessage, Fault, Lamps, decode_dm, encode_dm, fault_of
 from protocols.vehicle_bus.identifier import (

@@ -1,5 +1,6 @@
-"""OBD-II answers of one ECU, already put together (SAE J1979 / ISO 15031-5).
+"""OBD-II requests, and the answers of one ECU, already put together (SAE J1979 / ISO 15031-5).
 
+    01 PID [PID ..], 03, 04, 07, 09 info, 0A     what is asked
     41 PID value [PID value ..]       current data
     43 count code code ..             stored faults; 47 pending, 4A permanent. K-line: no count, 00 00 for none
     44                                faults cleared
@@ -42,6 +43,13 @@ NEGATIVE_CODES = {
     PENDING: "pending",
 }
 _SYSTEMS = "PCBU"
+
+
+class ServiceRequest(msgspec.Struct, frozen=True):
+    """What a tester asks. parameters: PIDs of service 01 (six at most on CAN), the info type of service 09, else none."""
+
+    service: int
+    parameters: bytes = b""
 
 
 class NegativeAnswer(msgspec.Struct, frozen=True):
@@ -89,6 +97,26 @@ class VehicleInformation(msgspec.Struct, frozen=True):
 
 
 Answer = NegativeAnswer | CurrentData | FaultCodes | FaultsCleared | VehicleInformation
+
+
+def decode_request(data: bytes) -> ServiceRequest:
+    """Read a request. Raises `FrameError` for an empty one, `FieldError` for more PIDs than one may ask for."""
+    if not data:
+        raise FrameError("an empty request", offset=0)
+    if data[0] >= ANSWER:
+        raise FieldError(f"a service is below 40, not {data[0]:02x}", offset=0, field="service", raw=data)
+    if data[0] == CURRENT_DATA and not 1 <= len(data) - 1 <= MAX_PIDS:
+        raise FieldError(f"1 to {MAX_PIDS} PIDs, not {len(data) - 1}", offset=1, field="pid", raw=data)
+    return ServiceRequest(data[0], bytes(data[1:]))
+
+
+def encode_request(request: ServiceRequest) -> bytes:
+    """Write a request. Raises `LocalProtocolError`."""
+    if not 0 <= request.service < ANSWER:
+        raise LocalProtocolError("a service is below 40", field="service")
+    if request.service == CURRENT_DATA and not 1 <= len(request.parameters) <= MAX_PIDS:
+        raise LocalProtocolError(f"1 to {MAX_PIDS} PIDs", field="pid")
+    return bytes((request.service,)) + request.parameters
 
 
 def decode_answer(data: bytes, *, has_count: bool = True) -> Answer:
