@@ -193,6 +193,27 @@ def test_any_answer_is_written_back_byte_for_byte_or_refused(head, rest, count):
 
 
 @EXAMPLES
+@given(data=st.binary(max_size=9))
+def test_any_request_is_written_back_byte_for_byte_or_refused(data):
+    try:
+        request = obd.decode_request(data)
+    except RemoteProtocolError:
+        return
+    assert obd.encode_request(request) == data
+
+
+def test_a_request_asks_for_six_pids_at_most():
+    assert obd.encode_request(obd.ServiceRequest(1, bytes((0x0C, 0x0D)))) == bytes.fromhex("010C0D")
+    assert obd.decode_request(bytes.fromhex("0902")) == obd.ServiceRequest(9, b"\x02")
+    for wrong in ("", "01", "01" + "0C" * 7, "41"):
+        with pytest.raises(RemoteProtocolError):
+            obd.decode_request(bytes.fromhex(wrong))
+    for wrong in (obd.ServiceRequest(1), obd.ServiceRequest(1, bytes(7)), obd.ServiceRequest(0x40)):
+        with pytest.raises(LocalProtocolError):
+            obd.encode_request(wrong)
+
+
+@EXAMPLES
 @given(
     messages=st.lists(st.binary(max_size=8).map(lambda data: b"\x49\x02" + data) | st.binary(max_size=8), max_size=6)
 )

@@ -46,7 +46,7 @@ _SYSTEMS = "PCBU"
 
 
 class ServiceRequest(msgspec.Struct, frozen=True):
-    """What a tester asks. parameters: PIDs of service 01 (six at most on CAN), the info type of service 09, else none."""
+    """What a tester asks. parameters: PIDs of service 01, six at most; the info type of service 09; else none."""
 
     service: int
     parameters: bytes = b""
