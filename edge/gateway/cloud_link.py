@@ -14,7 +14,7 @@ from drivers.text import _
 from edge.gateway import health
 from edge.gateway.config import NodeConfigFile
 from edge.gateway.config_history import HistoryState
-from edge.gateway.durable import decode_kept, replace_file
+from edge.gateway.durable import decode_kept, encode_kept, replace_file
 from edge.gateway.session_count import SessionCount
 from edge.store.outbox import Outbox
 from edge.store.store import Store
@@ -153,7 +153,7 @@ class CloudLink:
             return
         self._is_catalogue_kept = True
         try:
-            replace_file(self._catalogue_file, msgspec.json.encode(self._catalogue))
+            replace_file(self._catalogue_file, encode_kept(self._catalogue))
         except OSError as error:
             log.warning(
                 _("the catalogue could not be kept and is recorded again at the next start: %s"), error.strerror

@@ -17,7 +17,7 @@ import msgspec
 
 from drivers.text import _
 from edge.gateway.config import ConfigError, NodeConfigFile, parse_config
-from edge.gateway.durable import decode_kept, replace_file
+from edge.gateway.durable import decode_kept, encode_kept, replace_file
 from edge.gateway.said import SaidOnce
 
 log = logging.getLogger(__name__)
@@ -172,7 +172,7 @@ class ConfigHistory:
 
     def _save(self, **changes: object) -> None:
         self.state = msgspec.structs.replace(self.state, **changes)
-        _write_whole(self._directory / "state.json", msgspec.json.encode(self.state))
+        _write_whole(self._directory / "state.json", encode_kept(self.state))
 
 
 def sha256_of(document: bytes) -> str:

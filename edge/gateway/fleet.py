@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import msgspec
-
 from drivers.catalogue import build_bus, build_driver, entry_of
 from drivers.clock import Clock
 from drivers.device_config import DeviceConfig
@@ -21,7 +19,7 @@ from drivers.errors import DeviceConfigError, DriverError
 from drivers.modbus.config import BusConfig
 from drivers.readings import Readings
 from drivers.text import _
-from edge.gateway.durable import decode_kept, replace_file
+from edge.gateway.durable import decode_kept, encode_kept, replace_file
 from edge.gateway.recorder import LostDevice
 from edge.gateway.stream import block_names, spans_of
 from edge.gateway.supervisor import Supervisor, Ward, WardState
@@ -139,7 +137,7 @@ class Fleet:
                 return
             disabled = self._disabled ^ {name}
             try:
-                replace_file(self._disabled_file, msgspec.json.encode(sorted(disabled)))
+                replace_file(self._disabled_file, encode_kept(sorted(disabled)))
             except OSError as error:
                 raise DriverError(f"{self._disabled_file}: {error.strerror}") from error
             self._disabled = disabled

@@ -9,14 +9,12 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from drivers.text import _
-from edge.gateway.durable import decode_kept, replace_file, write_over
+from edge.gateway.durable import decode_kept, encode_kept, replace_file, write_over
 
 log = logging.getLogger(__name__)
 
-WIDTH = 20
+WIDTH = 40
 """Characters of every number, in front of it blanks: one written over another leaves nothing of it."""
 
 
@@ -33,7 +31,7 @@ class SessionCount:
         """The number of a new connection. Never fails: a disk that refuses is no reason to be offline."""
         self._last = max(self._last, self._kept()) + 1
         try:
-            self._keep(msgspec.json.encode(self._last).rjust(WIDTH))
+            self._keep(encode_kept(self._last).rjust(WIDTH))
         except OSError as error:
             if not self._has_said:
                 text = _("the count of connections cannot be kept: %s: %s; it goes on in memory")
@@ -45,7 +43,7 @@ class SessionCount:
 
     def _kept(self) -> int:
         try:
-            kept = decode_kept(self._file.read_bytes(), int)
+            kept = decode_kept(self._file.read_bytes(), int, needs_checksum=True)
         except OSError:
             return 0
         return self._wall_ms() // 1000 if kept is None or kept < 0 else kept
