@@ -133,7 +133,7 @@ class CloudLink:
     def _publish_catalogue(self) -> None:
         """For whoever comes later: retained, beside its record. As with the record, the disk has it first."""
         if self._catalogue is not None and self._is_catalogue_kept and self.uplink.is_connected:
-            self._is_copy_due = self.outbox.is_held("telemetry", self._clock.monotonic())
+            self._is_copy_due = self.outbox.is_held("telemetry")
             if self._is_copy_due:
                 return  # its number may be an old record's: the ingest will say
             if self._catalogue.epoch == self._store.lanes["telemetry"].epoch:

@@ -80,8 +80,8 @@ class Lane:
         self._ages: list[tuple[int, float]] = []
         self.read_error: str | None = None
         """Why the disk could not give a record, the last time that it was asked."""
-        self.on_dirty: Callable[[], None] | None = None
-        """Called when the position file begins to lag."""
+        self.on_dirty: Callable[[bool], None] | None = None
+        """Called when the position file begins to lag. True: somebody waits for it."""
         self._is_position_dirty = False
         self.is_copy_behind = True
         """The copy of the position may not know what has been settled."""
@@ -91,7 +91,7 @@ class Lane:
         """At its quota with nothing to evict: appends are refused until something is acknowledged."""
         self.doubt_from = 0
         """Its end was damaged: from here on the ingest may have other records of the same numbers. 0: no doubt."""
-        self._is_doubt_marked = False
+        self._is_trusted = False
         self.known_beyond = RangeSet()
         """Above `made`: what the ingest has of this epoch all the same."""
 
@@ -167,7 +167,6 @@ class Lane:
                 if not loss.epoch:
                     self.lost_ranges.add(loss.first, loss.last)
         self.doubt_from = self.journal.doubt_from
-        self._is_doubt_marked = self.doubt_from > 0
         made = self.made
         for each in (*self._acked.values(), self.lost_ranges):
             each.discard(made + 1, 1 << 62)
@@ -202,14 +201,21 @@ class Lane:
         if with_copy:
             self._medium.replace(POSITION_COPY, position)
         self._medium.replace(POSITION, position)
-        if self._is_doubt_marked and not self.doubt_from:
+        if self._is_trusted:
             self._medium.remove(DOUBT)
-            self._is_doubt_marked = False
+            self._medium.sync_dir()
+            self._is_trusted, self.doubt_from = False, 0
 
     def trust(self) -> None:
-        """The ingest has said what it has, and it is no more than is here; or it has had its time."""
-        if self.doubt_from:
-            self.doubt_from, self.is_position_dirty = 0, True
+        """The ingest has said what it has, and it is no more than is here; or it has had its time.
+
+        The doubt ends when the disk has forgotten it too: else the next start would take what is sent now for what was
+        sent before the damage.
+        """
+        if self.doubt_from and not self._is_trusted:
+            self._is_trusted = self.is_position_dirty = True
+            if self.on_dirty is not None:
+                self.on_dirty(True)
 
     @property
     def is_position_dirty(self) -> bool:
@@ -223,7 +229,7 @@ class Lane:
         if is_dirty:
             self.is_copy_behind = True
         if has_begun and self.on_dirty is not None:
-            self.on_dirty()
+            self.on_dirty(False)
 
     # Records ----------------------------------------------------------------------------------------------------
 
@@ -372,7 +378,8 @@ class Lane:
         self._ages.clear()
         self.is_epoch_new = self.is_position_dirty = True
         self.is_full = False
-        self.doubt_from, self.known_beyond = 0, RangeSet()
+        self.known_beyond = RangeSet()
+        self._is_trusted = self.doubt_from > 0
         return segments
 
 

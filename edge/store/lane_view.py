@@ -177,9 +177,10 @@ class LaneView:
             if last > made and self.lane.known_beyond.range_count < MAX_RANGES_BEYOND:
                 self.lane.known_beyond.add(max(first, made + 1), last)
 
-    def may_send(self, *, is_open: bool) -> bool:
-        """Whether its new numbers are surely no old ones: the ingest has said so, or has had its time (`is_open`)."""
-        return not self.must_renew and (is_open or self.is_answered or not self.lane.doubt_from)
+    @property
+    def may_send(self) -> bool:
+        """Whether its new numbers are surely no old ones."""
+        return not self.must_renew and not self.lane.doubt_from
 
     def is_backlogged(self) -> bool:
         """Whether there is any backlog that could go now."""

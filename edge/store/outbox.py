@@ -158,8 +158,8 @@ class Outbox:
                 return self.take(now, max_bytes)
             if view.due <= now:
                 view.wake(now)
-            if view.lane.doubt_from and view.may_send(is_open=is_open):
-                view.lane.trust()
+            if view.lane.doubt_from and not view.must_renew and (is_open or view.is_answered):
+                view.lane.trust()  # nobody answers, or nobody could
         found = self._pick(now, is_open=is_open)
         if found is None:
             return None
@@ -187,7 +187,7 @@ class Outbox:
             found = None if view.lane.name in self._behind else self._late(view, now, is_open=is_open)
             if found is not None:
                 return found
-            record = view.live(now) if view.may_send(is_open=is_open) else None
+            record = view.live(now) if view.may_send else None
             if record is not None:
                 return view, record, True
         for name in self._behind:
@@ -204,7 +204,7 @@ class Outbox:
         """
         if self._ingest_online and len(view.busy) >= MAX_UNACKNOWLEDGED:
             return None
-        record = view.back(now) if view.may_send(is_open=is_open) and (is_open or view.is_answered) else None
+        record = view.back(now) if view.may_send and (is_open or view.is_answered) else None
         return None if record is None else (view, record, False)
 
     def published(self, entry: Entry, now: float) -> None:
@@ -271,9 +271,9 @@ class Outbox:
             view.lane.trust()
             view.owe(_outside(view.sent_before.pairs(), self._in_flight[lane]))
 
-    def is_held(self, lane: str, now: float) -> bool:
+    def is_held(self, lane: str) -> bool:
         """Whether nothing of a lane may leave now: its new numbers may be old ones."""
-        return not self._views[lane].may_send(is_open=now >= self._answer_due)
+        return not self._views[lane].may_send
 
     def sent_beside(self, lane: str, seq: int) -> None:
         """A copy of this record leaves on another way than `take`: the ingest may have it before we have sent it."""
@@ -293,7 +293,7 @@ class Outbox:
         if not self._is_connected or self._ingest_online is False:
             return None
         deadlines = [view.due for view in self._order if view.waiting]
-        if any(not view.is_answered and (view.lane.doubt_from or view.is_backlogged()) for view in self._order):
+        if any(view.lane.doubt_from or (not view.is_answered and view.is_backlogged()) for view in self._order):
             deadlines.append(self._answer_due)
         return min(deadlines) if deadlines else None
 

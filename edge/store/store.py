@@ -102,10 +102,14 @@ class Store:
             if lane is None or self.lanes[lane].made < wanted:
                 raise
 
-    def _keep_up_soon(self) -> None:
+    def _keep_up_soon(self, is_urgent: bool) -> None:
         """What was acknowledged or found damaged is written down although nothing new is made."""
+        if is_urgent and self._upkeep is not None:
+            self._upkeep.cancel()
+            self._upkeep = None
+        after_s = 0.0 if is_urgent else POSITION_PERIOD_S
         with suppress(RuntimeError):  # no loop runs yet, or any more: then the next commit does it
-            self._upkeep = self._upkeep or asyncio.get_running_loop().call_later(POSITION_PERIOD_S, self._keep_up)
+            self._upkeep = self._upkeep or asyncio.get_running_loop().call_later(after_s, self._keep_up)
 
     def _keep_up(self) -> None:
         self._upkeep = None
