@@ -59,10 +59,26 @@ class Compiled:
             if self._open_row is not None:
                 end = len(data) - self._behind.size
                 raw += (data[self._head + self._before.size : end], *self._behind.unpack_from(data, end))
-            values = [row.read(value) for (_name, row), value in zip(self.rows, raw, strict=True)]
+            values = [self._read(name, row, value) for (name, row), value in zip(self.rows, raw, strict=True)]
         if self._places is not None:
             return [None if place is None else values[place] for place in self._places]
         return values
+
+    def _read(self, name: str, row: Row, raw: Any) -> Any:
+        try:
+            return row.read(raw)
+        except FieldError as error:
+            error.field, error.offset = name, self.offset_of(name)
+            raise
+
+    def offset_of(self, name: str) -> int:
+        """Where a field begins, if no row without a size stands before it."""
+        at = self._head
+        for each, row in self.rows:
+            if each == name:
+                break
+            at += row.size or 0
+        return at
 
     def fits(self, values: Mapping[str, Any]) -> bool:
         """Whether a value can have this form."""
@@ -133,7 +149,8 @@ class Table(msgspec.Struct, frozen=True, gc=False):
         if form is None:
             raise FrameError(f"{layout.sizes()} bytes are due, not {len(data)}", len(data), cls.TABLE or None)
         table = cls(*form.unpack(data))
-        table.check_read()
+        if (wrong := table.contradiction()) is not None:
+            raise FieldError("does not fit the length", form.offset_of(wrong), wrong)
         return table
 
     @classmethod
@@ -145,11 +162,6 @@ class Table(msgspec.Struct, frozen=True, gc=False):
     def sizes(cls) -> str:
         """How many bytes it may have, in words."""
         return layout_of(cls).sizes()
-
-    def check_read(self) -> None:
-        """Raise `RemoteProtocolError` where the fields contradict each other."""
-        if (wrong := self.contradiction()) is not None:
-            raise FieldError("does not fit the length", field=wrong)
 
     def contradiction(self) -> str | None:
         """The field that says something else than the others, if any. Most tables have none."""
