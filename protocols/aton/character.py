@@ -35,8 +35,9 @@ INTERRUPTED = {"IQ": QUICK, "IVQ": VERY_QUICK, "IUQ": ULTRA_QUICK}
 _CLASSES = ("IVQ", "IUQ", "FFl", "LFl", "Iso", "Oc", "Fl", "VQ", "UQ", "IQ", "Mo", "Al", "F", "Q")
 """The longer before what it begins with."""
 _GROUPED = (OCCULTING, FLASHING, FIXED_FLASHING, QUICK, VERY_QUICK, ULTRA_QUICK)
-COLOURS = ("Bu", "W", "R", "G", "Y")
-_COLOURS_READ = ("Bu", "Am", "W", "R", "G", "Y")
+BLUE = "Bu"  # codespell:ignore bu
+COLOURS = (BLUE, "W", "R", "G", "Y")
+_COLOURS_READ = (BLUE, "Am", "W", "R", "G", "Y")
 _SYNONYMS = {"AM": "Y"}
 MOST_IN_GROUP = 20
 LONGEST_PERIOD_MS = 60_000
@@ -209,10 +210,10 @@ def why_none(character: Character) -> str | None:
         reason = _why_no_part(part)
         if reason is not None:
             return reason
-    if len(parts) > 1 and (len(parts) > 2 or kinds[0] not in _GROUPED or kinds[1] != LONG_FLASHING):
-        return "only a long flash follows another class"
-    if len(parts) > 1 and len(parts[0].group) != 1:
-        return "a long flash follows a group of one count"
+    if len(parts) > 1 and (len(parts) > 2 or len(parts[0].group) != 1 or kinds[1] != LONG_FLASHING):
+        return "nothing follows another class but a long flash one group of one count"
+    if not all(colour in COLOURS for colour in character.colours):
+        return "a colour is none of " + ", ".join(COLOURS)
     if (kinds[0] == ALTERNATING) != (len(character.colours) > 1):
         return "an alternating light has more than one colour, all others one at most"
     if character.period_ms is not None and not (0 < character.period_ms <= LONGEST_PERIOD_MS and kinds[0] != FIXED):

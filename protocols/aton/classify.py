@@ -58,31 +58,31 @@ def character_of(rhythm: Rhythm) -> Character:
 
 
 def _parts_of(rhythm: Rhythm) -> tuple[Part, ...] | None:
-    ons = rhythm.ons
-    offs = rhythm.offs
-    if not ons:
+    lights = rhythm.lights
+    darks = rhythm.darks
+    if not lights:
         return (Part(FIXED),)
     if len(rhythm.colours) > 1:
         return (Part(ALTERNATING),)
     if rhythm.is_fixed_between:
-        return _grouped(FIXED_FLASHING, offs)
-    if len(ons) == 1:
-        return (_single(ons[0], offs[0]),)
-    return _several(ons, offs)
+        return _grouped(FIXED_FLASHING, darks)
+    if len(lights) == 1:
+        return (_single(lights[0], darks[0]),)
+    return _several(lights, darks)
 
 
-def _several(ons: list[int], offs: list[int]) -> tuple[Part, ...] | None:
-    kind = _quick_kind(ons[0] + offs[0])
-    if sum(ons) > sum(offs):
-        longest = ons.index(max(ons))
-        parts = _grouped(OCCULTING, ons[longest + 1 :] + ons[: longest + 1])
-    elif kind is not None and len(ons) > _FEWEST_QUICK and ons[-1] >= LONG_MS > max(ons[:-1]):
-        parts = (Part(kind, (len(ons) - 1,)), Part(LONG_FLASHING))
-    elif max(ons) >= _DASH_TO_DOT * min(ons):
-        letters = _letters_of(ons, offs)
+def _several(lights: list[int], darks: list[int]) -> tuple[Part, ...] | None:
+    kind = _quick_kind(lights[0] + darks[0])
+    if sum(lights) >= sum(darks):
+        longest = lights.index(max(lights))
+        parts = _grouped(OCCULTING, lights[longest + 1 :] + lights[: longest + 1])
+    elif kind is not None and len(lights) > _FEWEST_QUICK and lights[-1] >= LONG_MS > max(lights[:-1]):
+        parts = (Part(kind, (len(lights) - 1,)), Part(LONG_FLASHING))
+    elif max(lights) >= _DASH_TO_DOT * min(lights):
+        letters = _letters_of(lights, darks)
         parts = None if letters is None else (Part(MORSE, letters=letters),)
     else:
-        parts = _grouped(FLASHING, offs)
+        parts = _grouped(FLASHING, darks)
         if parts is not None and kind is not None and len(parts[0].group) == 1:
             parts = (Part(kind, parts[0].group),)
     return parts
@@ -125,13 +125,13 @@ def _grouped(kind: str, gaps: list[int]) -> tuple[Part, ...] | None:
     return (Part(kind, (first, len(gaps) - first)),)
 
 
-def _letters_of(ons: list[int], offs: list[int]) -> str | None:
+def _letters_of(lights: list[int], darks: list[int]) -> str | None:
     """The Morse letters of dots and dashes; a gap much longer than the shortest one parts two letters."""
-    shortest = min(offs[:-1])
+    shortest = min(darks[:-1])
     letters = ""
     signs = ""
-    for on, off in zip(ons, offs):  # noqa: B905  # MicroPython's zip has no strict, and they are as many
-        signs += "-" if on >= _DASH_TO_DOT * min(ons) else "."
+    for on, off in zip(lights, darks):  # noqa: B905  # MicroPython's zip has no strict, and they are as many
+        signs += "-" if on >= _DASH_TO_DOT * min(lights) else "."
         if off >= _DASH_TO_DOT * shortest:
             letter = letter_of(signs)
             if letter is None:

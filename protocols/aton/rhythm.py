@@ -43,8 +43,10 @@ LONG_MS = 2000
 MOST_INTERVALS = 64
 QUICK_FLASHES = {QUICK: (300, 700), VERY_QUICK: (200, 300), ULTRA_QUICK: (100, 150)}
 """(on, off): 60, 120 and 240 a minute."""
-_FLASHES = ((500, 1500), (500, 1000), (400, 600), (300, 400), (200, 300))
-"""(on, off within the group), the one that is preferred first."""
+_FLASHES = ((500, 1500), (500, 1000), (300, 950))
+"""(on, off within the group), the one that is preferred first: less than 50 flashes a minute, more would be quick."""
+_COMPOSITE_FLASHES = ((500, 1500), (500, 1000), (400, 600), (300, 400), (200, 300))
+_QUICKEST_FLASHING_MS = 1201
 _ECLIPSES = ((1000, 1000), (700, 700), (500, 500))
 _DOTS_MS = (500, 400, 300)
 
@@ -74,19 +76,19 @@ class Rhythm:
         return sum(self.intervals)
 
     @property
-    def ons(self) -> list[int]:
+    def lights(self) -> list[int]:
         """How long each flash is; MicroPython's tuples have no slices with steps."""
         return [self.intervals[at] for at in range(0, len(self.intervals), 2)]
 
     @property
-    def offs(self) -> list[int]:
+    def darks(self) -> list[int]:
         """How long each darkness is."""
         return [self.intervals[at] for at in range(1, len(self.intervals), 2)]
 
     @property
     def duty_permille(self) -> int:
         """How much of the time it is on (bright, of a fixed and flashing light)."""
-        return 1000 * sum(self.ons) // self.period_ms if self.intervals else 1000
+        return 1000 * sum(self.lights) // self.period_ms if self.intervals else 1000
 
     def state_at(self, utc_ms: int, phase_ms: int = 0) -> tuple[bool, str, int]:
         """(is it on, its colour or "", ms until that changes, 0 for never) at a moment."""
@@ -113,9 +115,9 @@ def why_unfit(rhythm: Rhythm, period_ms: int | None = None) -> str | None:
         reason = "a fixed light has no period" if period_ms else None
     elif len(intervals) % 2 or len(intervals) > MOST_INTERVALS:
         reason = "on and off come in pairs, 32 at most"
-    elif min(rhythm.ons) < SHORTEST_ON_MS:
+    elif min(rhythm.lights) < SHORTEST_ON_MS:
         reason = "a flash of less than 100 ms"
-    elif min(rhythm.offs) < (0 if len(rhythm.colours) > 1 else 1):
+    elif min(rhythm.darks) < (0 if len(rhythm.colours) > 1 else 1):
         reason = "a darkness of no length"
     elif rhythm.period_ms > LONGEST_PERIOD_MS:
         reason = "a period of more than 60 s"
@@ -193,11 +195,12 @@ def _flashing(character: Character, period_ms: int) -> tuple[int, ...]:
     if character.parts[0].kind == LONG_FLASHING:
         return _closed([LONG_MS], period_ms, LONG_MS + 1)
     choices = []
-    for on, off in _FLASHES:
+    for on, off in _FLASHES if len(group) == 1 else _COMPOSITE_FLASHES:
         series = _series(group, on, off)
+        fewest_ms = max(3 * _longest(group, on, off), _QUICKEST_FLASHING_MS - on)
         if len(character.parts) > 1:
             series += [3 * off, LONG_MS]
-        choices.append((series, 3 * _longest(group, on, off)))
+        choices.append((series, fewest_ms))
     return _first_that_fits(choices, period_ms)
 
 
