@@ -326,9 +326,10 @@ class Store:
         while self._writing is not None or lane.journal.pending_bytes:
             await self.commit()
         # Nothing is being written and nothing awaits from here on: no record of the lane slips in between.
+        epoch = lane.epoch
         left = self._declarations.end_epoch(lane)
         self._to_discard[name] += lane.renew_epoch(left)
-        count = sum(loss.last - loss.first + 1 for loss in left if not loss.is_declared)
+        count = sum(loss.last - loss.first + 1 for loss in left if loss.epoch == epoch and not loss.is_declared)
         with suppress(StorageError):  # done at the next commit that succeeds, whose caller hears of the trouble
             await self.commit()
         return count
