@@ -16,6 +16,7 @@ from emulators.modbus_worlds import CounterWorld, MapWorld
 from emulators.pn532 import Pn532Emulator
 from emulators.pn532_visits import read_world
 from hil_tests.bench import NODE, Bench
+from hil_tests.devices import counter, counter_table
 from hil_tests.rig import ModbusLine, OnePort, Rig
 from tools.sink.ledger import read_readings
 
@@ -33,6 +34,10 @@ def part_of(rig: Rig | None, name: str) -> ModbusLine | OnePort | None:
     if part is None:
         pytest.skip(f"the rig has no [{name}]")
     return part
+
+
+def wall_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def good_readings(bench: Bench, device: str) -> list:
@@ -95,7 +100,7 @@ async def test_a_receiver_tells_position_and_time(bench: Bench, rig: Rig | None)
     part = part_of(rig, "gnss")
     port = part.port if isinstance(part, OnePort) else ""
     if not port:
-        receiver = GnssReceiver(seed=1, wall_ms=lambda: time.time_ns() // 1_000_000)
+        receiver = GnssReceiver(seed=1, wall_ms=wall_ms)
         port = await bench.add(PtyHost([receiver], baud=BAUD))
     bench.configure(f'[[device]]\nname = "gnss"\ndriver = "gnss"\nport = "{port}"\n')
     await bench.start()
@@ -125,3 +130,43 @@ async def test_a_tap_becomes_an_event_that_tells_nobody_who_tapped(bench: Bench,
     if rig is None:
         assert uid.encode() not in everything.lower()
         assert bytes.fromhex(uid) not in everything
+
+
+PERIOD_S = 0.5
+TIMEOUT_S = 1.0
+BUSY_S = 0.3
+"""What a busy machine takes on top."""
+
+
+async def test_a_device_that_dies_leaves_no_value_behind_and_comes_back_by_itself(bench: Bench):
+    """Rows 9 and 12 of docs/field_failures.md: its server goes and returns twenty times under one gateway process."""
+    host = counter()
+    bench.configure(counter_table("plc-1", await bench.add(host), period_s=PERIOD_S))
+    await bench.start()
+    pid = bench.gateway.process.pid
+    away_ms = []
+    for _restart in range(20):
+        await bench.until(lambda: bench.status()["devices"]["plc-1"]["lost_s"] is None, "it is read")
+        rounds = bench.status()["devices"]["plc-1"]["rounds"]
+        await bench.until(lambda seen=rounds: bench.status()["devices"]["plc-1"]["rounds"] > seen + 1, "and again")
+        await host.aclose()
+        went_ms = wall_ms()
+        failed = bench.status()["devices"]["plc-1"]["failed_rounds"]
+        await bench.until(
+            lambda seen=failed: bench.status()["devices"]["plc-1"]["failed_rounds"] > seen, "a poll finds nobody"
+        )
+        await host.start()
+        away_ms.append((went_ms, wall_ms()))
+    await bench.until(lambda: bench.status()["devices"]["plc-1"]["lost_s"] is None, "it is read")
+    assert bench.gateway.process.pid == pid
+    assert bench.gateway.process.returncode is None
+    assert bench.status()["devices"]["plc-1"]["starts"] == 1
+    await bench.everything_arrived()
+    readings = list(read_readings(bench.ledger_file, node=NODE, device="plc-1"))
+    for went_ms, came_ms in away_ms:
+        good = [reading.time_ms for reading in readings if reading.quality == 0]
+        bad = [reading.time_ms for reading in readings if reading.quality != 0]
+        assert not [at for at in good if went_ms + 1_000 * BUSY_S < at < came_ms], "no value without a device"
+        assert min(at for at in bad if at > went_ms) - went_ms <= 1_000 * (PERIOD_S + TIMEOUT_S + BUSY_S)
+        assert min(at for at in good if at > came_ms) - came_ms <= 1_000 * (2 * PERIOD_S + BUSY_S)
+    assert {reading.value for reading in readings if reading.quality != 0} == {None}
