@@ -12,27 +12,25 @@ import logging
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from drivers.clock import Clock
 from drivers.text import _
 from edge.store.outbox import Outbox
 from edge.uplinks.budget import Budget
 from edge.uplinks.config import CONNECT_TIMEOUT_S, Broker, MqttConfig
+from edge.uplinks.dialler import Dialler
 from edge.uplinks.mqtt import MqttConnection
 from edge.uplinks.mqtt_session import Heard, MqttSession
 from edge.uplinks.reconnect import STEADY_S, Attempt, Failure, Reconnect
 from edge.uplinks.side_queue import MAX_MESSAGES, Note, SideQueue
 from edge.uplinks.tally import Tally
-from edge.uplinks.tls import tls_context
 from edge.uplinks.uplink_errors import UplinkError, error_of
 from protocols.wayside import topics
 
 log = logging.getLogger(__name__)
 
 MAX_SAID = 64
-HAPPY_EYEBALLS_S = 0.25
-"""RFC 8305, 5: how long one address family may keep the other waiting."""
 STUCK_S = 1.0
 """An attempt that has lasted this long when a link comes up was made without it."""
 VERDICT_S = 0.01
@@ -79,7 +77,7 @@ class MqttUplink:
         self._node = node
         self._config = config
         self._brokers = config.parsed_brokers
-        self._folder = folder
+        self._dialler = Dialler(config, folder)
         self._outbox = outbox
         self._clock = clock
         self._state_payload = state_payload
@@ -221,7 +219,7 @@ class MqttUplink:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S[self._config.bearer]) as self._dialling:
                 self._dialled_at = self._clock.monotonic()
-                await self._dial(broker, connection)
+                await self._dialler.dial(broker, connection)
                 if broker.tls:
                     await asyncio.wait({session.ended}, timeout=VERDICT_S)
                 if not session.ended.done():
@@ -265,23 +263,6 @@ class MqttUplink:
             clock=self._clock,
         )
 
-    async def _dial(self, broker: Broker, protocol: asyncio.Protocol) -> None:
-        """Open the line, TLS included. Raises `OSError`, `UnicodeError` or `UplinkError`."""
-        context = None
-        if broker.tls:
-            assert self._config.tls is not None, "the configuration has seen to it"
-            context = tls_context(self._config.tls, self._folder)
-        await asyncio.get_running_loop().create_connection(
-            lambda: protocol,
-            broker.host,
-            broker.port,
-            ssl=context,
-            server_hostname=broker.host if context else None,
-            ssl_handshake_timeout=CONNECT_TIMEOUT_S[self._config.bearer] if context else None,
-            ssl_shutdown_timeout=1.0 if context else None,
-            happy_eyeballs_delay=HAPPY_EYEBALLS_S,
-        )
-
     async def _serve(self) -> None:
         """From birth to the end of a connection."""
         session = self._session
@@ -322,25 +303,13 @@ class MqttUplink:
         probe_at = self._reconnect.probe_due()
         if probe_at is not None:
             if now >= probe_at:
-                is_back = await self._answers(self._brokers[0])
+                is_back = await self._dialler.answers(self._brokers[0])
                 self._reconnect.probed(self._clock.monotonic())
                 if is_back and not session.ended.done():
                     return UplinkError(Failure.PREFERRED_IS_BACK, _("the preferred broker answers again"))
             deadlines.append(probe_at)
         await asyncio.wait({session.ended}, timeout=max(0.0, min(deadlines) - now) if deadlines else None)
         return None
-
-    async def _answers(self, broker: Broker) -> bool:
-        """Whether a broker can be reached and is who it should be. Says no word of MQTT: one client a node."""
-        line = _Line()
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S[self._config.bearer]):
-                await self._dial(broker, line)
-        except (OSError, UnicodeError, UplinkError) as error:
-            log.debug("uplink: %s is not back: %s", broker.url, error_of(error))
-            return False
-        line.transport.abort()
-        return True
 
     async def _leave(self) -> None:
         """Cancelled, or failed by a defect of ours: let go of everything, in good order where there is time."""
@@ -396,12 +365,3 @@ class MqttUplink:
         self._is_woken = False
         if self._session is not None:
             self._session.pump()
-
-
-class _Line(asyncio.Protocol):
-    """Only sees whether a line stands."""
-
-    transport: asyncio.Transport
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
