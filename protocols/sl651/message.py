@@ -243,9 +243,11 @@ def encode_message(message: dict[str, object]) -> dict[str, object]:
     )
     data = encode_frame(frame, crc16.modbus)
     try:
-        decode_message({"hex": data.hex()})
+        again = decode_body(decode_frame(data, crc16.modbus))
     except RemoteProtocolError as error:
         raise LocalProtocolError(error.reason, field=error.field) from error
+    if again != body:
+        raise LocalProtocolError("would be read as something else")
     return {"hex": data.hex().upper()}
 
 

@@ -62,6 +62,7 @@ from protocols.sl651.message_fields import (
     digits_of,
     hex_of,
     integer_of,
+    leader_of,
     list_of,
     objects_of,
     refuse_others,
@@ -83,7 +84,7 @@ from protocols.sl651.values import definition_of
 _BASIC = (SET_BASIC, READ_BASIC)
 _OPENING = frozenset({"serial", "send_time"})
 _STATION = frozenset({"elem_station_addr", "station_type"})
-_REPORT = frozenset({"obs_time", "elements", "params", "manual_text", "picture_hex", "flow_data"})
+_REPORT = frozenset({"obs_time", "elements", "params", "manual_text", "picture_hex", "flow_data", "time_step"})
 _DERIVED = frozenset({"picture_len", "picture_sha256"})
 
 
@@ -137,6 +138,8 @@ def _readable_report(body: Report, function_code: int) -> dict[str, object]:
             message["picture_sha256"] = hashlib.sha256(picture).hexdigest()
         elif group.ident in {BULK, ASCII_BULK}:
             message["flow_data"] = group.data.hex().upper()
+        elif group.is_step:
+            message["time_step"] = group.step
     elements = readable_elements(body.groups)
     return {**message, "elements": elements} if elements else message
 
@@ -170,7 +173,7 @@ def _readable_idents(idents: list[bytes], frame: Frame) -> dict[str, object]:
 
 def _known_ident(leader: str, function_code: int) -> bytes | None:
     """How a list names an element or parameter; None for one that the standard does not have."""
-    code = bytes.fromhex(leader)
+    code = leader_of(leader)
     if len(code) > 1:
         return None
     if function_code in PARAMETERS:
@@ -273,6 +276,8 @@ def _report_groups(message: Message, function_code: int, is_ascii: bool) -> list
     if function_code in PARAMETERS:
         return groups + groups_of_params(objects_of(message, "params"), function_code in _BASIC, is_ascii)
     time = text_of(message, "obs_time") if "obs_time" in message else None
+    if "time_step" in message:
+        groups.append(step_group(text_of(message, "time_step"), is_ascii))
     groups += groups_of_elements(objects_of(message, "elements"), time, is_ascii)
     if "manual_text" in message:
         groups.append(Group(ASCII_MANUAL if is_ascii else MANUAL, _latin(message, "manual_text"), is_ascii))
@@ -342,7 +347,6 @@ def _idents_of(message: Message, function_code: int, is_ascii: bool) -> list[byt
         raise LocalProtocolError("one for each of query_ids", field="query_definitions")
     idents: list[bytes] = []
     for number, leader in enumerate(leaders):
-        hex_of({"query_ids": leader}, "query_ids")
         if definitions:
             idents.append(defined_ident({"definition": definitions[number]}, leader))
             continue

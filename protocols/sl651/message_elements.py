@@ -37,7 +37,7 @@ from protocols.sl651.groups import (
     observed_group,
     status_group,
 )
-from protocols.sl651.message_fields import Message, hex_of, list_of, mantissa_of, number_of, text_of
+from protocols.sl651.message_fields import Message, hex_of, leader_of, list_of, mantissa_of, number_of, text_of
 from protocols.sl651.values import definition_of, write_bcd, write_decimal
 
 _NO_ELEMENTS = frozenset(
@@ -185,9 +185,10 @@ def _hour_of(element: Message, identifier: str, is_ascii: bool) -> Group:
 
 
 def _code_of(identifier: str) -> int:
-    if len(identifier) != 2:
-        raise LocalProtocolError("two hex digits, or FF and two more with a definition", field="id")
-    return hex_of({"id": identifier}, "id")[0]
+    leader = leader_of(identifier)
+    if len(leader) > 1:
+        raise LocalProtocolError("an element beyond the standard's table wants a definition", field="id")
+    return leader[0]
 
 
 def ascii_value(identifier: str, value: object) -> bytes:
@@ -203,10 +204,7 @@ def ascii_value(identifier: str, value: object) -> bytes:
 
 def defined_ident(element: Message, identifier: str) -> bytes:
     """A HEX identifier with the definition that stands beside it."""
-    leader = hex_of({"id": identifier}, "id")
-    if len(leader) != (2 if leader[:1] == b"\xff" else 1):
-        raise LocalProtocolError("two hex digits, or FF and two more", field="id")
-    return leader + hex_of(element, "definition", 1)
+    return leader_of(identifier) + hex_of(element, "definition", 1)
 
 
 def defined_group(element: Message, identifier: str, value: object) -> Group:
@@ -262,7 +260,7 @@ def groups_of_params(params: list[Message], is_basic: bool, is_ascii: bool) -> l
 
 
 def _param_ident(leader: str, data: bytes, is_basic: bool) -> bytes:
-    code = hex_of({"id": leader}, "id")
+    code = leader_of(leader)
     if is_basic and code == b"\x0e":
         return code + bytes((len(data) & 0xFF,))
     digits = parameter_digits_of(code[0]) if len(code) == 1 else None

@@ -42,9 +42,17 @@ def hex_of(message: Message, key: str, size: int | None = None) -> bytes:
         data = bytes.fromhex(text)
     except ValueError:
         raise LocalProtocolError("pairs of hex digits are wanted", field=key) from None
-    if size is not None and len(data) != size:
-        raise LocalProtocolError(f"{size} bytes are wanted", field=key)
+    if 2 * len(data) != len(text) or (size is not None and len(data) != size):
+        raise LocalProtocolError("pairs of hex digits are wanted, as many as there are bytes", field=key)
     return data
+
+
+def leader_of(text: object) -> bytes:
+    """What names an element or parameter in HEX: a byte, or FF and another."""
+    leader = hex_of({"id": text}, "id")
+    if len(leader) != (2 if leader[:1] == b"\xff" else 1):
+        raise LocalProtocolError("two hex digits, or FF and two more", field="id")
+    return leader
 
 
 def list_of(message: Message, key: str) -> list[object]:

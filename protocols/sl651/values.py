@@ -46,11 +46,6 @@ def _padded(number: int, digits: int) -> str:
     return "0" * (digits - len(text)) + text
 
 
-def is_missing(data: bytes) -> bool:
-    """Whether a BCD field says that there is no value: all F, or all A."""
-    return data == b"\xff" * len(data) or data == b"\xaa" * len(data)
-
-
 def write_bcd(mantissa: int | None, digits: int) -> bytes:
     """A number of up to `digits` digits; a negative one is a byte longer. Raises `LocalProtocolError`."""
     size = (digits + 1) // 2

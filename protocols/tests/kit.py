@@ -127,6 +127,24 @@ def noisy(framer: Framer, wire: bytes, *, seed: int, ceiling: int) -> list[Any]:
     return frames
 
 
+JUNK = (None, True, -1, 0, 1.5, 1e300, 10**30, "", "x", "FF", "\u00fc\u4e2d", " ", [], {}, [[]], [None], {"x": 1})
+
+
+def damaged_message(rng: random.Random, message: Any) -> Any:
+    """A readable message with one value of it, however deep, replaced by something else, taken away or doubled."""
+    if isinstance(message, dict) and message and rng.random() < 0.85:
+        key = rng.choice(sorted(message))
+        if rng.random() < 0.1:
+            return {name: value for name, value in message.items() if name != key}
+        return {**message, key: damaged_message(rng, message[key])}
+    if isinstance(message, list) and message and rng.random() < 0.85:
+        at = rng.randrange(len(message))
+        if rng.random() < 0.2:
+            return message[:at] + message[at : at + 1] * rng.choice((0, 2)) + message[at + 1 :]
+        return [*message[:at], damaged_message(rng, message[at]), *message[at + 1 :]]
+    return rng.choice(JUNK)
+
+
 def diagram_of(transitions: Mapping[tuple[Any, Any], tuple[Any, Any]]) -> str:
     """A Mermaid state diagram: a line for each pair of states, with all that leads from one to the other."""
     ways: dict[tuple[str, str], list[str]] = {}

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from protocols.core.checksum import crc16_modbus
 from protocols.core.errors import FieldError, LocalProtocolError, RemoteProtocolError
 from protocols.sl651.bodies import (
     Bare,
@@ -441,6 +442,24 @@ def test_what_no_frame_carries_is_refused() -> None:
         join([])
     with pytest.raises(LocalProtocolError):
         Report(OPEN, [number_group(element_of("Z"), 1, True)]).encode(False)
+
+
+def test_hex_characters_that_are_none_are_refused() -> None:
+    frame = encode_frame(Frame(1, bytes(5), bytes(2), 0x36, bytes(8), ETX, False, True, 2, 1))
+    for at in (1, 22, 24, 29, len(frame) - 1):
+        damaged = frame[:at] + b"g" + frame[at + 1 :]
+        if at in (24, 29):
+            damaged = damaged[:-4] + b"%04X" % crc16_modbus(damaged[:-4])
+        with pytest.raises(RemoteProtocolError):
+            decode_frame(damaged)
+    with pytest.raises(RemoteProtocolError):
+        decode_message({"hex": "0g"})
+
+
+def test_a_series_whose_values_have_no_length_is_refused() -> None:
+    with pytest.raises(FieldError) as caught:
+        read_body(bytes.fromhex("00072611240000000418000005390001"), 0x31, False, False)
+    assert caught.value.field == "zero_len"
 
 
 def test_no_error_carries_a_password() -> None:

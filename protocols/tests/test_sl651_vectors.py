@@ -6,7 +6,7 @@ from typing import Any
 import fastcrc
 import pytest
 
-from protocols.core.errors import LocalProtocolError, OptionError, ProtocolError
+from protocols.core.errors import FieldError, LocalProtocolError, OptionError, ProtocolError, UnsupportedError
 from protocols.sl651 import (
     catalogue,
     confirm,
@@ -143,6 +143,20 @@ def test_a_packet_of_another_message_is_refused() -> None:
                 decode_message({"hex": pair})
 
 
+def test_a_later_packet_tells_no_serial() -> None:
+    packets = next(case["hex"] for case in GOOD if case["name"] == "m3_picture_13_packets_in_order")
+    later = decode_message({"hex": packets[1]})
+    assert (later["packet_seq"], later["chunk_len"]) == (2, 256)
+    assert not {"serial", "send_time"} & set(later)
+    assert decode_message({"hex": packets[1], "scan": True}) == {
+        "frames": [{"function_code": "36", "serial": None, "crc": "59D8"}]
+    }
+    with pytest.raises(UnsupportedError):
+        decode_body(decode_frame(bytes.fromhex(packets[1])))
+    with pytest.raises(FieldError):
+        join([decode_frame(bytes.fromhex(packet)) for packet in packets[:3]])
+
+
 def test_reply_is_the_confirm_that_a_centre_sent() -> None:
     by_name = {case["name"]: case["hex"] for case in SINGLE}
     reply = {"end_char": "ESC", "send_time": "591011154947"}
@@ -189,6 +203,9 @@ def test_options_that_nobody_knows_are_refused(case: dict[str, Any]) -> None:
     ],
 )
 def test_a_reply_that_no_frame_carries_is_refused(reply: Any) -> None:
+    confirm = next(case["hex"] for case in SINGLE if case["name"] == "down_30_stx_001")
+    with pytest.raises(OptionError):
+        decode_message({"hex": confirm, "reply": {"end_char": "EOT", "send_time": "591011154947"}})
     with pytest.raises(OptionError):
         decode_message({"hex": next(case["hex"] for case in SINGLE if case["name"] == "up_32_stx_019"), "reply": reply})
 
