@@ -139,9 +139,8 @@ class Numbers:
         self.rows = rows
         codes = [_CODES[row.size] if isinstance(row, Number) else f"{row.size}s" for row in rows]
         self._struct = struct.Struct(">" + "".join(codes))
-        self._special = [(at, row) for at, row in enumerate(rows) if isinstance(row, Number) and row.nulls]
-        self._moved = [
-            (at, row.offset) for at, row in enumerate(rows) if isinstance(row, Number) and row.offset and not row.nulls
+        self._special = [
+            (at, row) for at, row in enumerate(rows) if isinstance(row, Number) and (row.nulls or row.offset)
         ]
 
     def read(self, reader: Reader) -> list[Any]:
@@ -153,8 +152,6 @@ class Numbers:
         reader.at = at + self._struct.size
         for place, row in self._special:
             values[place] = row.value_of(values[place])
-        for place, offset in self._moved:
-            values[place] += offset
         return values
 
     def write(self, item: object) -> bytes:

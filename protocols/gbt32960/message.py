@@ -145,10 +145,9 @@ def encode_message(message: dict[str, object]) -> dict[str, object]:
     body = message.get("body")
     if not isinstance(body, dict):
         raise LocalProtocolError("an object is wanted", field="body")
-    data = _encode_heavy(message, body) if version == HEAVY else _encode(message, body, int(str(version)))
     try:
-        decode_message({"hex": data.hex(), "version": version})
-    except RemoteProtocolError as error:
+        data = _encode_heavy(message, body) if version == HEAVY else _encode(message, body, int(str(version)))
+    except RemoteProtocolError as error:  # what was written cannot be read
         raise LocalProtocolError(error.reason, field=error.field) from error
     return {"hex": data.hex()}
 
@@ -162,8 +161,16 @@ def _encode(message: Message, body: Message, edition: int) -> bytes:
         bytes_of_text(message.get("vin"), VIN_BYTES, "vin"),
         integer(message.get("encryption"), "encryption"),
     )
-    data = encode_body(_body_of(frame, body), edition)
-    return encode_frame(msgspec.structs.replace(frame, data=data))
+    wanted = _body_of(frame, body)
+    frame = msgspec.structs.replace(frame, data=encode_body(wanted, edition))
+    _check_reading(wanted, decode_body(frame))
+    return encode_frame(frame)
+
+
+def _check_reading(wanted: object, read: object) -> None:
+    """Some bodies may be read as something else, such as a list of parameters as one of ids."""
+    if read != wanted:
+        raise LocalProtocolError("would be read as something else", field="body")
 
 
 def _body_of(frame: Frame, body: Message) -> Body:
@@ -252,8 +259,10 @@ def _encode_heavy(message: Message, body: Message) -> bytes:
         None if software is None else integer(software, "software_version"),
         integer(message.get("encryption"), "encryption"),
     )
-    data = write_heavy(_heavy_body_of(frame, body))
-    return encode_heavy(msgspec.structs.replace(frame, data=data))
+    wanted = _heavy_body_of(frame, body)
+    frame = msgspec.structs.replace(frame, data=write_heavy(wanted))
+    _check_reading(wanted, read_heavy(frame))
+    return encode_heavy(frame)
 
 
 def _heavy_body_of(frame: HeavyFrame, body: Message) -> HeavyBody:

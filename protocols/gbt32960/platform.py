@@ -204,7 +204,10 @@ class Platform:
             stimulus = PartyStimulus.LOGIN
         elif frame.command in _LOGOUTS:
             stimulus = PartyStimulus.LOGOUT
-        action, state = self.TRANSITIONS[self._party(frame), stimulus]
+        self._step(frame, self._party(frame), stimulus)
+
+    def _step(self, frame: Frame, party: PartyState, stimulus: PartyStimulus) -> None:
+        action, state = self.TRANSITIONS[party, stimulus]
         if action(self, frame):
             self._enter(frame, state)
 
@@ -235,8 +238,7 @@ class Platform:
         if frame.command in _LOGINS and self.state_of(frame.vin) is PartyState.ASKED:
             is_success = answer.response == Response.SUCCESS
             stimulus = PartyStimulus.ACCEPT if is_success else PartyStimulus.REFUSE
-            _, state = self.TRANSITIONS[PartyState.ASKED, stimulus]
-            self._enter(frame, state)
+            self._step(frame, PartyState.ASKED, stimulus)
 
     def _remember(self, frame: Frame, answer: int | None) -> None:
         self._answers[_key_of(frame)] = answer

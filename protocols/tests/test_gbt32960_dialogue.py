@@ -393,12 +393,39 @@ def test_half_a_frame_holds_up_what_follows_for_a_while_only() -> None:
     one, other = logged_in()
     one.send(Send(report(1)), 1.0)
     wire = one.bytes_to_send()
-    other.receive(wire[:30] + wire, 1.0)
-    if other.next_deadline() is not None:
-        assert other.next_deadline() == 1.0 + GAP_S
-        other.tick(1.0 + GAP_S)
+    torn = encode_frame(Frame(2016, Command.CONTROL, COMMAND, VIN, data=bytes(900)))[:30]
+    other.receive(torn + wire, 1.0)
+    assert events_of(other) == []
+    assert other.next_deadline() == 1.0 + GAP_S
+    other.tick(1.0 + GAP_S)
     assert [type(event) for event in events_of(other)] == [Told]
     assert other.discarded_bytes == 30
+
+
+def test_frames_that_are_no_concern_of_an_end_are_counted() -> None:
+    one, other = logged_in()
+    other.receive(encode_frame(Frame(2016, Command.CONTROL, Response.SUCCESS, VIN, data=clock(1))), 1.0)
+    assert other.stray_frames == 1
+    one.receive(b"\xff\xff", 1.0)
+    assert one.discarded_bytes == 2
+
+
+def test_an_answer_that_cannot_be_read_is_told_without_its_body() -> None:
+    _, other = logged_in()
+    ask = Ask(VIN, 2016, Command.QUERY_PARAMETERS, ParameterIds(clock(1), b"\x01"))
+    other.send(ask, 1.0)
+    answer = Frame(2016, Command.QUERY_PARAMETERS, Response.SUCCESS, VIN, data=clock(1) + b"\x01\x77")
+    other.receive(encode_frame(answer), 1.0)
+    assert events_of(other) == [platform_side.Answered(ask, answer, None)]
+    assert other.bad_bodies == 1
+
+
+def test_a_logout_without_an_answer_is_over_too() -> None:
+    one, _ = logged_in()
+    one.send(LogOut(), 1.0)
+    one.tick(1.0 + ANSWER_TIMEOUT_S)
+    assert events_of(one) == [LoggedOut()]
+    assert one.state is VehicleState.OUT
 
 
 class Lossy:

@@ -1,6 +1,7 @@
 """GB/T 32960: what holds for any values and any bytes."""
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ from protocols.gbt32960.heavy import (
     write_heavy,
 )
 from protocols.gbt32960.heavy_items import EngineStream, Obd, OtherItem
-from protocols.gbt32960.items_2016 import Alarm, DriveMotors, Position, Vehicle
+from protocols.gbt32960.items_2016 import Alarm, BatteryVoltage, DriveMotors, Position, Vehicle
 from protocols.gbt32960.items_2025 import Position as Position2025
 from protocols.gbt32960.layout import ABNORMAL, Array, Blob, Items, Number, Numbers, Reader, Rest, Structure
 from protocols.gbt32960.login import Logout, PlatformLogin, VehicleLogin, VehicleLogin2025
@@ -50,7 +51,7 @@ from protocols.gbt32960.parameters import (
 from protocols.gbt32960.readable import readable_of, structure_of
 from protocols.gbt32960.report import TYPES, Custom, Item, Report
 from protocols.gbt32960.times import instant_of_time, time_of, time_of_instant, time_text
-from protocols.tests.kit import frames_of, pieces
+from protocols.tests.kit import cases_of, damaged_message, frames_of, input_of, pieces
 
 modest = settings(derandomize=True, deadline=None, max_examples=100)
 VIN = b"LZYTAGBW0G1042536"
@@ -479,3 +480,39 @@ def test_messages_that_have_no_frame_are_refused(change: dict[str, Any]) -> None
     }
     with pytest.raises(LocalProtocolError):
         encode_message({**GOOD_MESSAGE, **change})
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_damaged_messages_raise_only_what_they_may(seed: int) -> None:
+    rng = random.Random(seed)
+    good = [decode_message(input_of(case)) for case in cases_of("gbt32960") if not case["expect"].get("error")]
+    good += [
+        decode_message({"hex": encode_frame(Frame(year, command, response, VIN, data=encode_body(body, year))).hex()})
+        for year, command, response, body in BODIES
+    ]
+    for _ in range(150):
+        message = damaged_message(rng, rng.choice(good))
+        if not isinstance(message, dict):
+            continue
+        try:
+            written = encode_message(message)
+        except LocalProtocolError:
+            continue
+        decode_message({**written, "version": message["version"]})
+
+
+def test_parameters_that_would_be_read_as_ids_are_refused() -> None:
+    message = {**GOOD_MESSAGE, "command": 0x80, "body": {"time": None, "params": []}}
+    with pytest.raises(LocalProtocolError):
+        encode_message(message)
+
+
+def test_an_array_of_values_that_are_partly_missing_comes_back() -> None:
+    wire = bytes.fromhex("01010000000000030001030fa0fffffffe")
+    read = BatteryVoltage.read(Reader(wire))
+    assert read.subsystems[0].cell_voltages_mv == (4000, None, ABNORMAL)  # type: ignore[union-attr, index]
+    assert read.write() == wire
+
+
+def test_no_key_is_shown_in_passing() -> None:
+    assert "key=" not in repr(KeyExchange(1, b"secret", TIME, TIME))
