@@ -61,6 +61,7 @@ PROTOCOLS: dict[str, Codec] = {
     "pn532": Codec(module="protocols.pn532.message"),
     "sl651": Codec(module="protocols.sl651.message"),
     "vehicle_bus": Codec(module="protocols.vehicle_bus.message"),
+    "vms": Codec(module="protocols.vms.message"),
 }
 
 
