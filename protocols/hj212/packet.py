@@ -120,8 +120,7 @@ class Framer:
                 continue
             size = int(head) + _HEAD_BYTES + _TAIL_BYTES
             if len(head) < 4 or len(buffer) < size:
-                end = buffer.find(_END)
-                if end is None or (len(head) == 4 and end >= size - 2):
+                if buffer.find(_END) is None:
                     return NEED_DATA
                 self._throw_away(1)  # the line is over before the packet would be
                 continue

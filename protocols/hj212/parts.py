@@ -58,7 +58,7 @@ class Reassembler:
         pnum, pno = segment.pnum, segment.pno
         if pnum is None or pno is None or pnum < 2:
             return segment
-        if not pno >= 1 or pnum > self._max_parts:
+        if pno < 1 or pnum > self._max_parts:
             self.forgotten_parts += 1
             return NEED_DATA
         key = (segment.mn, segment.cn, segment.qn)

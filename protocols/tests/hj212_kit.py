@@ -30,11 +30,12 @@ def a_platform(identity=IDENTITY, **options):
 
 def said(dialogue):
     """What it has to say, readable."""
-    framer = Framer(accepts_modbus_crc=True)
+    crc_mode = "modbus" if dialogue.identity.is_modbus_crc else "standard"
+    framer = Framer(accepts_modbus_crc=dialogue.identity.is_modbus_crc)
     framer.feed(dialogue.bytes_to_send())
     wires = [encode_packet(packet).hex() for packet in frames_of(framer)]
     assert framer.discarded_bytes == 0
-    return [decode_message({"hex": wire, "crc_mode": "modbus"}) for wire in wires]
+    return [decode_message({"hex": wire, "crc_mode": crc_mode}) for wire in wires]
 
 
 def events_of(dialogue):

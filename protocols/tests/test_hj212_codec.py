@@ -229,6 +229,8 @@ def test_an_endless_packet_stays_bounded_and_accounted_for() -> None:
         b"ST=1;CP=&&Info=\xff\x81&&",
         b"ST=1;MN=\x80\x81;CP=&&\x81 \xff-\xfe=\xfd&&",
         b"Flag=3;CP=&&&&",
+        b"Flag=252;CP=&&&&",
+        b"Flag=253;PNUM=9999;PNO=0;CP=&&&&",
         b"Flag=0;PNUM=3;PNO=3;CP=&&&&",
     ],
 )
@@ -391,6 +393,7 @@ def wire_text(data: bytes) -> dict[str, object]:
         {"hex": "20" * 100_000},
         wire_text(b"ST=1;MN=\xff;CP=&&&&"),
         wire_text(b"CP=&&a=\xff&&"),
+        wire_text(b"CP=&&a=\x80&&"),
         wire_text(b"CP=&&a=1;a=2&&"),
         wire_text(b"CP=&&a-Rtd=1,a-Rtd=2&&"),
     ],

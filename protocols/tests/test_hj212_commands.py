@@ -87,6 +87,7 @@ def test_a_time_is_one_of_the_calendar(wrong: str) -> None:
 
 
 def test_a_number_that_cannot_be_written_is_refused() -> None:
+    assert write_items(SetRealtimeInterval(interval_s=10**9 - 1)) == (Item("RtdInterval", "999999999", None, ""),)
     for wrong in (-1, 10**9):
         with pytest.raises(LocalProtocolError):
             write_items(SetRealtimeInterval(interval_s=wrong))
@@ -198,6 +199,19 @@ def test_short_content_stays_as_it_is() -> None:
     assert split_segment(whole) == [whole]
 
 
+def test_a_packet_is_filled_to_its_last_byte() -> None:
+    items = (plain_item("T", "1"), *factor_items("a", {"R": "x"}), *factor_items("b", {"R": "x"}))
+    whole = Segment((), chained(items))
+    assert format_items(whole.items) == "T=1;a-R=x;b-R=x"
+    assert len(split_segment(whole, 15)) == 1
+    assert [format_items(part.items) for part in split_segment(whole, 14)] == ["T=1;a-R=x", "T=1;b-R=x"]
+    assert [format_items(part.items) for part in split_segment(whole, 9)] == ["T=1;a-R=x", "T=1;b-R=x"]
+    with pytest.raises(LocalProtocolError):
+        split_segment(whole, 8)
+    two = Segment((), chained((*items, *factor_items("c", {"R": "x"}))))
+    assert [format_items(part.items) for part in split_segment(two, 15)] == ["T=1;a-R=x;b-R=x", "T=1;c-R=x"]
+
+
 def test_a_factor_is_cut_only_when_it_must_be() -> None:
     items = (plain_item("DataTime", "1"), *factor_items("a", {str(number): "x" * 300 for number in range(8)}))
     whole = Segment((), chained(items))
@@ -275,10 +289,15 @@ def test_parts_stay_bounded() -> None:
         header = header_of(qn=str(number), st="31", cn="2011", pw="p", mn="m", flag=7, pnum=3, pno=number % 2 + 1)
         assert reassembler.add(Segment(header), 0.0) is NEED_DATA
     assert reassembler.forgotten_parts == 490
-    for wrong in ({"pnum": 11, "pno": 1}, {"pnum": 3, "pno": 0}):
-        segment = Segment(header_of(qn="x", st="31", cn="2011", pw="p", mn="m", flag=7, **wrong))
-        assert reassembler.add(segment, 0.0) is NEED_DATA
-    assert reassembler.forgotten_parts == 492
+
+
+def test_parts_that_cannot_be_are_not_kept() -> None:
+    reassembler = Reassembler(max_parts=10)
+    for pnum, pno, kept in ((11, 1, False), (3, 0, False), (10, 10, True)):
+        header = header_of(qn="x", st="31", cn="2011", pw="p", mn="m", flag=7, pnum=pnum, pno=pno)
+        assert reassembler.add(Segment(header), 0.0) is NEED_DATA
+        assert (reassembler.next_deadline() is not None) is kept
+    assert reassembler.forgotten_parts == 2
 
 
 @pytest.mark.parametrize("module", [commands, factors, times])

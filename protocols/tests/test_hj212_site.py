@@ -76,7 +76,7 @@ def test_a_notice_is_answered_by_9013():
     one = a_site()
     notice = site.Notify(command=ClockNotice(), qn=QN)
     one.send(notice, 0.0)
-    assert codes_of(said(one)) == ["1013"]
+    assert [(message["cn"], message["flag"]) for message in said(one)] == [("1013", 5)]
     one.receive(wire("9014", st="91", flag=4), 0.1)
     assert events_of(one) == []
     one.receive(wire("9013", st="91", flag=4), 0.1)
