@@ -34,12 +34,16 @@ _ASCII_BYTE = 0x01
 
 
 class Framer:
-    """Finds frames in a stream; what never became one is counted, not raised. At most `max_bytes` are kept."""
+    """Finds frames in a stream; what never became one is counted, not raised.
+
+    At most `max_bytes` are kept, and a frame that claims to be longer is noise: a station that hears nothing but
+    confirms and queries can do with few.
+    """
 
     __slots__ = ("_buffer", "_crc16", "_is_silent", "bad_checks", "discarded")
 
     def __init__(self, crc16: "Callable[[bytes], int]" = crc16_modbus, max_bytes: int = 2 * MAX_FRAME_BYTES) -> None:
-        self._buffer = ByteBuffer(max(max_bytes, MAX_FRAME_BYTES))
+        self._buffer = ByteBuffer(max(max_bytes, ASCII_HEAD_BYTES))
         self._crc16 = crc16
         self._is_silent = False
         self.bad_checks = 0
@@ -70,7 +74,7 @@ class Framer:
                     frame = decode_frame(self._buffer.peek(0, size), self._crc16)
                     self._buffer.drop(size)
                     return frame
-                if not self._is_silent:
+                if size <= self._buffer.max_bytes and not self._is_silent:
                     return NEED_DATA
             except ChecksumError:
                 self.bad_checks += 1

@@ -234,6 +234,17 @@ def test_a_flood_stays_within_the_ceiling(flood: bytes) -> None:
     assert len(frames_of(framer)) == 1
 
 
+def test_a_frame_longer_than_the_ceiling_is_noise() -> None:
+    framer = Framer(max_bytes=64)
+    framer.feed(encode_frame(Frame(1, bytes(5), bytes(2), 0x36, bytes(48), ETX))[:50])
+    assert frames_of(framer) == []
+    assert framer.discarded == 50
+    confirm = bytes.fromhex("7E7E00123456780112343080080200035910111549471B75D4")
+    for _ in range(5):
+        framer.feed(confirm)
+        assert len(frames_of(framer)) == 1
+
+
 def test_an_endless_frame_is_bounded_and_the_next_one_is_found() -> None:
     head = encode_frame(Frame(1, bytes(5), bytes(2), 0x36, bytes(0xFFF), ETX))[:14]
     framer = Framer()
