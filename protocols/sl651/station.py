@@ -181,15 +181,15 @@ class Station:
     # From the line
 
     def _take(self, frame: Frame, now: float) -> None:
-        own, is_broadcast = self.settings.station_addr, frame.station_addr[3:] == BROADCAST_TAIL
-        is_ours = frame.is_down and frame.station_addr in {own, own[:3] + BROADCAST_TAIL}
+        is_ours = self._is_ours(frame)
+        is_broadcast = is_ours and frame.station_addr[3:] == BROADCAST_TAIL
         stimulus = None
         if is_ours and frame.end_char == ENQ:
             stimulus = self._judge_query(frame, is_broadcast=is_broadcast)
         elif is_ours and self._is_awaited(frame):
             stimulus = self._judge_confirm(frame)
         if stimulus is None or (self._state, stimulus) not in self.TRANSITIONS:
-            self.stray_frames += 0 if is_broadcast and is_ours else 1
+            self.stray_frames += not is_broadcast
             return
         if frame.end_char in {ESC, ENQ}:
             self._on_line_until = now + ON_LINE_S
@@ -197,6 +197,12 @@ class Station:
         if frame.end_char == EOT and self._state is StationState.IDLE:
             self._on_line_until = self._keep_alive_at = None
             self._events.append(Released())
+
+    def _is_ours(self, frame: Frame) -> bool:
+        """Whether it is from our centre, which some write as 0, to us or to all stations of our county."""
+        own = self.settings.station_addr
+        is_from_centre = frame.is_down and frame.center_addr in {self.settings.center_addr, 0}
+        return is_from_centre and frame.station_addr in {own, own[:3] + BROADCAST_TAIL}
 
     def _judge_query(self, frame: Frame, *, is_broadcast: bool) -> StationStimulus | None:
         try:

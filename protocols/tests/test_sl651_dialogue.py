@@ -116,6 +116,7 @@ def test_a_confirm_of_something_else_is_not_taken() -> None:
     assert confirm.end_char == EOT
     for name, value in (
         ("function_code", TEST),
+        ("center_addr", 2),
         ("station_addr", bytes(5)),
         ("body", bytes.fromhex("0002261124000000")),
         ("body", b"\x00"),
@@ -127,7 +128,7 @@ def test_a_confirm_of_something_else_is_not_taken() -> None:
             wrong.end_char = ETX
         one.receive(encode_frame(wrong), 1.0)
         assert one.state is StationState.CONFIRM_DUE
-    assert one.stray_frames == 5
+    assert one.stray_frames == 6
     one.receive(encode_frame(confirm), 1.0)
     assert one.state is StationState.IDLE
 
@@ -192,6 +193,14 @@ def test_a_query_is_answered_and_the_answer_confirmed() -> None:
     assert events_of(one) == [Released()]
     assert one.state is StationState.IDLE
     assert other.next_deadline() is None
+
+
+def test_a_centre_that_writes_its_address_as_0_is_ours_and_another_is_not() -> None:
+    for center_addr, count in ((0, 1), (1, 1), (2, 0)):
+        one = station()
+        body = bytes.fromhex("0007261124000000")
+        one.receive(encode_frame(Frame(center_addr, ADDRESS, PASSWORD, QUERY_CURRENT, body, ENQ, is_down=True)), 0.0)
+        assert len(events_of(one)) == count
 
 
 def test_an_answer_has_the_number_of_a_question_that_has_one() -> None:
