@@ -32,6 +32,7 @@ from protocols.sl651 import message as sl651
 from protocols.tests.fuzz_framers import FRAMERS, feed_framer
 from protocols.tests.kit import cases_of, input_of
 from protocols.vehicle_bus import message as vehicle_bus
+from protocols.vms import message as vms
 from protocols.wayside.envelope import Envelope, command_of, desired_of, parse_envelope
 from protocols.wayside.events import decode_event
 from protocols.wayside.pack_codec import decode_pack
@@ -51,6 +52,7 @@ PROTOCOLS: dict[str, Callable[[Mapping[str, object]], object]] = {
     "pn532": pn532.decode_message,
     "sl651": sl651.decode_message,
     "vehicle_bus": vehicle_bus.decode_message,
+    "vms": vms.decode_message,
 }
 PAYLOADS: dict[str, Callable[[bytes], object]] = {
     "pack": decode_pack,
