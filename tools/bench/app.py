@@ -1,27 +1,38 @@
-"""`wayside bench`: ours beside a bare loop, in one run on one machine; medians, spread, goals met or not."""
+"""`wayside bench`: ours beside others', in one run on one machine; medians, spread, goals met or not.
+
+The gateway stands beside a bare loop, in this file; the codecs stand beside other libraries, in `codec_rates.py`.
+"""
 
 import asyncio
 import os
-import platform
 import statistics
-import sys
 from datetime import UTC, datetime
-from importlib import metadata
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from drivers.text import _
 from emulators.broker import BrokerError, find_mosquitto
+from tools.bench.codec_rates import bench_codecs
 from tools.bench.peers import PEER, install, measure
+from tools.bench.report import GATEWAY, line_of, machine, machine_line, number, print_table, table_lines, write_part
 from tools.bench.rows import ROWS, Figure, Row
 from tools.demo.parts import SceneError
 from tools.output import Exit, fail, print_json, say
 
+PACKAGES = ("wayside", "paho-mqtt", "msgspec", "cbor2", "fastcrc")
+
 app = typer.Typer()
+
+
+class Subject(StrEnum):
+    """What is measured."""
+
+    GATEWAY = "gateway"
+    CODECS = "codecs"
+
 
 ABOUT = """\
 The *bare loop* (`tools/bench/bare_loop.py`) asks the same device for the same registers, one request after the other,
@@ -39,6 +50,9 @@ than it takes. Its messages are JSON with one time a row.
 
 @app.command()
 def bench(
+    what: Annotated[
+        Subject, typer.Argument(help=_("the gateway (minutes), or the codecs (seconds)"))
+    ] = Subject.GATEWAY,
     only: Annotated[list[str] | None, typer.Option(metavar="ROW", help=_("only these rows"))] = None,
     repeat: Annotated[int, typer.Option(min=1, max=50, help=_("how often each row is measured"))] = 5,
     quick: Annotated[bool, typer.Option("--quick", help=_("shorter measurements, for a first look"))] = False,
@@ -49,13 +63,24 @@ def bench(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help=_("plain data for programs"))] = False,
 ) -> None:
-    """Measure the gateway against a bare loop and physical limits."""
-    known = {row.name: row for row in ROWS}
-    for name in only or ():
-        if name not in known:
-            fail(_("no row is called {name}; there are: {rows}").format(name=name, rows=", ".join(known)), Exit.USAGE)
+    """Measure the gateway against a bare loop and physical limits, or the codecs against other libraries."""
     if write is not None and (write.is_dir() or not os.access(write.parent, os.W_OK)):
         fail(_("{file} cannot be written").format(file=write), Exit.USAGE, as_json=as_json)  # said before half an hour
+    if what is Subject.CODECS:
+        if peers:
+            fail(_("--peers goes with the gateway; those of the codecs are measured always"), Exit.USAGE)
+        bench_codecs(only or [], repeat=repeat, is_quick=quick, write=write, as_json=as_json)
+    else:
+        _bench_gateway(only or [], repeat=repeat, is_quick=quick, write=write, with_peers=peers, as_json=as_json)
+
+
+def _bench_gateway(
+    only: list[str], *, repeat: int, is_quick: bool, write: Path | None, with_peers: bool, as_json: bool
+) -> None:
+    known = {row.name: row for row in ROWS}
+    for name in only:
+        if name not in known:
+            fail(_("no row is called {name}; there are: {rows}").format(name=name, rows=", ".join(known)), Exit.USAGE)
     if find_mosquitto() is None:
         fail(_("Mosquitto is not installed (apt-get install mosquitto)"), Exit.UNREACHABLE)
     # Byte code is compiled once, as on an installed box, and not at each start.
@@ -63,24 +88,23 @@ def bench(
     rows = [known[name] for name in only] if only else list(ROWS)
     load_before = os.getloadavg()[1]
     results = []
-    for number, row in enumerate(rows, 1):
-        say(f"[{number}/{len(rows)}] {row.what} ...")
+    for place, row in enumerate(rows, 1):
+        say(f"[{place}/{len(rows)}] {row.what} ...")
         try:
-            figures = [asyncio.run(row.measure(0.2 if quick else 1.0)) for _n in range(repeat)]
+            figures = [asyncio.run(row.measure(0.2 if is_quick else 1.0)) for _n in range(repeat)]
         except (BrokerError, SceneError, AssertionError, TimeoutError) as error:
             fail(_("{row}: {reason}").format(row=row.name, reason=error or type(error).__name__), as_json=as_json)
         results.append(summary(row, figures))
         say("    " + line_of(results[-1]))
-    without = _measure_peer(results, repeat, 0.5 if quick else 1.0) if peers else None
+    without = _measure_peer(results, repeat, 0.5 if is_quick else 1.0) if with_peers else None
     if as_json:
-        print_json({"machine": machine(), "rows": results, "no_peer": without})
+        print_json({"machine": machine(PACKAGES), "rows": results, "no_peer": without})
     else:
-        _print(results)
+        print_table(results, PEER if _has_peer(results) else "")
     if write is not None:
+        lines = part(results, repeat=repeat, is_quick=is_quick, without=without, load_before=load_before)
         try:
-            write.write_text(
-                page(results, repeat=repeat, is_quick=quick, without=without, load_before=load_before), "utf-8"
-            )
+            write_part(write, GATEWAY, lines)
         except OSError as error:
             fail(_("{file} cannot be written").format(file=write) + f": {error.strerror}", as_json=as_json)
 
@@ -99,7 +123,7 @@ def _measure_peer(results: list[dict[str, Any]], repeat: int, scale: float) -> s
         values = [each[result["name"]] for each in figures if result["name"] in each]
         result["peer"] = statistics.median(values) if values else None
         if values:
-            say(f"    {result['what']}: {_number(result['peer'])} {result['unit']}")
+            say(f"    {result['what']}: {number(result['peer'])} {result['unit']}")
     return None
 
 
@@ -127,99 +151,35 @@ def summary(row: Row, figures: list[Figure]) -> dict[str, Any]:
     }
 
 
-def machine() -> dict[str, Any]:
-    """Where and with what it was measured."""
-    return {
-        "cpu": _cpu_name(),
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "python": platform.python_version(),
-        "versions": {name: metadata.version(name) for name in ("wayside", "paho-mqtt", "msgspec", "cbor2", "fastcrc")},
-    }
-
-
-def line_of(result: dict[str, Any]) -> str:
-    """One result as a line."""
-    against = f", {result['against']} {_number(result['other'])}" if result["other"] is not None else ""
-    ratio = f", {result['ratio']:.2f}x" if result["ratio"] is not None else ""
-    verdict = _("met") if result["met"] else _("NOT MET")
-    spread = f"({_number(result['least'])} to {_number(result['most'])})"
-    beside = "".join(f"; {name}: {_number(value)}" for name, value in result["beside"].items())
-    return f"{_number(result['ours'])} {result['unit']} {spread}{against}{ratio}; {result['goal']}: {verdict}{beside}"
-
-
-def page(
+def part(
     results: list[dict[str, Any]],
     *,
     repeat: int,
     is_quick: bool,
     without: str | None = None,
     load_before: float = 0.0,
-) -> str:
-    """The page `docs/bench.md`. `load_before`: how busy others had kept the machine in the five minutes before."""
-    facts = machine()
+) -> list[str]:
+    """The gateway's part of the page. `load_before`: how busy others kept the machine in the five minutes before."""
     form = ", short form (`--quick`)" if is_quick else ""
-    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     lines = [
-        "# Benchmark",
-        "",
         f"Written by `wayside bench --write docs/bench.md` on {datetime.now(UTC):%Y-%m-%d}.",
         f"Medians of {repeat}{form}, lowest and highest in brackets.",
         f"Load of the machine in the five minutes before it began, by others: {load_before:.1f}.",
         "",
-        f"Machine: {facts['cpu']}, {facts['cores']} cores, {facts['system']}, Python {facts['python']}. {versions}.",
+        machine_line(PACKAGES),
         "",
         *ABOUT.splitlines(),
         "",
     ]
-    has_peer = any(r["peer"] is not None for r in results)
+    has_peer = _has_peer(results)
     if without is not None:
         lines += [f"{PEER} was to be measured too, but: {without}", ""]
     if has_peer:
         lines += [*PEER_ABOUT.splitlines(), ""]
-    lines += [
-        "| what | unit | ours | against | | ratio | goal | met |" + (f" {PEER} |" if has_peer else ""),
-        "|---|---|---|---|---|---|---|---|" + ("---|" if has_peer else ""),
-    ]
-    for r in results:
-        ratio = "" if r["ratio"] is None else f"{r['ratio']:.2f}"
-        other = _optional(r["other"])
-        ours = f"{_number(r['ours'])} ({_number(r['least'])} to {_number(r['most'])})"
-        met = "yes" if r["met"] else "**no**"
-        peer = f" {_optional(r['peer'])} |" if has_peer else ""
-        lines.append(
-            f"| {r['what']} | {r['unit']} | {ours} | {r['against']} | {other} | {ratio} | {r['goal']} | {met} |{peer}"
-        )
-    lines += ["", "Seen in the same measurements:", ""]
-    lines += [f"- {r['what']}: {name}: {_number(value)}" for r in results for name, value in r["beside"].items()]
-    return "\n".join(lines) + "\n"
+    lines += [*table_lines(results, PEER if has_peer else ""), "", "Seen in the same measurements:", ""]
+    lines += [f"- {r['what']}: {name}: {number(value)}" for r in results for name, value in r["beside"].items()]
+    return lines
 
 
-def _print(results: list[dict[str, Any]]) -> None:
-    table = Table(title=_("Benchmark"), title_justify="left")
-    has_peer = any(r["peer"] is not None for r in results)
-    for name in (_("what"), _("ours"), _("against"), _("ratio"), _("goal"), "", *([PEER] if has_peer else [])):
-        table.add_column(name)
-    for r in results:
-        other = "" if r["other"] is None else f"{r['against']} {_number(r['other'])}"
-        ratio = "" if r["ratio"] is None else f"{r['ratio']:.2f}"
-        ours = f"{_number(r['ours'])} {r['unit']}"
-        peer = [_optional(r["peer"])] if has_peer else []
-        table.add_row(r["what"], ours, other, ratio, r["goal"], _("met") if r["met"] else _("NOT MET"), *peer)
-    Console(file=sys.stdout).print(table)
-
-
-def _optional(value: float | None) -> str:
-    return "" if value is None else _number(value)
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or "unknown"
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+def _has_peer(results: list[dict[str, Any]]) -> bool:
+    return any(r["peer"] is not None for r in results)
