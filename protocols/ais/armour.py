@@ -30,12 +30,11 @@ _from_bytes = int.from_bytes
 _from_base64 = binascii.a2b_base64
 
 
-def _groups_of(characters: bytes, alphabet: bytes) -> int:
-    """The six-bit groups as one integer, the first one uppermost. Raises `binascii.Error`."""
+def _groups_of(characters: bytes) -> int:
+    """The groups of base64 as one integer, the first one uppermost. Raises `binascii.Error`."""
     short = -len(characters) % 4
     if short:
-        characters += alphabet[:1] * short
-        return _from_bytes(_from_base64(characters, strict_mode=True), "big") >> 6 * short
+        return _from_bytes(_from_base64(characters + b"A" * short, strict_mode=True), "big") >> 6 * short
     return _from_bytes(_from_base64(characters, strict_mode=True), "big")
 
 
@@ -48,7 +47,9 @@ def _characters_of(groups: int, count: int, table: bytes) -> bytes:
 def unarmour(payload: bytes) -> int:
     """The groups of a payload as one integer. Raises `FieldError` where a character is none of the 64."""
     try:
-        return _groups_of(payload.translate(_FROM_ARMOUR), b"A")
+        if len(payload) % 4:
+            return _groups_of(payload.translate(_FROM_ARMOUR))
+        return _from_bytes(_from_base64(payload.translate(_FROM_ARMOUR), strict_mode=True), "big")
     except binascii.Error:
         offset = min(at for at, code in enumerate(payload) if code not in _ARMOUR)
     raise FieldError("a character that is none of the 64", offset=offset, field="armor", raw=payload)
@@ -69,6 +70,6 @@ def groups_of_text(text: str, count: int, name: str) -> int:
     if len(text) > count:
         raise LocalProtocolError(f"longer than {count} characters", field=name)
     try:
-        return _groups_of(text.encode("ascii").ljust(count, b"@").translate(_FROM_TEXT), b"A")
+        return _groups_of(text.encode("ascii").ljust(count, b"@").translate(_FROM_TEXT))
     except ValueError:  # what both the encoder and base64 raise
         raise LocalProtocolError("a character that six bits cannot write", field=name) from None

@@ -81,7 +81,7 @@ def decode(bits: int, bit_length: int, applications: Applications = APPLICATIONS
     table = _TABLES[kind]
     if table is None:
         table = _table_of_others(kind, bits, bit_length, applications)
-    elif bit_length == table.width and not (bits & table.spare_mask or table.rest):
+    elif bit_length == table.plain_length and not bits & table.spare_mask:
         return table.make(bits)  # nearly every position on the air
     return table.decode(bits, bit_length)
 

@@ -8,7 +8,6 @@ from collections import deque
 
 from protocols.ais.assembler import Assembler, Received
 from protocols.ais.catalogue import APPLICATIONS, Applications
-from protocols.ais.sentence import Decoder
 from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError, UnsupportedError
 from protocols.nmea0183.framer import MAX_PIECE, Framer
 
@@ -21,11 +20,10 @@ class AisListener:
 
     def __init__(self, applications: Applications = APPLICATIONS) -> None:
         self._framer = Framer()
-        self._decode = Decoder().decode
         self._assembler = Assembler(applications)
         self._events: deque[Received] = deque(maxlen=_MOST_EVENTS)
         self.sentences = 0
-        """VDM and VDO that were well formed."""
+        """VDM and VDO with nothing wrong."""
         self.broken = 0
         """Lines and messages with a wrong checksum, form or length."""
         self.unsupported = 0
@@ -50,14 +48,13 @@ class AisListener:
 
     def _take(self, line: bytes, now: float) -> None:
         try:
-            part = self._decode(line)
-            self.sentences += 1
-            received = self._assembler.take(part, now)
+            received = self._assembler.take_line(line, now)
         except UnsupportedError:
             self.unsupported += 1
         except RemoteProtocolError:
             self.broken += 1
         else:
+            self.sentences += 1
             if not isinstance(received, NeedData):
                 self._events.append(received)
 

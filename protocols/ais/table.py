@@ -141,8 +141,10 @@ class Table(Generic[MessageT]):
         named = sum((1 << row.width) - 1 << width - 1 - row.last for row in self.rows.values())
         self.spare_mask = (1 << width) - 1 & ~named
         """The bits that no row names."""
+        self.plain_length = 0 if self.rest else width
+        """The length of a message that `make` takes; 0 for a table with a rest."""
         self.make: Callable[[int], MessageT] = self._reader("made")
-        """Makes a message of its bits where they are as many as `width`, without a rest, and the spare ones are 0."""
+        """Makes a message of `plain_length` bits whose spare ones are 0."""
         self._read: Callable[[int], tuple[Any, ...]] = self._reader("")
 
     def _reader(self, name: str) -> Callable[[int], Any]:
@@ -187,7 +189,7 @@ class Table(Generic[MessageT]):
 
     def decode(self, bits: int, bit_length: int) -> MessageT:
         """Decode a message of the table's class. Raises `FieldError` for its length."""
-        if bit_length == self.width and self.rest is None:
+        if bit_length == self.plain_length:
             spare = bits & self.spare_mask
             return self.made(*self._read(bits), spare=spare) if spare else self.make(bits)
         if not self.shortest <= bit_length <= self.longest:

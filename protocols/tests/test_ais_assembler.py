@@ -13,7 +13,7 @@ from protocols.ais.binary import SafetyText
 from protocols.ais.catalogue import decode, encode
 from protocols.ais.listener import AisListener
 from protocols.ais.message import decode_message, encode_message
-from protocols.ais.sentence import MOST_PARTS, Decoder, Part, decode_part, encode_part, join, parts_of
+from protocols.ais.sentence import MOST_PARTS, Part, decode_part, encode_part, join, parts_of
 from protocols.core.errors import (
     NEED_DATA,
     ChecksumError,
@@ -195,39 +195,57 @@ def line_of(*fields: str) -> bytes:
     ],
 )
 def test_lines_that_are_refused(line: bytes, error: type[RemoteProtocolError], field: str) -> None:
-    decoder = Decoder()
-    for _ in range(2):
-        with pytest.raises(error) as caught:
-            decoder.decode(line)
-        assert caught.value.field == field
-        decoder.decode(SINGLE)  # the short way is open now, and leads to the same
+    with pytest.raises(error) as caught:
+        decode_part(line)
+    assert caught.value.field == field
+    assembler = Assembler()
+    assembler.take_line(SINGLE, 0.0)  # the short way is open now, and leads to the same
+    with pytest.raises(error) as caught:
+        assembler.take_line(line, 0.0)
+    assert caught.value.field == field
 
 
 @given(st.binary(max_size=90) | st.builds(lambda at, byte: SINGLE[:at] + bytes([byte]) + SINGLE[at + 1 :],
                                           st.integers(0, len(SINGLE) - 1), st.integers(0, 255)))  # fmt: skip
-def test_the_short_way_takes_no_line_that_the_long_way_refuses(line: bytes) -> None:
-    met, fresh = Decoder(), Decoder()
-    met.decode(SINGLE)
-    try:
-        wanted: Part | None = fresh.decode(line)
-    except RemoteProtocolError:
-        wanted = None
-    try:
-        found: Part | None = met.decode(line)
-    except RemoteProtocolError:
-        found = None
-    assert (found is None) == (wanted is None)
-    if found is not None and wanted is not None:
-        assert encode_part(found) == encode_part(wanted)
+def test_the_short_way_reads_what_the_long_way_reads(line: bytes) -> None:
+    assembler = Assembler()
+    assembler.take_line(SINGLE, 0.0)
+    results: list[Any] = []
+    for take in (assembler.take_line, lambda given_line, now: Assembler().take(decode_part(given_line), now)):
+        try:
+            results.append(take(line, 0.0))
+        except RemoteProtocolError:
+            results.append(None)
+    assert results[0] == results[1]
 
 
 def test_beginnings_are_remembered_up_to_a_ceiling() -> None:
-    decoder = Decoder()
-    for code in range(48, 127):
-        channel = chr(code)
-        if channel not in ",*\\^~":
-            decoder.decode(line_of("!AIVDM", "1", "1", "", channel, "0", "0"))
-    assert len(decoder._met) == 64
+    assembler = Assembler()
+    payload = SINGLE.split(b",")[5].decode()
+    for talker in ("AI", "AB", "AN", "BS"):
+        for code in range(33, 127):
+            if chr(code) not in "!$,*\\^~":
+                assembler.take_line(line_of(f"!{talker}VDM", "1", "1", "", chr(code), payload, "0"), 0.0)
+    assert len(assembler._heads) == 256
+
+
+@pytest.mark.parametrize("beginning", ["!AIVDM,1,1,,,", "!AIVDM,1,1,,ABC,"])
+def test_other_beginnings_are_not_remembered(beginning: str) -> None:
+    assembler = Assembler()
+    payload = SINGLE.split(b",")[5].decode()
+    line = line_of(*beginning[:-1].split(","), payload, "0")
+    assert assembler.take_line(line, 0.0) == assembler.take_line(line, 0.0)
+    assert not assembler._heads
+
+
+def test_parts_of_several_take_the_short_way_too() -> None:
+    assembler = Assembler()
+    lines = [encode_part(part) for part in (ONE, TWO, THREE)]
+    for _ in range(2):
+        answers = [assembler.take_line(line, 0.0) for line in lines]
+        assert answers[:2] == [NEED_DATA, NEED_DATA]
+        assert text_of(answers[2]) == LONG
+    assert len(assembler._heads) == 3
 
 
 def test_lower_case_checksum_and_channel_without_letter_come_back() -> None:
