@@ -28,6 +28,9 @@ MAX_OPEN = 32
 _PIECE_BYTES = 4096
 """What the framer gets at a time: nothing that arrives in one piece is lost, however long it is."""
 
+RECEIPTS = frozenset({NoticeAnswer.CN, DataAnswer.CN})
+"""Answers that say that something arrived, and nothing else."""
+
 EventT = TypeVar("EventT")
 
 
@@ -211,6 +214,3 @@ class Link(Generic[EventT]):
         else:
             exchange.answered(now)
             self._settle(qn, exchange)
-
-
-RECEIPTS = frozenset({NoticeAnswer.CN, DataAnswer.CN})
