@@ -73,3 +73,8 @@ def groups_of_text(text: str, count: int, name: str) -> int:
         return _groups_of(text.encode("ascii").ljust(count, b"@").translate(_FROM_TEXT))
     except ValueError:  # what both the encoder and base64 raise
         raise LocalProtocolError("a character that six bits cannot write", field=name) from None
+
+
+def writable(value: str) -> str:
+    """In upper case; what six bits cannot write, and `@`, which would end the text, become spaces."""
+    return "".join(one if " " <= one <= "_" and one != "@" else " " for one in value.upper())

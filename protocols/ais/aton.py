@@ -11,6 +11,9 @@ from protocols.ais.binary import Addressed
 from protocols.ais.position import LAT, LON, PER_DEGREE
 from protocols.ais.table import LONGEST, Message, Rest, Row, Table
 
+NAME_LENGTH = 20
+LONGEST_NAME = 34
+"""With its extension."""
 LANTERN = 1
 """The sub-application of DAC 0 that `LanternReport` is."""
 STATUS_PAGE = 7
@@ -47,7 +50,7 @@ class AidReport(Message, frozen=True, gc=False):
     def full_name(self) -> str:
         """The name with its extension, without what fills it up."""
         name, at, _ = self.name.partition("@")
-        if not at and len(name) == 20:
+        if not at and len(name) == NAME_LENGTH:
             name += self.name_extension.partition("@")[0]
         return name.rstrip(" ")
 

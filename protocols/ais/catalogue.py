@@ -16,7 +16,7 @@ from typing import Any
 
 from protocols.ais import aton, binary, inland, position, static
 from protocols.ais.armour import unarmour
-from protocols.ais.table import COMMON_BITS, Message, Plain, Table
+from protocols.ais.table import COMMON_BITS, LONGEST, Message, Plain, Table
 from protocols.core.errors import FieldError, LocalProtocolError
 
 __all__ = ["APPLICATIONS", "decode", "encode", "table_for", "unarmour"]
@@ -58,7 +58,7 @@ APPLICATIONS: Applications = MappingProxyType(
     }
 )
 """A country that sends the monitoring of its aids under a DAC of its own adds a line in a mapping of its own."""
-PLAIN = Table(Plain, COMMON_BITS, longest=1 << 17)
+PLAIN = Table(Plain, COMMON_BITS, longest=LONGEST)
 _MADE_BY: Mapping[type[Message], Table[Any]] = MappingProxyType(
     {
         table.made: table

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from protocols.ais import aton, binary, inland, position
+from protocols.ais.armour import writable
 from protocols.ais.catalogue import (
     ADDRESSED_TYPE,
     APPLICATIONS,
@@ -20,9 +21,6 @@ from protocols.ais.catalogue import (
 from protocols.ais.table import Bits, Message, Row, Table
 from protocols.core.errors import FieldError, LocalProtocolError
 
-_NAME = 20
-_LONGEST_NAME = 34
-"""With its extension."""
 _TURN_ROOT = 4.733
 _SLOWEST_UNKNOWN_TURN = 127
 _STATUS_KEYS = ("aton_page", "aton_racon", "aton_light", "aton_health")
@@ -55,7 +53,7 @@ def message_of(values: Values) -> Message:
         fields["data"] = _data(values)
     elif table.made is binary.SafetyText:
         used.add("text")
-        fields["text"] = _writable(text(values.get("text"), "text"))
+        fields["text"] = writable(text(values.get("text"), "text"))
     for key in values:
         if key not in used:
             raise LocalProtocolError(f"a message of type {kind} has no such key", field=key)
@@ -92,7 +90,7 @@ def _field(row: Row, key: str, values: Values) -> Any:
             raise LocalProtocolError("is missing", field=key)
         return None
     if row.kind == "text":
-        return _writable(text(value, key))
+        return writable(text(value, key))
     if row.kind == "flag":
         if not isinstance(value, bool):
             raise LocalProtocolError("neither true nor false", field=key)
@@ -123,11 +121,6 @@ def _number(value: object, key: str) -> float:
     return float(value)
 
 
-def _writable(value: str) -> str:
-    """In upper case; what six bits cannot write, and `@`, which would end the text, become spaces."""
-    return "".join(one if " " <= one <= "_" and one != "@" else " " for one in value.upper())
-
-
 def _rate_of_turn(values: Values) -> dict[str, Any]:
     if values.get("turn_raw") is not None:
         raw = whole(values["turn_raw"], "turn_raw")
@@ -154,10 +147,10 @@ def _regional(values: Values) -> dict[str, Any]:
 
 
 def _name(values: Values) -> dict[str, Any]:
-    name = _writable(text(values.get("name"), "name"))
-    if len(name) > _LONGEST_NAME:
-        raise LocalProtocolError(f"longer than {_LONGEST_NAME} characters", field="name")
-    return {"name": name[:_NAME], "name_extension": name[_NAME:]}
+    name = writable(text(values.get("name"), "name"))
+    if len(name) > aton.LONGEST_NAME:
+        raise LocalProtocolError(f"longer than {aton.LONGEST_NAME} characters", field="name")
+    return {"name": name[: aton.NAME_LENGTH], "name_extension": name[aton.NAME_LENGTH :]}
 
 
 def _gauges(values: Values) -> dict[str, Any]:

@@ -20,8 +20,8 @@ import msgspec
 from protocols.ais.armour import groups_of_text, text_of
 from protocols.core.errors import FieldError, LocalProtocolError
 
-LONGEST = 1013
-"""Bits of a message in five slots, 1008, and up to five that receivers add."""
+LONGEST = 9 * 1024 * 6
+"""Bits that nine of the longest lines can carry. On the air a message has 1008 at most; nothing depends on that."""
 COMMON_BITS = 38
 """What every message begins with: type, repeat and MMSI."""
 _WIDEST_LOOKUP = 13

@@ -203,7 +203,7 @@ def test_monitoring_under_a_code_of_ones_own() -> None:
 @pytest.mark.parametrize(
     ("bit_length", "said"),
     [(37, 1), (167, 1), (174, 1), (419, 5), (430, 5), (87, 6), (55, 8), (39, 14), (267, 21), (366, 21), (159, 24),
-     (311, 19), (318, 19), (95, 27), (174, 27), (38, 24), (1014, 8)],
+     (311, 19), (318, 19), (95, 27), (174, 27), (38, 24), (55_297, 8)],
 )  # fmt: skip
 def test_lengths_that_no_message_has(bit_length: int, said: int) -> None:
     with pytest.raises(FieldError) as caught:
