@@ -72,6 +72,11 @@ class ClassicFramer:
         self.bad_checks = 0
         """Whole frames whose check did not hold."""
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that may become a frame."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> None:
         """Take bytes as they came. More than fit push out the oldest."""
         self.discarded_bytes += self._buffer.append(data)
@@ -127,6 +132,11 @@ class LengthFramer(Generic[FrameT]):
         """Bytes that belonged to no frame."""
         self.bad_checks = 0
         """Whole frames whose check did not hold."""
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that may become a frame."""
+        return len(self._buffer)
 
     def feed(self, data: bytes) -> None:
         """Take bytes as they came. More than fit push out the oldest."""
