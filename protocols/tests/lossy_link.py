@@ -1,4 +1,7 @@
-"""Two dialogues of frames with a wire between them that loses, doubles and spoils frames, by a seed."""
+"""Two dialogues of frames with a wire between them that loses, doubles and spoils frames, by a seed.
+
+A bus or a network may double a frame; a serial line does not (`is_doubling=False`).
+"""
 
 import random
 
@@ -8,10 +11,11 @@ from protocols.core.errors import NEED_DATA
 class LossyLink:
     """`left` and `right` have the face of `protocols/dialogue.py`, one frame a call of `bytes_to_send()`."""
 
-    def __init__(self, left, right, *, seed=0, rate=0.0):
+    def __init__(self, left, right, *, seed=0, rate=0.0, is_doubling=True):
         self.left, self.right = left, right
         self.rng = random.Random(seed)
         self.rate = rate
+        self.is_doubling = is_doubling
         self.now = 0.0
         self.left_events = []
         self.right_events = []
@@ -23,7 +27,7 @@ class LossyLink:
         if luck < 0.6:
             return []
         if luck < 0.8:
-            return [frame, frame]
+            return [frame, frame] if self.is_doubling else []
         if luck < 1.0:
             at = self.rng.randrange(len(frame))
             return [frame[:at] + bytes((frame[at] ^ 1 << self.rng.randrange(8),)) + frame[at + 1 :]]

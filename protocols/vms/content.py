@@ -62,7 +62,7 @@ class Result(Content, frozen=True):
 
     def data(self) -> bytes:
         """The byte and what follows."""
-        return bytes((self.code,)) + self.rest
+        return octet_of(self.code, "result") + self.rest
 
 
 class CurrentItem(Content, frozen=True):
@@ -95,3 +95,10 @@ def offset_octets(offset: int) -> bytes:
     if not 0 <= offset <= 0xFFFFFFFF:
         raise LocalProtocolError(f"{offset} has not four bytes", field="file_offset")
     return offset.to_bytes(4, "big")
+
+
+def octet_of(value: int, field: str) -> bytes:
+    """A number as one byte. Raises `LocalProtocolError`."""
+    if not 0 <= value <= 0xFF:
+        raise LocalProtocolError(f"{value} is no byte", field=field)
+    return bytes((value,))

@@ -1,5 +1,6 @@
 """Which type carries what: from a frame of a dialect to what it says, and back.
 
+>>> from protocols.vms.frame import decode_frame
 >>> frame = decode_frame(bytes.fromhex("023031313135f47403"), SANSI, is_response=True)
 >>> decode_content(frame, SANSI, is_response=True, request_type="06")
 Brightness(mode=1, level=15)
@@ -9,9 +10,7 @@ from collections.abc import Mapping
 
 from protocols.vms import dianming, sansi, xianke
 from protocols.vms.content import Content, Unread
-from protocols.vms.frame import DIANMING, FENGHAI, SANSI, XIANKE, Dialect, Frame, decode_frame
-
-__all__ = ["REQUESTS", "RESPONSES", "content_type", "decode_content", "decode_frame"]
+from protocols.vms.frame import DIANMING, FENGHAI, SANSI, XIANKE, Dialect, Frame
 
 REQUESTS: Mapping[str, Mapping[str, type[Content]]] = {
     SANSI.name: sansi.REQUESTS,

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Self
 
 from protocols.core.errors import FieldError, LocalProtocolError
-from protocols.vms.content import Content, CurrentItem, Result, digits_of, number_at
+from protocols.vms.content import Content, CurrentItem, Result, digits_of, number_at, octet_of
 
 AUTOMATIC = b"FFFFFF"
 _ZEROS = bytes(8)
@@ -77,7 +77,10 @@ class DianMingBrightness(Content, frozen=True):
 
     def data(self) -> bytes:
         """Six characters and two bytes."""
-        return self.levels + bytes((self.status, self.level)) + self.rest
+        if len(self.levels) != 6:
+            raise LocalProtocolError("six characters", field="brightness_mode")
+        status, level = octet_of(self.status, "status"), octet_of(self.level, "brightness_raw")
+        return self.levels + status + level + self.rest
 
 
 class DianMingFileRequest(Content, frozen=True):

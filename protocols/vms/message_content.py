@@ -159,8 +159,6 @@ def _dianming_levels(message: Given, _dialect: Dialect) -> Content:
 
 def _dianming_brightness(message: Given, _dialect: Dialect) -> Content:
     level = integer_of(message, "brightness_raw")
-    if not 0 <= level <= 0xFF:
-        raise LocalProtocolError("one byte", field="brightness_raw")
     return dianming.DianMingBrightness(dianming.AUTOMATIC if _is_automatic(message) else b"000000", _STATUS, level)
 
 
