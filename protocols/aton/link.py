@@ -100,13 +100,13 @@ class _End:
 class Buoy(_End):
     """The buoy's end. Events are commands to be carried out; reports and answers are sent."""
 
-    __slots__ = ("_book", "allowed", "utc_offset_s")
+    __slots__ = ("_book", "mark", "utc_offset_s")
 
-    def __init__(self, station: int, allowed: tuple[str, ...] | None = None) -> None:
+    def __init__(self, station: int, mark: str | None = None) -> None:
         _End.__init__(self, station)
         self._book = OrderBook()
-        self.allowed = allowed
-        """The names of the characters that its mark may show."""
+        self.mark = mark
+        """One of `marks.MARKS`: it shows no other character than these; None: any."""
         self.utc_offset_s: int | None = None
         """UTC seconds since 1970 minus `now`; None while it does not know the time."""
 
@@ -117,7 +117,7 @@ class Buoy(_End):
         answer = self._book.answer_of(command.command_id)
         if answer is None:
             utc_s = None if self.utc_offset_s is None else self.utc_offset_s + int(now)
-            reason = why_refused(command, utc_s, frame.station, self.allowed)
+            reason = why_refused(command, utc_s, frame.station, self.mark)
             answer = Answer(command.command_id, REFUSED if reason else RECEIVED, reason)
             self._book.note(answer)
             if not reason:

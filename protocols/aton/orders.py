@@ -20,6 +20,7 @@ from protocols.aton.commands import (
     SyncTime,
     UnknownVerb,
 )
+from protocols.aton.marks import may_show
 
 EVERYONE = 0
 """The station of a frame to all: for queries and the time only."""
@@ -33,13 +34,11 @@ NO_TIME = REASONS.index("no_time")
 MOST_REMEMBERED = 32
 
 
-def why_refused(
-    command: Command, now_s: int | None, station: int | None = None, allowed: tuple[str, ...] | None = None
-) -> int:
+def why_refused(command: Command, now_s: int | None, station: int | None = None, mark: str | None = None) -> int:
     """The reason for refusing a command (its position in `REASONS`), or 0.
 
     `now_s` is UTC, None where the buoy does not know it: then it is asked and told the time, and nothing else.
-    `allowed` are the names of the characters that its mark may show; None is all.
+    `mark` is one of `marks.MARKS`, whose characters alone are taken; None takes all.
     """
     arguments = command.arguments
     is_harmless = isinstance(arguments, (Query, SyncTime))
@@ -56,13 +55,13 @@ def why_refused(
         reason = BAD_VALUE
     elif isinstance(arguments, LampMode) and arguments.mode == LAMP_OFF and arguments.is_confirmed != 1:
         reason = NOT_CONFIRMED
-    elif isinstance(arguments, SetCharacter) and not _is_allowed(arguments, allowed):
+    elif isinstance(arguments, SetCharacter) and not _is_allowed(arguments, mark):
         reason = NOT_ALLOWED
     return reason
 
 
-def _is_allowed(order: SetCharacter, allowed: tuple[str, ...] | None) -> bool:
-    return allowed is None or order.step != PREPARE or parse_character(order.text).name in allowed
+def _is_allowed(order: SetCharacter, mark: str | None) -> bool:
+    return mark is None or order.step != PREPARE or may_show(mark, parse_character(order.text))
 
 
 class OrderBook:

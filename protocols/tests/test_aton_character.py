@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.aton import character, classify, commands, drift, frame, message, orders, rhythm, telemetry
+from protocols.aton import character, classify, commands, drift, frame, marks, message, orders, rhythm, telemetry
 from protocols.aton.character import BLUE, COLOURS, Character, Part, character_text, checked, parse_character
 from protocols.aton.classify import character_of
 from protocols.aton.message import decode_message, encode_message
@@ -227,6 +227,28 @@ def test_any_pattern_is_a_character_or_refused(lengths: list[int], is_fixed_betw
     assert parse_character(character_text(found)) == found
 
 
+@pytest.mark.parametrize(
+    ("mark", "shown", "not_shown"),
+    [
+        ("port", ["Fl R 4s", "Fl(2)R 6s", "Q R", "Fl 4s", "Oc R 4s"], ["Fl G 4s", "Fl(2+1)R 6s", "Al.WR 4s"]),
+        ("starboard", ["Fl G 4s", "Mo(A)G 8s"], ["Fl R 4s", "Fl(2+1)G 6s"]),
+        ("preferred_to_starboard", ["Fl(2+1)R 6s", "Fl(2+1)R 12s"], ["Fl(2+1)G 6s", "Fl(2)R 6s"]),
+        ("preferred_to_port", ["Fl(2+1)G 6s"], ["Fl(2+1)R 6s"]),
+        ("north", ["VQ W", "Q W", "Q W 1s"], ["Q(3)W 10s", "Q R"]),
+        ("east", ["VQ(3)W 5s", "Q(3)W 10s"], ["Q(3)W 12s", "Q W"]),
+        ("south", ["VQ(6)+LFl W 10s", "Q(6)+LFl W 15s"], ["Q(6)W 15s", "Q(9)W 15s"]),
+        ("west", ["VQ(9)W 10s", "Q(9)W 15s"], ["Q(9)W 10s"]),
+        ("isolated_danger", ["Fl(2)W 5s", "Fl(2)W 10s"], ["Fl W 5s"]),
+        ("safe_water", ["Iso W 4s", "Oc W 4s", "LFl W 10s", "Mo(A)W 6s"], ["LFl W 8s", "Mo(U)W 10s"]),
+        ("special", ["Fl Y 4s", "Mo(Q)Y 12s"], ["Fl W 4s", "Fl(2+1)Y 12s"]),
+        ("emergency_wreck", ["Al.BuY 3s"], ["Al.WR 4s", "Fl Y 4s"]),
+    ],
+)
+def test_what_a_mark_may_show(mark: str, shown: list[str], not_shown: list[str]) -> None:
+    assert [text for text in shown if not marks.may_show(mark, parse_character(text))] == []
+    assert [text for text in not_shown if marks.may_show(mark, parse_character(text))] == []
+
+
 def test_every_letter_of_morse() -> None:
     assert [letter_of(signs_of(chr(code))) for code in range(65, 91)] == [chr(code) for code in range(65, 91)]
     assert (signs_of("S"), signs_of("O"), letter_of("......")) == ("...", "---", None)
@@ -270,7 +292,10 @@ def test_characters_that_cannot_be_written(given_message: dict[str, object], fie
     assert caught.value.field == field
 
 
-@pytest.mark.parametrize("module", [character, classify, commands, drift, frame, message, orders, rhythm, telemetry])
+MODULES = (character, classify, commands, drift, frame, marks, message, orders, rhythm, telemetry)
+
+
+@pytest.mark.parametrize("module", MODULES)
 def test_examples_in_docstrings(module: Any) -> None:
     result = doctest.testmod(module)
     assert result.attempted

@@ -304,7 +304,8 @@ REFUSALS: list[tuple[Arguments, str]] = [
     (LampMode(LAMP_TEST, 601, 0), "bad_value"),
     (LampMode(4, 0, 0), "bad_value"),
     (SetCharacter(0, "Fl(2)R 6s"), ""),
-    (SetCharacter(0, "Q(3) 10s"), "not_allowed"),
+    (SetCharacter(0, "Fl(2+1)R 6s"), "not_allowed"),
+    (SetCharacter(0, "Fl(2)G 6s"), "not_allowed"),
     (SetCharacter(0, "Fl(2)R 1s"), "bad_value"),
     (SetCharacter(0, "nothing"), "bad_value"),
     (SetCharacter(0, ""), "bad_value"),
@@ -341,8 +342,8 @@ REFUSALS: list[tuple[Arguments, str]] = [
 @pytest.mark.parametrize(("made", "reason"), REFUSALS)
 def test_what_a_buoy_refuses(made: Arguments, reason: str) -> None:
     command = Command(1, LATER_S, made)
-    assert REASONS[why_refused(command, NOW_S, BUOY, ("Fl(2)",))] == reason
-    late = REASONS[why_refused(command, LATER_S, BUOY, ("Fl(2)",))]
+    assert REASONS[why_refused(command, NOW_S, BUOY, "port")] == reason
+    late = REASONS[why_refused(command, LATER_S, BUOY, "port")]
     assert late == (reason if isinstance(made, (SyncTime, UnknownVerb)) else "expired")
     if not reason:
         is_harmless = isinstance(made, (Query, SyncTime))
@@ -350,7 +351,7 @@ def test_what_a_buoy_refuses(made: Arguments, reason: str) -> None:
         assert REASONS[why_refused(command, NOW_S, EVERYONE)] == ("" if is_harmless else "not_allowed")
 
 
-def test_any_character_is_allowed_where_none_is_named() -> None:
+def test_any_character_is_allowed_where_no_mark_is_named() -> None:
     assert why_refused(Command(1, LATER_S, SetCharacter(0, "Q(3) 10s")), NOW_S, BUOY) == 0
 
 

@@ -26,6 +26,7 @@ CLEAN = (
     "protocols.aton.drift",
     "protocols.aton.frame",
     "protocols.aton.link",
+    "protocols.aton.marks",
     "protocols.aton.message",
     "protocols.aton.message_commands",
     "protocols.aton.message_reports",
