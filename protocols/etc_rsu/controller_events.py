@@ -120,7 +120,7 @@ class LinkStimulus(Enum):
     POWER_UP = "B0 after power up"
     NO_STATE = "no B0, tries left"
     SPENT = "no B0, tries spent"
-    SILENCE = "nothing for a minute"
+    SILENCE = "nothing for too long"
 
 
 class PassageState(Enum):
