@@ -1,0 +1,39 @@
+"""JSON in the one form that is hashed and signed: RFC 8785 for values without fractions.
+
+Keys in order, no blanks, UTF-8, every key there. Whole numbers only, so that no two programs write one differently.
+"""
+
+import hashlib
+from typing import TypeVar
+
+import msgspec
+
+from protocols.core.errors import FieldError, FrameError, LocalProtocolError
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def encode_canonical(value: msgspec.Struct) -> bytes:
+    """Write it. Raises `LocalProtocolError` for text that is no Unicode."""
+    try:
+        return msgspec.json.encode(value, order="sorted")
+    except UnicodeEncodeError:
+        raise LocalProtocolError("text with half a character") from None
+
+
+def decode_canonical(data: bytes, kind: type[T], max_bytes: int) -> T:
+    """Read it; nothing but the canonical form is taken. Raises `FrameError`, `FieldError`."""
+    if len(data) > max_bytes:
+        raise FrameError(f"at most {max_bytes} bytes", max_bytes)
+    try:
+        value = msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise FieldError(f"no {kind.__name__}: {type(error).__name__}") from None
+    if encode_canonical(value) != data:
+        raise FrameError("not in canonical form")
+    return value
+
+
+def sha256_of(data: bytes) -> str:
+    """The digest as hex digits."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,116 @@
+"""Readable form of traffic surveys and weighing: what `wayside decode traffic_survey` shows.
+
+A case holds `protocol`, which is jtt1008 when it is absent, and one of `hex` and `text`. The message holds the protocol
+again, so that it can be written back.
+
+    jtt1008      hex: one frame; device_class: 1 (also when absent) or 2       packet_type and what the packet says
+    ss125        hex: head and body                                            head and what the body says
+    ss125_body   hex: a body with its CRC                                      message_id .. and what the body says
+    rtms_g4      hex: one frame                                                qualifier sensor_id payload_hex ..
+    pcu          text: {"counts": {class: number}}                             counts pcu_total natural_total
+    overload     text: {"axle_count", "vehicle_kind", "gross_weight_kg" ..}    limit_kg over_kg over_percent is_over
+
+>>> decode_message({"protocol": "pcu", "text": '{"counts": {"container": 2}}'})["pcu_total"]
+8.0
+>>> decode_message({"protocol": "ss125_body", "hex": "04000034"})
+{'protocol': 'ss125_body', 'message_id': 4, 'message_sub_id': 0, 'message_type': 0}
+"""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from protocols.core.errors import FrameError, LocalProtocolError, OptionError, RemoteProtocolError
+from protocols.traffic_survey.message_detectors import (
+    decode_rtms,
+    decode_ss125,
+    decode_ss125_body,
+    encode_rtms,
+    encode_ss125,
+    encode_ss125_body,
+)
+from protocols.traffic_survey.message_survey import decode_survey, encode_survey
+from protocols.traffic_survey.message_weighing import OVERLOAD_KEYS, PCU_KEYS, decode_overload, decode_pcu
+from protocols.traffic_survey.survey_frame import MAX_FRAME_BYTES
+from protocols.vehicle_bus.message_fields import BusFields
+
+_FRAMES: Mapping[str, tuple[Callable[[bytes], dict[str, object]], Callable[[BusFields], bytes]]] = {
+    "ss125": (decode_ss125, encode_ss125),
+    "ss125_body": (decode_ss125_body, encode_ss125_body),
+    "rtms_g4": (decode_rtms, encode_rtms),
+}
+_TEXTS: Mapping[str, tuple[Callable[[str], dict[str, object]], frozenset[str]]] = {
+    "pcu": (decode_pcu, PCU_KEYS),
+    "overload": (decode_overload, OVERLOAD_KEYS),
+}
+SURVEY = "jtt1008"
+PROTOCOLS = (SURVEY, *_FRAMES, *_TEXTS)
+_MAX_HEX_CHARS = 4 * MAX_FRAME_BYTES
+
+
+def decode_message(case: Mapping[str, object]) -> dict[str, object]:
+    """Read one case. Raises `RemoteProtocolError` for bad bytes, `OptionError` for a bad case."""
+    protocol = _protocol_of(case.get("protocol", SURVEY), OptionError)
+    given = "text" if protocol in _TEXTS else "hex"
+    for name in case:
+        if name not in ("protocol", given) and not (protocol == SURVEY and name == "device_class"):
+            raise OptionError(f"{protocol} has no option {name!r:.40}", field=name)
+    value = case.get(given)
+    if not isinstance(value, str):
+        raise OptionError("a JSON object" if given == "text" else "a frame as hex digits", field=given)
+    if protocol in _TEXTS:
+        return {"protocol": protocol, **_TEXTS[protocol][0](value)}
+    wire = _bytes_of(value)
+    if protocol in _FRAMES:
+        return {"protocol": protocol, **_FRAMES[protocol][0](wire)}
+    device_class = case.get("device_class", 1)
+    if not isinstance(device_class, int) or isinstance(device_class, bool):
+        raise OptionError("1 or 2", field="device_class")
+    return {"protocol": protocol, **decode_survey(wire, device_class)}
+
+
+def encode_message(message: Mapping[str, object]) -> dict[str, object]:
+    """Write one message as `hex` or `text`. Raises `LocalProtocolError` for what cannot be written."""
+    protocol = _protocol_of(message.get("protocol", SURVEY), LocalProtocolError)
+    if protocol in _TEXTS:
+        text = _text_of(message, _TEXTS[protocol][1])
+        _check_fits(message, {"protocol": protocol, "text": text})
+        return {"text": text}
+    encode = _FRAMES[protocol][1] if protocol in _FRAMES else encode_survey
+    wire = encode(BusFields(message)).hex()
+    if protocol == "rtms_g4":  # the only one that is written from its bytes, with what they say beside them
+        _check_fits(message, {"protocol": protocol, "hex": wire})
+    return {"hex": wire}
+
+
+def _text_of(message: Mapping[str, object], names: frozenset[str]) -> str:
+    try:
+        return msgspec.json.encode({name: message[name] for name in message if name in names}, order="sorted").decode()
+    except (TypeError, ValueError, RecursionError):
+        raise LocalProtocolError("no JSON", field="text") from None
+
+
+def _check_fits(message: Mapping[str, object], case: Mapping[str, object]) -> None:
+    """Everything that is given must be what is read."""
+    try:
+        read = decode_message(case)
+    except RemoteProtocolError as error:
+        raise LocalProtocolError(error.reason, field=error.field) from None
+    for name, value in message.items():
+        if name not in read or value != read[name]:
+            raise LocalProtocolError("does not fit the rest", field=name)
+
+
+def _protocol_of(name: object, error: type[LocalProtocolError]) -> str:
+    if not isinstance(name, str) or name not in PROTOCOLS:
+        raise error("must be one of " + ", ".join(PROTOCOLS), field="protocol")
+    return name
+
+
+def _bytes_of(text: str) -> bytes:
+    if len(text) > _MAX_HEX_CHARS:
+        raise FrameError(f"{len(text)} characters are no frame", 0, "hex")
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise FrameError("not whole bytes of hex digits", field="hex") from None
