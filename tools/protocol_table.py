@@ -60,6 +60,7 @@ PROTOCOLS: dict[str, Codec] = {
     "nmea0183": Codec(module="protocols.nmea0183.message", takes_text=True),
     "pn532": Codec(module="protocols.pn532.message"),
     "sl651": Codec(module="protocols.sl651.message"),
+    "traffic_survey": Codec(module="protocols.traffic_survey.message", text_kinds=frozenset({"pcu", "overload"})),
     "vehicle_bus": Codec(module="protocols.vehicle_bus.message"),
     "vms": Codec(module="protocols.vms.message"),
 }
