@@ -25,6 +25,7 @@ from protocols.core.errors import (
     UnsupportedError,
 )
 from protocols.nmea0183.sentence import Sentence, encode_sentence
+from protocols.tests.kit import pieces
 
 SINGLE = b"!AIVDM,1,1,,B,15N4cJ`005Jrek0H@9n`DW5608EP,0*13"
 
@@ -368,6 +369,24 @@ def test_listener_counts_and_never_raises() -> None:
     assert listener.bytes_to_send() == b""
     with pytest.raises(LocalProtocolError):
         listener.send("anything", 4.0)
+
+
+@given(st.integers(0, 2**32), st.lists(st.sampled_from([ONE, TWO, THREE]) | st.binary(max_size=90), max_size=12))
+def test_any_split_is_heard_as_the_whole(seed: int, sent: list[Part | bytes]) -> None:
+    wire = b"".join(
+        (encode_part(one) if isinstance(one, Part) else one) + b"\r\n" for one in [*sent, *[ONE, TWO, THREE]]
+    )
+    whole, split = AisListener(), AisListener()
+    whole.receive(wire, 1.0)
+    for piece in pieces(wire, seed):
+        split.receive(piece, 1.0)
+    heard: tuple[list[object], list[object]] = ([], [])
+    for listener, events in zip((whole, split), heard, strict=True):
+        while (event := listener.next_event()) is not NEED_DATA:
+            events.append(event)
+    assert heard[0] == heard[1]
+    assert (whole.broken, whole.discarded, whole.dropped) == (split.broken, split.discarded, split.dropped)
+    assert heard[0]
 
 
 def test_events_that_nobody_takes_are_bounded() -> None:
