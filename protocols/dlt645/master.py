@@ -34,7 +34,7 @@ from protocols.dlt645.frame import (
     encode_frame,
     fits_address,
 )
-from protocols.dlt645.requests import Freeze, ReadData, ReadFollowing, Request, SetClock
+from protocols.dlt645.requests import Freeze, ReadData, ReadFollowing, Request, SetClock, WriteAddress
 
 BITS_PER_CHAR = 11
 """Start, eight data, even parity, stop."""
@@ -265,6 +265,8 @@ class MasterDialogue:
         return ReadFollowing(call.request.di, len(self._pieces) if self._edition is Edition.E2007 else None)
 
     def _is_from(self, call: Call, frame: Frame) -> bool:
+        if isinstance(call.request, WriteAddress) and frame.address == call.request.address:
+            return True  # a meter answers with its new address
         wanted = self._address if self._state is MasterState.PIECE_DUE else call.address
         return fits_address(wanted, frame.address)
 

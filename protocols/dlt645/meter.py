@@ -148,10 +148,13 @@ class MeterDialogue:
         """Answer. Raises `LocalProtocolError` when nothing is asked, or for what no frame carries."""
         if self._state is not MeterState.ASKED:
             raise LocalProtocolError("nothing is asked")
-        self._frame = self._written(self._answer(self._request, command))
-        self._step(MeterStimulus.REPLY, now)
+        answer = self._answer(self._request, command)
+        address = self.address
         if isinstance(self._request, WriteAddress) and command.word is None:
-            self.address = self._request.address
+            address = self._request.address  # the answer has the new one
+        self._frame = self._written(address, answer)
+        self.address = address
+        self._step(MeterStimulus.REPLY, now)
 
     def next_event(self) -> MeterEvent | NeedData:
         """The next thing that happened, or `NEED_DATA`."""
@@ -228,8 +231,8 @@ class MeterDialogue:
         self._di, self._piece, self._pieces = request.di, 0, pieces
         return DataAnswer(request.di, self._pieces[0], len(self._pieces) > 1)
 
-    def _written(self, answer: Answer) -> bytes:
-        frame = frame_of_answer(self.address, answer, self._edition, preamble_count=self._preamble_count)
+    def _written(self, address: str, answer: Answer) -> bytes:
+        frame = frame_of_answer(address, answer, self._edition, preamble_count=self._preamble_count)
         return encode_frame(frame)
 
     # Transitions

@@ -368,12 +368,19 @@ def test_a_meter_says_its_address():
 
 
 def test_a_meter_takes_a_new_address():
+    new = "000000000001"
     one = MeterDialogue(METER)
-    for reply, after in ((Reply(word=4), METER), (Reply(), "000000000001")):
-        one.receive(request(WriteAddress("000000000001")), 0.0)
+    for reply, after in ((Reply(word=4), METER), (Reply(), new)):
+        station = a_master()
+        call = Call(METER, WriteAddress(new), is_authorised=True)
+        station.send(call, 0.0)
+        one.receive(station.bytes_to_send(), 0.0)
         one.send(reply, 0.0)
-        assert answered(one, 0.0) is not None
-        assert one.address == after
+        one.tick(meter.DELAY_S)
+        station.receive(one.bytes_to_send(), 0.1)
+        event = station.next_event()
+        assert (one.address, event.address) == (after, after)
+        assert isinstance(event, Refused if reply.word else Answered)
 
 
 def test_a_broadcast_is_told_and_not_answered():
