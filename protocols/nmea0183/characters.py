@@ -14,12 +14,16 @@ _RESERVED_IN_FIELDS = "$!*,\\^~"
 _HEX_DIGITS = "0123456789ABCDEF"
 
 
-def _is_printable(text: str) -> bool:
-    return all(" " <= character <= "~" for character in text)
+INSIDE = bytes([code for code in range(0x20, 0x7F) if chr(code) not in RESERVED])
+"""What may stand inside a line."""
 
 
-is_printable = getattr(str, "isprintable", _is_printable)
-"""Whether ASCII text holds no control character. MicroPython's `str` cannot tell."""
+def _without(line: bytes, _table: None, allowed: bytes) -> bytes:
+    return bytes([code for code in line if code not in allowed])
+
+
+without = getattr(bytes, "translate", _without)
+"""`without(line, None, INSIDE)`: what of a line may not stand there. MicroPython's `bytes` cannot translate."""
 
 
 def is_plain(line: bytes) -> bool:

@@ -42,14 +42,14 @@ def digits_of(check: int) -> str:
     return "%02X" % check
 
 
-class _DigitsOnDemand:
+class _EndsOnDemand:
     """Stands in for the table where 256 strings are too many."""
 
     def __getitem__(self, check: int) -> str:
-        return digits_of(check)
+        return "*" + digits_of(check)
 
 
 HAS_ROOM = hasattr(str, "isprintable")
 """True on CPython; no MicroPython port has it."""
-CHECK_DIGITS = tuple([digits_of(check) for check in range(256)]) if HAS_ROOM else _DigitsOnDemand()
-"""How every checksum is written, for the shortest way of a line."""
+CHECK_ENDS = tuple(["*" + digits_of(check) for check in range(256)]) if HAS_ROOM else _EndsOnDemand()
+"""How a line ends, for every checksum."""

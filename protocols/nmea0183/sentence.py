@@ -17,8 +17,8 @@ b'$GPHDT,274.07,T*03'
 """
 
 from protocols.core.errors import ChecksumError, FieldError, FrameError, LocalProtocolError, UnsupportedError
-from protocols.nmea0183.characters import RESERVED, is_plain, is_printable
-from protocols.nmea0183.checksum import CHECK_DIGITS, check_of, digits_of
+from protocols.nmea0183.characters import INSIDE, RESERVED, is_plain, without
+from protocols.nmea0183.checksum import CHECK_ENDS, check_of, digits_of
 from protocols.nmea0183.tag_block import TagBlock, decode_tag, encode_tag
 
 LINE_END = b"\r\n"
@@ -104,19 +104,16 @@ class Decoder:
     def decode(self, line: bytes) -> Sentence:
         """Decode a line. Raises `FrameError`, `ChecksumError`, `FieldError` for its shape, and `UnsupportedError`."""
         try:
-            body, _, check = str(line, "ascii").partition("*")
+            text = line.decode()
         except UnicodeError:
             return self._decode_with_care(line)
-        fields = body.split(",")
+        fields = text[:-3].split(",")
         kind = self._met.get(fields[0])
-        inside = body[1:]
+        inside = line[1:-3]
         if (
             kind is None
-            or check != CHECK_DIGITS[check_of(line[1:-3])]
-            or "$" in inside
-            or "!" in inside
-            or "\\" in inside
-            or not is_printable(inside)
+            or text[-3:] != CHECK_ENDS[check_of(inside)]
+            or without(inside, None, INSIDE)
             or len(fields) <= kind.FEWEST_FIELDS
             or len(line) > _LONGEST_SHORT_WAY
         ):
@@ -199,9 +196,9 @@ def _is_address(text: str) -> bool:
 
 def encode_sentence(sentence: Sentence) -> bytes:
     """The line, without CR LF."""
-    body = ",".join(sentence.fields).encode()
-    check = sentence.check
-    line = b"%s*%02X" % (body, check_of(body[1:])) if check is None else body + b"*" + check.encode()
+    text = ",".join(sentence.fields)
+    end = CHECK_ENDS[check_of(text[1:].encode())] if sentence.check is None else "*" + sentence.check
+    line = (text + end).encode()
     return line if sentence.tag is None else encode_tag(sentence.tag) + line
 
 
