@@ -5,15 +5,16 @@ What is decoded comes from the shared vectors: all of a file that are whole fram
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
 from fastcrc import crc16
 from msgspec.structs import replace
 
-from protocols.ais.assembler import received_of
+from protocols.ais.assembler import Assembler
 from protocols.ais.catalogue import encode as encode_ais
-from protocols.ais.sentence import decode_part, encode_part, parts_of
+from protocols.ais.sentence import encode_part, parts_of
 from protocols.aton import character as lights
 from protocols.aton.commands import ANSWER, COMMAND, decode_answer, decode_command, encode_answer, encode_command
 from protocols.aton.frame import Frame as AtonFrame
@@ -277,9 +278,9 @@ CODECS: tuple[Codec, ...] = (
           lambda wire: read_packet(decode_jt808(wire)), _encode_jt808),
     Codec("jt808", "`jt808`: all messages", "jt808", _hex, lambda wire: read_packet(decode_jt808(wire)), _encode_jt808),
     Codec("ais-position", "`ais` position reports: line, armour, message", "ais", _ais_position,
-          lambda line: received_of([decode_part(line)]), _encode_ais),
+          partial(Assembler().take_line, now=0.0), _encode_ais),
     Codec("ais", "`ais`: all messages of one line", "ais", _ais_message,
-          lambda line: received_of([decode_part(line)]), _encode_ais, _AIS_ODD),
+          partial(Assembler().take_line, now=0.0), _encode_ais, _AIS_ODD),
     Codec("nmea0183", "`nmea0183`: all sentences", "nmea0183", _line, decode_nmea, encode_sentence),
     Codec("nmea0183-fields", "`nmea0183`: all sentences and all their fields", "nmea0183", _line,
           _decode_and_read, None),
