@@ -515,6 +515,7 @@ MESSAGES = [
     (told("21", b"\x01" + XIANKE_LIST, XIANKE), {"result_ok": True, "file_name": "a.xkl", "item_count": 0}),
     (told("21", b"\x00", XIANKE), {"result_ok": False, "file_name": None}),
     (told("22", b"\x00", XIANKE), {"result_ok": False}),
+    (asked("72", b"1", DIANMING), {"result_ok": True}),
 ]
 
 
@@ -528,6 +529,15 @@ def test_messages(case, expect):
         fields["brightness_raw"] = 10
     again = decode_message({**case, **encode_message({**fields, "request_type": case.get("request_type")})})
     assert {key: again.get(key) for key in expect} == expect
+
+
+def test_an_answer_without_a_result_says_nothing():
+    assert "result_ok" not in decode_message(told("24", b"", DIANMING))
+    assert "result_ok" not in decode_message(told_by_sansi("10", b""))
+
+
+def test_a_request_type_may_be_a_number():
+    assert decode_message({**told_by_sansi("06", b"115"), "request_type": 6})["brightness_raw"] == 15
 
 
 @pytest.mark.parametrize("case", [asked("77", b"\xff"), told(None, b"1", SANSI), asked("10", b"a.b+\0\0\0\0\xff")])
@@ -553,7 +563,7 @@ def test_what_is_not_described_keeps_its_bytes(case):
         ({"hex": GOOD, "profile": "nova"}, OptionError),
         ({"hex": GOOD, "profile": []}, OptionError),
         ({"hex": GOOD, "direction": "up"}, OptionError),
-        ({"hex": GOOD, "request_type": 6}, OptionError),
+        ({"hex": GOOD, "request_type": [6]}, OptionError),
         ({"hex": 1}, OptionError),
         ({"hex": "0"}, FrameError),
         ({"hex": frame_hex("10", b"a.lst+\0\0\0\0\xff\xff")}, FieldError),

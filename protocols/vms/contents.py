@@ -9,19 +9,19 @@ Brightness(mode=1, level=15)
 from collections.abc import Mapping
 
 from protocols.vms import dianming, sansi, xianke
-from protocols.vms.content import Content, Unread
+from protocols.vms.content import Content, Result, Unread
 from protocols.vms.frame import DIANMING, FENGHAI, SANSI, XIANKE, Dialect, Frame
 
 REQUESTS: Mapping[str, Mapping[str, type[Content]]] = {
     SANSI.name: sansi.REQUESTS,
     FENGHAI.name: sansi.REQUESTS,
-    DIANMING.name: dianming.REQUESTS,
+    DIANMING.name: dianming.TYPES,
     XIANKE.name: xianke.REQUESTS,
 }
 RESPONSES: Mapping[str, Mapping[str, type[Content]]] = {
     SANSI.name: sansi.RESPONSES,
     FENGHAI.name: sansi.FENGHAI_RESPONSES,
-    DIANMING.name: dianming.RESPONSES,
+    DIANMING.name: dianming.TYPES,
     XIANKE.name: xianke.RESPONSES,
 }
 
@@ -33,6 +33,12 @@ def content_type(kind: str | None, dialect: Dialect, *, is_response: bool) -> ty
 
 
 def decode_content(frame: Frame, dialect: Dialect, *, is_response: bool, request_type: str | None = None) -> Content:
-    """What a frame says. request_type: of what was answered, where a response does not tell. Raises `FieldError`."""
+    """What a frame says. request_type: of what was answered, where a response does not tell. Raises `FieldError`.
+
+    An answer without a byte for its result says nothing.
+    """
     kind = frame.frame_type if frame.frame_type is not None else request_type
-    return content_type(kind, dialect, is_response=is_response).from_data(frame.data)
+    known = content_type(kind, dialect, is_response=is_response)
+    if not frame.data and issubclass(known, Result):
+        return Unread()
+    return known.from_data(frame.data)

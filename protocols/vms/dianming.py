@@ -182,19 +182,17 @@ def _name_of(data: bytes, offset: int) -> bytes:
     return match.group() if match else data
 
 
-REQUESTS: Mapping[str, type[Content]] = {
-    "23": DianMingLevels,
-    "57": DianMingFileRequest,
-    "71": DianMingFile,
-}
-RESPONSES: Mapping[str, type[Content]] = {
+TYPES: Mapping[str, type[Content]] = {
     "12": DianMingResult,
-    "20": DianMingResult,
     "22": DianMingBrightness,
+    "23": DianMingLevels,
     "24": DianMingResult,
     "40": DianMingResult,
     "48": DianMingResult,
+    "57": DianMingFileRequest,
     "58": DianMingFile,
+    "71": DianMingFile,
     "72": DianMingResult,
     "74": DianMingItem,
 }
+"""Both directions: the type alone tells which."""

@@ -35,7 +35,8 @@ CRC_BYTES = 2
 MAX_FRAME_BYTES = 1 << 14
 """On the wire. Chunks of a file have 2 KB at most, twice that with every byte escaped; some signs send whole files."""
 
-_ESCAPED = {STX: b"\x1b\xe7", ETX: b"\x1b\xe8", ESCAPE: b"\x1b\x00"}
+_ESCAPES = ((b"\x1b", b"\x1b\x00"), (b"\x02", b"\x1b\xe7"), (b"\x03", b"\x1b\xe8"))
+"""1B first: the others bring it in."""
 _RESTORED = {0xE7: STX, 0xE8: ETX, 0x00: ESCAPE}
 
 crc_xmodem: Callable[[bytes], int] = crc16.xmodem
@@ -83,12 +84,9 @@ def encode_frame(frame: Frame, dialect: Dialect, *, is_response: bool) -> bytes:
     """Write one frame. Raises `LocalProtocolError`."""
     body = body_of(frame, dialect, is_response=is_response)
     body += crc_xmodem(body).to_bytes(CRC_BYTES, "big")
-    wire = b"".join(_ESCAPED.get(byte) or bytes((byte,)) for byte in body) if _needs_escape(body) else body
-    return bytes((STX,)) + wire + bytes((ETX,))
-
-
-def _needs_escape(body: bytes) -> bool:
-    return STX in body or ETX in body or ESCAPE in body
+    for plain, escaped in _ESCAPES:
+        body = body.replace(plain, escaped)
+    return bytes((STX,)) + body + bytes((ETX,))
 
 
 def body_of(frame: Frame, dialect: Dialect, *, is_response: bool) -> bytes:

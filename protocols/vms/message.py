@@ -41,9 +41,7 @@ def decode_message(case: Mapping[str, object]) -> dict[str, object]:
             raise OptionError(f"there is no option {name!r:.40}", field=name)
     dialect = _dialect_of(case)
     is_response = _is_response(case)
-    request_type = case.get("request_type")
-    if request_type is not None and not isinstance(request_type, str):
-        raise OptionError('two digits such as "06"', field="request_type")
+    request_type = _request_type_of(case)
     text = case.get("text")
     if isinstance(text, str) and "hex" not in case:
         return {"profile": dialect.name, **read_list(text, dialect)}
@@ -65,6 +63,16 @@ def _is_response(case: Mapping[str, object]) -> bool:
     if direction not in _DIRECTIONS:
         raise OptionError("request or response", field="direction")
     return direction == _DIRECTIONS[1]
+
+
+def _request_type_of(case: Mapping[str, object]) -> str | None:
+    """Two digits; a number is taken too, which is what a command line makes of `10`."""
+    value = case.get("request_type")
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 99:
+        return f"{value:02}"
+    if value is not None and not isinstance(value, str):
+        raise OptionError('two digits such as "06"', field="request_type")
+    return value
 
 
 def _octets(digits: str) -> bytes:
@@ -111,8 +119,8 @@ def encode_message(message: Mapping[str, object]) -> dict[str, object]:
 def _data_of(message: Mapping[str, object], frame_type: str | None, dialect: Dialect, *, is_response: bool) -> bytes:
     digits = message.get("data_hex")
     if digits is None:
-        kind = frame_type or message.get("request_type")
-        known = content_type(kind if isinstance(kind, str) else None, dialect, is_response=is_response)
+        kind = frame_type or _request_type_of(message)
+        known = content_type(kind, dialect, is_response=is_response)
         return write_content(known, message, dialect)
     try:
         return bytes.fromhex(digits) if isinstance(digits, str) else b""
