@@ -81,6 +81,8 @@ def _parse_nmea_fields(pynmea2: Any, frames: Sequence[bytes], _messages: Sequenc
         sentence = parse(line, check=True)
         for field in sentence.fields:
             getattr(sentence, field[1])
+        if hasattr(type(sentence), "latitude"):
+            _position = sentence.latitude, sentence.longitude
 
     return parse_and_read, [line.decode() for line in frames]
 

@@ -25,6 +25,9 @@ from protocols.dlt645 import catalogue as dlt645
 from protocols.dlt645.edition import Edition
 from protocols.dlt645.frame import decode_frame as decode_dlt645
 from protocols.dlt645.frame import encode_frame as encode_dlt645
+from protocols.etc_rsu.catalogue import Interface, decode_payload
+from protocols.etc_rsu.message import decode_frame as decode_etc_rsu
+from protocols.etc_rsu.message import encode_frame as encode_etc_rsu
 from protocols.gbt32960.catalogue import decode_body as decode_gbt_body
 from protocols.gbt32960.catalogue import encode_body as encode_gbt_body
 from protocols.gbt32960.frame import decode_frame as decode_gbt
@@ -46,10 +49,19 @@ from protocols.sl651.catalogue import decode_body as decode_sl651_body
 from protocols.sl651.frame import Frame as SlFrame
 from protocols.sl651.frame import decode_frame as decode_sl651
 from protocols.sl651.frame import encode_frame as encode_sl651
+from protocols.traffic_survey import ss125, survey_frame
+from protocols.traffic_survey.ss125_messages import decode_body as decode_ss125_body
+from protocols.traffic_survey.ss125_messages import encode_body as encode_ss125_body
+from protocols.traffic_survey.survey_commands import decode_packet as decode_survey
+from protocols.traffic_survey.survey_commands import encode_packet as encode_survey
 from protocols.vehicle_bus.identifier import J1939Id, decode_identifier
 from protocols.vehicle_bus.obd import decode_answer as decode_obd
 from protocols.vehicle_bus.obd import encode_answer as encode_obd
 from protocols.vehicle_bus.parameter_group import decode_group, encode_group
+from protocols.vms.contents import decode_content
+from protocols.vms.frame import DIALECTS, Dialect
+from protocols.vms.frame import decode_frame as decode_vms
+from protocols.vms.frame import encode_frame as encode_vms
 
 Case = Mapping[str, Any]
 
@@ -173,6 +185,23 @@ def _encode_dlt645(given: tuple[Any, Edition]) -> bytes:
     return encode_dlt645(frame_of(frame.address, message, edition, preamble_count=frame.preamble_count))
 
 
+_INTERFACES = frozenset(interface.value for interface in Interface)
+
+
+def _etc_rsu(case: Case) -> tuple[bytes, Interface] | None:
+    return (bytes.fromhex(case["hex"]), Interface(case["kind"])) if case["kind"] in _INTERFACES else None
+
+
+def _decode_etc_rsu(given: tuple[bytes, Interface]) -> Any:
+    frame = decode_etc_rsu(given[1], given[0])
+    return frame, decode_payload(given[1], frame.data)
+
+
+def _encode_etc_rsu(given: Any) -> bytes:
+    (frame, payload), _interface = given
+    return encode_etc_rsu(replace(frame, data=payload.to_bytes()))
+
+
 def _gbt32960(case: Case) -> bytes | None:
     return _hex(case) if case["version"] != "gb17691" else None
 
@@ -272,6 +301,45 @@ def _obd(case: Case) -> bytes | None:
     return _hex(case) if case["kind"] == "obd" and case.get("bus", "can") == "can" else None
 
 
+def _survey(case: Case) -> tuple[bytes, int] | None:
+    return (bytes.fromhex(case["hex"]), case.get("device_class", 1)) if case["protocol"] == "jtt1008" else None
+
+
+def _encode_survey(given: Any) -> bytes:
+    return survey_frame.encode_frame(survey_frame.Frame(encode_survey(given[0])))
+
+
+def _ss125(case: Case) -> bytes | None:
+    return _hex(case) if case["protocol"] == "ss125" else None
+
+
+def _decode_ss125(wire: bytes) -> Any:
+    frame = ss125.decode_frame(wire)
+    return frame, decode_ss125_body(frame.body)
+
+
+def _encode_ss125(message: Any) -> bytes:
+    frame, body = message
+    return ss125.encode_frame(replace(frame, body=encode_ss125_body(body)))
+
+
+def _vms(case: Case) -> tuple[bytes, Dialect, bool, str | None] | None:
+    wire = _hex(case)
+    is_response = case.get("direction") == "response"
+    return None if wire is None else (wire, DIALECTS[case["profile"]], is_response, case.get("request_type"))
+
+
+def _decode_vms(given: tuple[bytes, Dialect, bool, str | None]) -> Any:
+    wire, dialect, is_response, request_type = given
+    frame = decode_vms(wire, dialect, is_response=is_response)
+    return frame, decode_content(frame, dialect, is_response=is_response, request_type=request_type)
+
+
+def _encode_vms(given: Any) -> bytes:
+    (frame, content), dialect, is_response, _request_type = given
+    return encode_vms(replace(frame, data=content.data()), dialect, is_response=is_response)
+
+
 # A codec is a line: its name, what is measured, its file of vectors, what of a case is decoded, and both ways.
 CODECS: tuple[Codec, ...] = (
     Codec("jt808-location", "`jt808` 0x0200: unescape, check, header, body, extras", "jt808", _jt808_location,
@@ -288,6 +356,7 @@ CODECS: tuple[Codec, ...] = (
     Codec("aton-light", "`aton` characters of lights", "aton", _light,
           lights.parse_character, lights.character_text),
     Codec("dlt645", "`dlt645`, both editions", "dlt645", _dlt645, _decode_dlt645, _encode_dlt645),
+    Codec("etc_rsu", "`etc_rsu`: frame and payload", "etc_rsu", _etc_rsu, _decode_etc_rsu, _encode_etc_rsu),
     Codec("gbt32960", "`gbt32960`, both editions", "gbt32960", _gbt32960, _decode_gbt32960, _encode_gbt32960),
     Codec("hj212", "`hj212`: packet and segment", "hj212", lambda case: case["text"].encode("gbk"),
           _decode_hj212, _encode_hj212),
@@ -298,7 +367,11 @@ CODECS: tuple[Codec, ...] = (
           lambda given: decode_pn532(given[0]), lambda given: encode_pn532(given[0]),
           frozenset({"libnfc wakeup + sam"})),
     Codec("sl651", "`sl651`: frame and body", "sl651", _sl651, _decode_sl651, _encode_sl651),
+    Codec("jtt1008", "`traffic_survey`: JT/T 1008", "traffic_survey", _survey,
+          lambda given: decode_survey(survey_frame.decode_frame(given[0]).data, given[1]), _encode_survey),
+    Codec("ss125", "`traffic_survey`: SS125", "traffic_survey", _ss125, _decode_ss125, _encode_ss125),
     Codec("j1939", "`vehicle_bus`: groups of J1939 with their values", "vehicle_bus", _j1939,
           _decode_j1939, lambda given: encode_group(given[0])),
     Codec("obd", "`vehicle_bus`: answers of OBD", "vehicle_bus", _obd, decode_obd, encode_obd),
+    Codec("vms", "`vms`: frame and content, all dialects", "vms", _vms, _decode_vms, _encode_vms),
 )  # fmt: skip

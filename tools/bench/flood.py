@@ -50,20 +50,22 @@ def _take_all(framer: Any) -> None:
 def _ceiling_of(framer: Any) -> int:
     """The ceiling of the one buffer that a framer has."""
     names = {*getattr(framer, "__dict__", ()), *getattr(type(framer), "__slots__", ())}
-    (buffer,) = (value for name in names if isinstance(value := getattr(framer, name), ByteBuffer))
-    return int(buffer.max_bytes)
+    buffers = [value for name in names if isinstance(value := getattr(framer, name), ByteBuffer)]
+    assert len(buffers) == 1, "a framer keeps its bytes in one buffer, which knows its ceiling"
+    return buffers[0].max_bytes
 
 
 def _wires(name: str, vectors: Path) -> list[bytes]:
-    """Frames of a framer's protocol, as they are on the wire."""
+    """Frames of a framer's protocol, as they are on the wire; where no file bears its name, those of all."""
     files = sorted(vectors.glob("*.json"))
-    (file,) = [file for file in files if name.startswith((file.stem, file.stem.partition("_")[0] + "_"))][-1:]
+    own = [file for file in files if name.startswith((file.stem, file.stem.partition("_")[0] + "_"))]
     wires = []
-    for case in json.loads(file.read_text("utf-8"))["cases"]:
-        if isinstance(case.get("hex"), str) and len(case["hex"]) % 2 == 0:
-            wires.append(bytes.fromhex(case["hex"]))
-        elif isinstance(case.get("text"), str):
-            wires.append(case["text"].encode("utf-8") + b"\r\n")
+    for file in own or files:
+        for case in json.loads(file.read_text("utf-8"))["cases"]:
+            if isinstance(case.get("hex"), str) and len(case["hex"]) % 2 == 0:
+                wires.append(bytes.fromhex(case["hex"]))
+            elif isinstance(case.get("text"), str):
+                wires.append(case["text"].encode("utf-8") + b"\r\n")
     return [wire for wire in wires if wire]
 
 
