@@ -265,6 +265,7 @@ def test_there_is_no_such_fault_code(text):
         code_number(text)
 
 
+LAMP = {"mil": 1, "dtc_count": 1, "ignition": "spark", "monitors": [], "monitors_incomplete": []}
 BAD_MESSAGES = [
     {},
     {"kind": "lin"},
@@ -290,6 +291,11 @@ BAD_MESSAGES = [
     {"kind": "obd", "service": 9, "info": 2, "vin": "short"},
     {"kind": "obd", "service": 9, "info": 6, "cvns": ["xx"]},
     {"kind": "obd", "service": 9, "info": 0, "supported_infos": ["2"]},
+    {"kind": "obd", "service": 1, **LAMP, "dtc_count": 128},
+    {"kind": "obd", "service": 1, **LAMP, "ignition": "steam"},
+    {"kind": "obd", "service": 1, **LAMP, "monitors": ["nox_scr"]},
+    {"kind": "obd", "service": 9, "info": 10, "ecu_name": "x" * 21},
+    {"kind": "obd", "service": 256, "negative_code": 1},
     {"kind": "isotp", "messages": ["xx"]},
     {"kind": "isotp_frame", "type": "odd"},
     {"kind": "isotp_frame", "type": "single", "data_hex": "00" * 8},
@@ -298,6 +304,7 @@ BAD_MESSAGES = [
     {"kind": "elm", "status": "sad"},
     {"kind": "elm", "answers": [{"ecu": "10", "data_hex": "41"}]},
     {"kind": "elm", "answers": [{"ecu": "7E8", "data_hex": ""}]},
+    {"kind": "elm", "answers": [{"ecu": None, "data_hex": "41" * 4096}]},
 ]
 
 

@@ -11,6 +11,7 @@ from protocols.vehicle_bus.obd_monitors import CONTINUOUS
 GOOD = [case for case in cases_of("vehicle_bus") if "error" not in case["expect"]]
 
 FAULT = {"spn": 110, "fmi": 3, "occurrence": 5, "conversion": 0}
+TWO_FAULTS = {"spn": 92, "fmi": 4, "occurrence": 2, "conversion": 0}
 OLD_FAULT = {"spn": None, "fmi": 3, "occurrence": None, "conversion": 1, "raw": "5b0003ff"}
 
 
@@ -140,6 +141,8 @@ GROUPS = [
     ("18FECA00", "00FF00000000FFFF", {"dtcs": []}),
     ("18FECA00", "00FF5B0003FFFFFF", {"dtcs": [OLD_FAULT]}),
     ("18FFAB10", "0102", {"group": None, "raw": "0102"}),
+    ("18FECA00", "00FF5B0003015C000402", {"dtcs": [{**FAULT, "spn": 91, "occurrence": 1}, TWO_FAULTS]}),
+    ("18E8FF00", "01FFFFFFFFCAFE00", {"ack": 1, "ack_pgn": 65226}),
     ("18FECC10", "FF", {"group": "DM3"}),
 ]
 
@@ -148,6 +151,9 @@ GROUPS = [
 def test_groups_from_the_tables(identifier, data, expect):
     message = decode_message({"kind": "j1939", "id": identifier, "hex": data})
     assert {key: message[key] for key in expect} == expect
+    written = encode_message(message)
+    assert written["id"] == identifier
+    assert decode_message({"kind": "j1939", **written}) == message
 
 
 DIESEL = {
@@ -182,6 +188,56 @@ DIESEL = {
 def test_obd_from_the_tables(digits, expect):
     message = decode_message({"kind": "obd", "hex": digits})
     assert {key: message[key] for key in expect} == expect
+    assert decode_message({"kind": "obd", **encode_message(message)}) == message
+
+
+@pytest.mark.parametrize(
+    ("frames", "expect"),
+    [
+        (["43042001330000", "43000000000000"], {"dtcs": ["P0420", "P0133"]}),
+        (["49000155400000"], {"supported_infos": [2, 4, 6, 8, 10]}),
+        (["49060112345678"], {"cvns": ["12345678"]}),
+        (["49060212345678", "490601ABCDEF01"], {"cvns": ["abcdef01", "12345678"]}),
+        (["7F0112"], {"negative": "subfunction_not_supported"}),
+        (["410D32"], {"speed_kmh": 50}),
+    ],
+)
+def test_answers_on_the_k_line(frames, expect):
+    message = decode_message({"kind": "obd", "frames": frames, "bus": "kline"})
+    assert {key: message[key] for key in expect} == expect
+    written = encode_message(message)
+    again = decode_message({"kind": "obd", "bus": "kline", **written})
+    assert {key: again[key] for key in expect} == expect
+
+
+@pytest.mark.parametrize(
+    ("hex_", "options", "expect"),
+    [
+        ("021234AA", {}, {"type": "single", "data_hex": "1234"}),
+        ("000912345678901234567890", {"fd": True}, {"type": "single", "data_hex": "123456789012345678"}),
+        ("1014490201314847", {}, {"type": "first", "length": 20, "data_hex": "490201314847"}),
+        ("1000000013880102", {}, {"type": "first", "length": 5000, "data_hex": "0102"}),
+        ("F1100701020304AA", {"addressing": "extended"}, {"type": "first", "length": 7, "address_extension": 0xF1}),
+        ("2F01", {}, {"type": "consecutive", "sequence": 15}),
+        ("300A14", {}, {"status": "continue", "block_size": 10, "st_min_ms": 20}),
+        ("3200F1", {}, {"status": "overflow", "st_min_ms": 0.1}),
+    ],
+)
+def test_iso_tp_frames(hex_, options, expect):
+    message = decode_message({"kind": "isotp_frame", "hex": hex_, **options})
+    assert {key: message[key] for key in expect} == expect
+    again = decode_message({"kind": "isotp_frame", **options, **encode_message(message)})
+    assert again == message
+
+
+def test_aborts_and_messages_that_are_not_what_they_say():
+    frames = ["1CEC0201#1014000301B0FE00", "1CEC0102#FF02FFFFFFB0FE00", "18ECFF00#200A0002FFECFE00"]
+    frames += ["18EBFF00#0180808080808080", "18EBFF00#02808080FFFFFFFF"]
+    message = decode_message({"kind": "j1939_tp", "frames": frames})
+    assert message["aborted"] == [{"pgn": 65200, "source": 1, "destination": 2, "reason": 2}]
+    assert message["messages"] == [
+        {"pgn": 65260, "group": "VI", "source": 0, "destination": 255, "size": 10, "data_hex": "80" * 10}
+    ]
 
 
 def test_two_lists_of_supported_pids_become_one():
