@@ -26,8 +26,6 @@ def read_content(content: Content, dialect: Dialect) -> Message:
             return {"result_ok": content.is_ok, **_read_result(content, dialect)}
         case CurrentItem():
             return read_current(content, dialect)
-        case Unread():
-            return {}
         case (
             sansi.ModeRequest()
             | sansi.LevelsRequest()
@@ -36,8 +34,17 @@ def read_content(content: Content, dialect: Dialect) -> Message:
             | dianming.DianMingBrightness()
         ):
             return _read_brightness(content)
-        case _:
+        case (
+            sansi.FileRequest()
+            | dianming.DianMingFileRequest()
+            | sansi.FileContent()
+            | sansi.FileChunk()
+            | dianming.DianMingFile()
+            | xianke.XianKeFile()
+        ):
             return _read_file(content, dialect)
+        case _:
+            return {}
 
 
 def _read_result(content: Result, dialect: Dialect) -> Message:
@@ -52,7 +59,20 @@ def _read_result(content: Result, dialect: Dialect) -> Message:
             return {}
 
 
-def _read_brightness(content: Content) -> Message:
+BrightnessContent = (
+    sansi.ModeRequest | sansi.LevelsRequest | sansi.Brightness | dianming.DianMingLevels | dianming.DianMingBrightness
+)
+FileContent = (
+    sansi.FileRequest
+    | dianming.DianMingFileRequest
+    | sansi.FileContent
+    | sansi.FileChunk
+    | dianming.DianMingFile
+    | xianke.XianKeFile
+)
+
+
+def _read_brightness(content: BrightnessContent) -> Message:
     match content:
         case sansi.ModeRequest():
             return {"brightness_mode": content.mode}
@@ -64,8 +84,6 @@ def _read_brightness(content: Content) -> Message:
             return {"brightness_mode": _auto(content.is_automatic)}
         case dianming.DianMingBrightness():
             return {"brightness_mode": _auto(content.is_automatic), "brightness_raw": content.level}
-        case _:
-            return {}
 
 
 def _auto(is_automatic: bool) -> str:  # a value, not a switch
@@ -76,7 +94,7 @@ def _level(level: int) -> Message:
     return {"brightness_raw": level, "brightness_percent": round(level / sansi.MAX_LEVEL * 100)}
 
 
-def _read_file(content: Content, dialect: Dialect) -> Message:
+def _read_file(content: FileContent, dialect: Dialect) -> Message:
     match content:
         case sansi.FileRequest() | dianming.DianMingFileRequest():
             return {"file_name": text_of(content.name, "file_name"), "file_offset": content.offset}
@@ -87,8 +105,6 @@ def _read_file(content: Content, dialect: Dialect) -> Message:
             return {**mode, **_read_piece(content.name, content.offset, content.content, dialect)}
         case xianke.XianKeFile():
             return _read_piece(content.name, content.offset, content.content, dialect)
-        case _:
-            return {}
 
 
 def _read_piece(name: bytes, offset: int, content: bytes, dialect: Dialect) -> Message:
