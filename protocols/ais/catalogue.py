@@ -77,13 +77,18 @@ _UNKNOWN_APPLICATION: Mapping[int, Table[Any]] = {ADDRESSED_TYPE: binary.ADDRESS
 
 def decode(bits: int, bit_length: int, applications: Applications = APPLICATIONS) -> Any:
     """Decode a message. Raises `FieldError` for its length, and for a part of message 24 that there is not."""
+    return table_of(bits, bit_length, applications).decode(bits, bit_length)
+
+
+def table_of(bits: int, bit_length: int, applications: Applications = APPLICATIONS) -> Table[Any]:
+    """The table that decodes a message, which then cannot fail any more. Raises `FieldError`, as `decode` does."""
     kind = bits >> bit_length - 6 if bit_length >= COMMON_BITS else -1
     table = _TABLES[kind]
     if table is None:
         table = _table_of_others(kind, bits, bit_length, applications)
-    elif bit_length == table.plain_length and not bits & table.spare_mask:
-        return table.make(bits)  # nearly every position on the air
-    return table.decode(bits, bit_length)
+    if bit_length != table.plain_length:
+        table.check_length(bit_length)
+    return table
 
 
 def _table_of_others(kind: int, bits: int, bit_length: int, applications: Applications) -> Table[Any]:

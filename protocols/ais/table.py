@@ -192,9 +192,13 @@ class Table(Generic[MessageT]):
         if bit_length == self.plain_length:
             spare = bits & self.spare_mask
             return self.made(*self._read(bits), spare=spare) if spare else self.make(bits)
+        self.check_length(bit_length)
+        return self._decode_of_length(bits, bit_length)
+
+    def check_length(self, bit_length: int) -> None:
+        """Raise `FieldError` where no message of the class has this length."""
         if not self.shortest <= bit_length <= self.longest:
             raise FieldError(f"{bit_length} bits, and not {self.shortest} to {self.longest}", field="length")
-        return self._decode_of_length(bits, bit_length)
 
     def _decode_of_length(self, bits: int, bit_length: int) -> MessageT:
         more = bit_length - self.width

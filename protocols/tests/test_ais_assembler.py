@@ -13,7 +13,7 @@ from protocols.ais.binary import SafetyText
 from protocols.ais.catalogue import decode, encode
 from protocols.ais.listener import AisListener
 from protocols.ais.message import decode_message, encode_message
-from protocols.ais.sentence import MOST_PARTS, Part, decode_part, encode_part, join, parts_of
+from protocols.ais.sentence import MOST_PARTS, Decoder, Part, decode_part, encode_part, join, parts_of
 from protocols.core.errors import (
     NEED_DATA,
     ChecksumError,
@@ -103,6 +103,25 @@ def test_sources_channels_totals_and_sequence_numbers_are_kept_apart() -> None:
     for changes in heads:
         assert assembler.take(structs.replace(THREE, head=structs.replace(THREE.head, **changes)), 10.0) is NEED_DATA
     assert text_of(assembler.take(THREE, 10.1, "mast")) == LONG
+
+
+def test_a_message_is_read_once_at_the_first_look() -> None:
+    received = Assembler().take_line(SINGLE, 0.0)
+    assert isinstance(received, Received)
+    assert (received.type, received.mmsi) == (1, 367_078_250)
+    assert received._message is None
+    assert received.message is received.message
+    assert (received.message.type, received.message.mmsi) == (received.type, received.mmsi)
+    again = Assembler().take_line(SINGLE, 5.0)
+    assert received == again
+    assert hash(received) == hash(again)
+    assert received != Assembler().take_line(SINGLE.replace(b",B,", b",A,")[:-2] + b"10", 0.0)
+
+
+def test_a_wrong_length_is_told_before_anybody_looks() -> None:
+    with pytest.raises(FieldError) as caught:
+        Assembler().take_line(line_of("!AIVDM", "1", "1", "", "A", "15RTgt0PAso;90TKcjM8", "0"), 0.0)
+    assert caught.value.field == "length"
 
 
 def test_memory_is_bounded_and_the_oldest_gives_way() -> None:
@@ -221,32 +240,32 @@ def test_the_short_way_reads_what_the_long_way_reads(line: bytes) -> None:
 
 
 def test_beginnings_are_remembered_up_to_a_ceiling() -> None:
-    assembler = Assembler()
-    payload = SINGLE.split(b",")[5].decode()
+    decoder = Decoder()
     for talker in ("AI", "AB", "AN", "BS"):
         for code in range(33, 127):
             if chr(code) not in "!$,*\\^~":
-                assembler.take_line(line_of(f"!{talker}VDM", "1", "1", "", chr(code), payload, "0"), 0.0)
-    assert len(assembler._heads) == 256
+                decoder.decode(line_of(f"!{talker}VDM", "1", "1", "", chr(code), "0", "0"))
+    assert len(decoder._met) == 256
 
 
 @pytest.mark.parametrize("beginning", ["!AIVDM,1,1,,,", "!AIVDM,1,1,,ABC,"])
 def test_other_beginnings_are_not_remembered(beginning: str) -> None:
-    assembler = Assembler()
-    payload = SINGLE.split(b",")[5].decode()
-    line = line_of(*beginning[:-1].split(","), payload, "0")
-    assert assembler.take_line(line, 0.0) == assembler.take_line(line, 0.0)
-    assert not assembler._heads
+    decoder = Decoder()
+    line = line_of(*beginning[:-1].split(","), "0", "0")
+    assert decoder.decode(line) == decoder.decode(line)
+    assert not decoder._met
 
 
 def test_parts_of_several_take_the_short_way_too() -> None:
     assembler = Assembler()
+    decoder = Decoder()
     lines = [encode_part(part) for part in (ONE, TWO, THREE)]
     for _ in range(2):
         answers = [assembler.take_line(line, 0.0) for line in lines]
         assert answers[:2] == [NEED_DATA, NEED_DATA]
         assert text_of(answers[2]) == LONG
-    assert len(assembler._heads) == 3
+        assert [decoder.decode(line) for line in lines] == [ONE, TWO, THREE]
+    assert len(decoder._met) == 3
 
 
 def test_lower_case_checksum_and_channel_without_letter_come_back() -> None:
