@@ -78,6 +78,8 @@ class CardReaderDriver:
         self._state = "closed"
         self._reader: Pn532Reader | None = None
         self._recent: list[_Tap] = []
+        self._last: _Tap | None = None
+        """The card of the last look; None once a look has found none."""
         self._is_crowded = False
         self._error: str | None = None
         self._counts = {"ok": 0, "lifted": 0, "refused": 0, "one_card_only": 0}
@@ -137,7 +139,9 @@ class CardReaderDriver:
         await reader.field_on()
         card, count = await reader.find_one()
         self._tell_crowd(count)
-        if card is not None:
+        if card is None:
+            self._last = None
+        else:
             self._state = "reading"
             await self._serve(reader, card)
         await reader.field_off()
@@ -157,10 +161,13 @@ class CardReaderDriver:
             tap = await self._read(reader, card, key)
         if tap.is_lifted:
             return
+        self._last = tap
         while await reader.is_present(card):
             self._state = "card stays"
             tap.seen_at = self._clock.monotonic()
             await asyncio.sleep(self._config.poll_s)
+        if isinstance(card, TypeBTarget) or card.is_iso14443_4:
+            self._last = None  # it was asked and is gone; another one may only have missed a request
 
     async def _read(self, reader: Pn532Reader, card: FoundCard, key: str | None) -> _Tap:
         """Read a card and tell its tap, unless it turns out to be one that was told a moment ago."""
@@ -205,9 +212,13 @@ class CardReaderDriver:
         return None
 
     def _recent_tap(self, key: str | None, card: FoundCard, *, is_lifted: bool) -> _Tap | None:
-        """The tap that this card made a moment ago. One without a key is taken for any of its make."""
+        """The tap that this card made a moment ago. One without a key is taken for any of its make.
+
+        A moment is longer where nobody has looked meanwhile: a busy machine makes no second tap of a card that lies.
+        """
         since = self._clock.monotonic() - self._config.debounce_s
-        self._recent = [tap for tap in self._recent if tap.seen_at > since]
+        last = self._last if self._last is not None and self._last.key is not None else None
+        self._recent = [tap for tap in self._recent if tap.seen_at > since or tap is last]
         for tap in self._recent:
             is_same = tap.make == facts_of(card) if key is None else tap.key == key
             if is_same and tap.is_lifted is is_lifted:

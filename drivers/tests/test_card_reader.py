@@ -153,6 +153,25 @@ async def test_a_card_left_on_the_reader_is_one_tap(make):
         assert len(r.book.taps) == 1
 
 
+@pytest.mark.parametrize("make", [card_a, card_b, uid_card])
+async def test_a_machine_that_stands_still_makes_no_second_tap_of_a_card_that_lies(make, monkeypatch):
+    card = make()
+    async with rig(card, application=APPLICATIONS) as r:
+        await r.book.until(lambda: r.book.taps)
+        later_s = 0.0
+        monotonic = LoopClock.monotonic
+        monkeypatch.setattr(LoopClock, "monotonic", lambda clock: monotonic(clock) + later_s)
+        for _stall in range(5):
+            later_s += 10.0
+            await (r.look_again(2) if make is uid_card else r.presence_checks(2))
+        assert len(r.book.taps) == 1
+        r.chip.lift(card)
+        await r.look_again(4)
+        later_s += 10.0
+        r.chip.place(card)
+        await r.book.until(lambda: len(r.book.taps) == 2)
+
+
 @pytest.mark.parametrize("make", [card_a, lambda: card_a(None), card_b, lambda: card_b(None)])
 async def test_a_card_that_comes_back_soon_is_the_same_tap_and_later_another(make):
     card = make()
