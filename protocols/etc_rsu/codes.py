@@ -1,4 +1,10 @@
-"""What the code numbers of this interface mean. A number that is not listed is kept as it is."""
+"""What the code numbers of this interface mean. A number that is not listed is kept as it is.
+
+>>> error_meaning("gantry_B5", 0x07)
+'MAC2 does not hold'
+"""
+
+from collections.abc import Mapping
 
 PLATE_COLORS = {
     0: "blue",
@@ -96,6 +102,7 @@ GANTRY_TAC_ERRORS = {
 LANE_OUTCOME_UNKNOWN = 0x02
 """B5 of a lane with CRC framing: the debit is uncertain; balance and TAC are all FF."""
 LANE_ERRORS = {
+    0x00: "good",
     0x03: "purchase cannot be begun",
     0x05: "PSAM has no MAC1",
     0x07: "MAC2 does not hold",
@@ -114,3 +121,20 @@ LANE_ERRORS = {
     0xE4: "EF04",
 }
 """Of one firmware's lane frames."""
+URBAN_RESULT_ERRORS = {0: "good", 1: "no answer in time", 2: "no card", 3: "bad data", 4: "OBU", 5: "card"}
+"""B5 of urban parking."""
+
+_ERRORS: Mapping[str, Mapping[int, str]] = {
+    "gantry_B4": GANTRY_CARD_ERRORS,
+    "gantry_B5": GANTRY_RESULT_ERRORS,
+    "gantry_B8": GANTRY_TAC_ERRORS,
+    "lanecrc_B3": LANE_ERRORS,
+    "lanecrc_B4": LANE_ERRORS,
+    "lanecrc_B5": {**LANE_ERRORS, LANE_OUTCOME_UNKNOWN: "outcome of the debit unknown"},
+    "urban_B5": URBAN_RESULT_ERRORS,
+}
+
+
+def error_meaning(table: str, error_code: int) -> str | None:
+    """What the `error_code` of a table says, or None where that is not known."""
+    return _ERRORS.get(table, {}).get(error_code)

@@ -36,6 +36,8 @@ from protocols.etc_rsu.roadside_events import (
 
 MAX_QUEUED = 64
 """Reports that wait for room."""
+MAX_WINDOW = 7
+"""There are eight or nine numbers, and one that waits must not come around."""
 MAX_KNOWN_ANSWERS = 5
 _INITIALISE = 0xC0
 _STOP = 0xC2
@@ -60,7 +62,7 @@ class _Sent:
 
 
 class Roadside:
-    """A roadside unit. See the module's docstring."""
+    """A roadside unit. See the module's docstring. Settings that cannot be raise `LocalProtocolError`."""
 
     def __init__(self, settings: RoadsideSettings | None = None, crc: CrcFunction = crc_x25) -> None:
         self.settings = settings or RoadsideSettings()
@@ -78,6 +80,10 @@ class Roadside:
         self._answer: AnyPayload | None = None
         self._asked_number: int | None = None
         self._heartbeat_at: float | None = None
+        if not 1 <= self.settings.window <= MAX_WINDOW:
+            raise LocalProtocolError(f"1 to {MAX_WINDOW}", field="window")
+        if self.settings.heartbeat is not None:
+            self._line.encode(0, self.settings.heartbeat.to_bytes())
 
     @property
     def reports_due(self) -> list[AnyPayload]:

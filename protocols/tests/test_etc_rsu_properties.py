@@ -13,18 +13,19 @@ from protocols.core.errors import (
     ChecksumError,
     FrameError,
     LocalProtocolError,
-    OptionError,
     RemoteProtocolError,
 )
 from protocols.etc_rsu import frame as frames
 from protocols.etc_rsu.card_files import RECORD_LENGTHS, TOLL_RECORD, CompositeRecord, read_records, write_records
 from protocols.etc_rsu.catalogue import TABLES, UNNAMED, VARIANTS, Interface, decode_payload, payload_types
+from protocols.etc_rsu.classic_reports import TradeResult
+from protocols.etc_rsu.codes import error_meaning
 from protocols.etc_rsu.frame import ClassicFrame, SequencedFrame, UrbanFrame, VendorFrame
 from protocols.etc_rsu.framer import MAX_PIECE, ClassicFramer, SequencedFramer, UrbanFramer, VendorFramer, framer_of
 from protocols.etc_rsu.message import FILES, decode_frame, decode_message, encode_frame, encode_message, readable_of
 from protocols.etc_rsu.obu_files import ObuStatus
 from protocols.etc_rsu.payload import RawPayload
-from protocols.etc_rsu.rows import Octets, Unsigned, bytes_of_text, text_of
+from protocols.etc_rsu.rows import Unsigned, bytes_of_text, text_of
 from protocols.etc_rsu.table import Records, layout_of
 from protocols.tests.kit import frames_of, pieces
 
@@ -287,80 +288,6 @@ def test_a_toll_record_is_one_of_the_file() -> None:
     assert (record.record_id, len(record.body)) == (TOLL_RECORD, RECORD_LENGTHS[TOLL_RECORD])
 
 
-def test_a_status_byte_loses_no_bit() -> None:
-    for byte in range(256):
-        message = decode_message({"kind": "obu_status", "hex": f"{byte:02x}"})
-        assert encode_message({key: message[key] for key in message if key != "data"}) == {"hex": f"{byte:02x}"}
-
-
-def test_no_repr_tells_an_authorisation() -> None:
-    cb = bytes.fromhex("cb010100" + "cafebabe" * 3 + "00")
-    shown = repr(decode_payload(Interface.GANTRY, cb)) + repr(decode_payload(Interface.URBAN, b"\xcb" + b"secret!!"))
-    assert "cafe" not in shown
-    assert "\\xca" not in shown
-    assert "secret" not in shown
-
-
-@pytest.mark.parametrize(
-    "case",
-    [
-        {},
-        {"kind": "frame", "hex": ""},
-        {"kind": "classic_frame"},
-        {"kind": "classic_frame", "hex": 7},
-        {"kind": ["classic_frame"], "hex": "00"},
-        {"kind": "classic_frame", "hex": "00", "profile": 1},
-    ],
-)
-def test_a_bad_case_is_an_option_error(case: Any) -> None:
-    with pytest.raises(OptionError):
-        decode_message(case)
-
-
-@pytest.mark.parametrize("text", ["zz", "0", "00" * 20_000])
-def test_no_hex_is_no_frame(text: str) -> None:
-    with pytest.raises(FrameError):
-        decode_message({"kind": "urban_frame", "hex": text})
-
-
-ANTENNA = {"table": "classic_4C", "antenna": 1}
-
-
-@pytest.mark.parametrize(
-    ("message", "field"),
-    [
-        ({"kind": "nothing"}, "kind"),
-        ({"kind": "classic_frame"}, "rsctl"),
-        ({"kind": "classic_frame", "rsctl": 256}, "rsctl"),
-        ({"kind": "classic_frame", "rsctl": 1, "frame": 1}, "frame"),
-        ({"kind": "classic_frame", "rsctl": 1, "frame": {"table": "gantry_C4"}}, "table"),
-        ({"kind": "classic_frame", "rsctl": 1, "frame": {**ANTENNA, "cmd_type": 1}}, "cmd_type"),
-        ({"kind": "classic_frame", "rsctl": 1, "frame": {**ANTENNA, "more": 1}}, "more"),
-        ({"kind": "classic_frame", "rsctl": 1, "frame": {**ANTENNA, "antenna": 256}}, "antenna"),
-        ({"kind": "classic_frame", "rsctl": 1, "frame": {"table": "classic_4C"}}, "antenna"),
-        ({"kind": "classic_frame", "rsctl": 1, "data": "4c00", "frame": ANTENNA}, "antenna"),
-        ({"kind": "classic_frame", "rsctl": 1, "data": "4c0", "frame": ANTENNA}, "data"),
-        ({"kind": "classic_frame", "rsctl": 1, "data": "4c"}, "classic_4C"),
-        ({"kind": "classic_frame", "rsctl": 1, "data": "00" * 511}, "data"),
-        ({"kind": "gantry_frame", "seq": 1, "data": "00" * 4097}, "data"),
-        ({"kind": "gantry_frame", "seq": 1, "length": 3, "data": "0000"}, "length"),
-        ({"kind": "gantry_frame", "seq": 1, "more": 3, "data": "0000"}, "more"),
-        ({"kind": "urban_frame", "seq": 1, "data": "0000"}, "seq"),
-        ({"kind": "obu_status", "data": "0000"}, "obu_status"),
-        ({"kind": "obu_status", "data": "00", "card_absent": True}, "card_absent"),
-        ({"kind": "file0015", "plate": "x" * 13}, "issuer_id"),
-        ({"kind": "sysinfo", "more": 1}, "more"),
-        ({"kind": "ef04_provinces", "provinces": []}, "provinces"),
-        ({"kind": "ef04_provinces", "provinces": [1]}, "provinces"),
-        ({"kind": "ef04_provinces", "provinces": 1}, "provinces"),
-    ],
-)
-def test_what_no_frame_carries_is_refused(message: Any, field: str) -> None:
-    with pytest.raises(LocalProtocolError) as caught:
-        encode_message(message)
-    assert caught.value.field == field
-
-
 def test_a_table_that_has_no_such_form_is_not_written() -> None:
     found: Any = decode_payload(Interface.CLASSIC, bytes.fromhex("b20000000080"))
     with pytest.raises(LocalProtocolError) as caught:
@@ -387,6 +314,25 @@ def test_counts_that_do_not_close_are_refused(data: str) -> None:
         decode_payload(Interface.GANTRY, bytes.fromhex(data))
 
 
+def test_a_type_reads_only_its_own_bytes() -> None:
+    kinds = {kind.TYPE: kind for _interface, kind in PAYLOADS}
+    for data in (b"", b"\x00", b"\x00" * 13):
+        for kind in kinds.values():
+            with pytest.raises(RemoteProtocolError):
+                kind.from_bytes(data)
+    with pytest.raises(FrameError):
+        kinds[0xC1].from_bytes(b"\xc1")
+
+
+def test_what_is_not_read_is_none() -> None:
+    result = TradeResult(bytes(4), 0, 0, bytes(6), bytes(7), 9, bytes(4), 1, 2, 98_750)
+    assert result.balance == 98_750
+    assert TradeResult.from_bytes(result.to_bytes()[:-4] + b"\xff" * 4).balance is None
+    assert error_meaning(TradeResult.TABLE, 8) is None
+    assert error_meaning("urban_B5", 2) == "no card"
+    assert error_meaning("urban_B5", 200) is None
+
+
 def test_a_count_that_is_wrong_but_harmless_is_kept() -> None:
     psam = "010200" + "440100000123"
     tail = "00" + "a1" + "0000fe" + "2001" + "00" + "440a11" + "03040000"
@@ -394,4 +340,3 @@ def test_a_count_that_is_wrong_but_harmless_is_kept() -> None:
     assert state.psam_num == 0
     assert [one.terminal_id.hex() for one in state.psams] == ["440100000123"]
     assert state.manufacturer_id == b"\xa1"
-    assert Octets().size is None

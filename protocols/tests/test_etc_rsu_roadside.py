@@ -25,7 +25,7 @@ from protocols.etc_rsu.frame import (
     encode_sequenced,
 )
 from protocols.etc_rsu.payload import RawPayload
-from protocols.etc_rsu.roadside import MAX_QUEUED, Roadside
+from protocols.etc_rsu.roadside import MAX_QUEUED, MAX_WINDOW, Roadside
 from protocols.etc_rsu.roadside_events import Acknowledged, Commanded, RoadsideSettings, Unanswered
 from protocols.tests.etc_rsu_ends import (
     B0,
@@ -125,8 +125,14 @@ def test_what_is_broken_or_too_much_is_not_taken():
         unit.send(b2(), 0.0)
     with pytest.raises(LocalProtocolError):
         Roadside().send(RawPayload(bytes(600)), 0.0)
-    with pytest.raises(LocalProtocolError):
-        Roadside(RoadsideSettings(interface=Interface.VENDOR))
+    for wrong in (
+        RoadsideSettings(interface=Interface.VENDOR),
+        RoadsideSettings(window=0),
+        RoadsideSettings(window=MAX_WINDOW + 1),
+        RoadsideSettings(heartbeat=RawPayload(bytes(600))),
+    ):
+        with pytest.raises(LocalProtocolError):
+            Roadside(wrong)
     assert tell(unit, 0x89, RawPayload(b"\xc1")) == []
     assert unit.bad_payloads == 1
 
@@ -140,9 +146,18 @@ def test_heartbeats_come_when_nothing_else_does():
     assert sent_by(unit) == [(0x98, HEARTBEAT.to_bytes())]
     assert unit.reports_due == []
     unit.send(b2(), 12.0)
-    sent_by(unit)
-    tell(unit, 0x80, RawPayload(b""), 12.5)
+    assert sent_by(unit) == [(0x08, b2().to_bytes())]
+    assert tell(unit, 0x80, RawPayload(b""), 12.5) == [Acknowledged(b2())]
     assert unit.next_deadline() == 22.0
+
+
+def test_half_a_command_is_forgotten_at_its_deadline():
+    unit = Roadside(GANTRY)
+    wire = encode_sequenced(SequencedFrame(0x10, GANTRY_C0.to_bytes()))
+    unit.receive(b"\xff\xff\x00\x10\x00\x00\x0f\x00" + wire, 1.0)
+    assert events_of(unit) == []
+    unit.tick(unit.next_deadline())
+    assert events_of(unit) == [Commanded(GANTRY_C0)]
 
 
 def test_a_gantry_has_a_window_and_answers_c0_with_its_number():
