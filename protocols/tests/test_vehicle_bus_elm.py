@@ -156,7 +156,7 @@ def test_what_belongs_to_another_service_is_foreign():
 
 
 class Adapter:
-    """A small ELM327 on a CAN bus with one ECU. It counts what comes before its prompt."""
+    """A small ELM327 on a CAN bus with one ECU. It counts how often it was interrupted."""
 
     def __init__(self, protocol="6", answer="7E8 04 41 0C 1A F8"):
         self.protocol = protocol
@@ -166,14 +166,14 @@ class Adapter:
         self.echo = True
         self.line = b""
         self.busy = False
-        self.too_early = 0
+        self.interrupted = 0
         self.seen = []
         self.out = b""
 
     def receive(self, data, now):
         for byte in data:
             if self.busy:
-                self.too_early += byte != 0x20
+                self.interrupted += 1
                 self.busy = False
                 self.say(["STOPPED"])
             elif byte == 0x0D:
@@ -199,6 +199,8 @@ class Adapter:
         elif command.startswith("AT"):
             self.echo = self.echo and command != "ATE0"
             self.say(["OK"])
+        elif not all(one in "0123456789ABCDEF" for one in command):
+            self.say(["?"])
         elif self.is_stuck:
             self.busy = True
         elif self.selected not in {"0", self.protocol} or self.protocol == "-":
@@ -233,7 +235,7 @@ def connected(adapter=None):
 def test_connect_and_ask():
     link = connected()
     assert link.left_events == [Connected("ELM327 v1.5", "6", "can11")]
-    assert link.right.seen == ["ATZ", "ATE0", "ATL0", "ATH1", "ATSP0", "0100", "ATDPN"]
+    assert link.right.seen == ["AT@1", "ATZ", "ATE0", "ATL0", "ATH1", "ATSP0", "0100", "ATDPN"]
     link.left.send(Ask("010C"), link.now)
     assert link.left.state is ElmState.BUSY
     with pytest.raises(LocalProtocolError):
@@ -245,7 +247,7 @@ def test_connect_and_ask():
     link.left.send(Ask("ATRV"), link.now)
     link.run()
     assert link.left_events[-1].answers is None
-    assert link.right.too_early == 0
+    assert link.right.interrupted == 0
 
 
 def test_every_protocol_is_tried_where_the_search_finds_none():
@@ -294,9 +296,10 @@ def test_what_runs_for_too_long_is_stopped():
     link.left.send(Ask("010C", timeout_s=2.0), link.now)
     link.run()
     assert link.left_events[-1] == Failed("010C")
-    assert link.now == begin + 2.0
+    assert link.now == begin + 2.0 + 1.0
     assert link.left.state is ElmState.READY
-    assert link.right.too_early == 0
+    assert link.right.interrupted == 1
+    assert link.right.seen[-2:] == ["010C", "T@1"]
     link.right.is_stuck = False
     link.left.send(Ask("010C"), link.now)
     link.run()

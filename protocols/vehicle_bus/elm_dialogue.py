@@ -2,8 +2,9 @@ r"""Talks with an ELM327 and, through it, with the vehicle: a dialogue without I
 
 Nothing is sent before the prompt. `Connect` ends what may be running, resets the adapter, sets it up (no echo, no
 linefeeds, headers on), lets it find the vehicle's protocol, and tries each in turn where it finds none. After that one
-`Ask` is in flight. Without a reply in time a blank stops what runs; to an idle adapter it means nothing. An adapter
-that stays silent, or that says its own name, has lost its settings: that is `Lost`, and `Connect` begins anew.
+`Ask` is in flight. Without a reply in time a harmless command stops what runs, and what comes within a second is thrown
+away. An adapter that stays silent, or that says its own name, has lost its settings: that is `Lost`, and `Connect`
+begins anew.
 
 What each event leads to stands in `ElmDialogue.TRANSITIONS`.
 
@@ -11,7 +12,7 @@ What each event leads to stands in `ElmDialogue.TRANSITIONS`.
 >>> elm.send(Connect(), now=0.0)
 >>> elm.tick(elm.next_deadline())
 >>> elm.bytes_to_send()
-b' ATZ\r'
+b'AT@1\rATZ\r'
 """
 
 from collections import deque
@@ -41,8 +42,10 @@ PROTOCOLS_TO_TRY = "681792345A"
 """In this order, as python-OBD does."""
 _BUSES = {"6": "can11", "8": "can11", "B": "can11", "7": "can29", "9": "can29", "A": "can29", "C": "can29"}
 _NAME = "ELM327"
+_PROBE = b"AT@1\r"
+"""Its first character stops what runs; an idle adapter tells what it is. A bare CR would repeat the last command."""
 _BLANK = b" "
-"""Any character stops what runs. A CR would not do: an idle adapter repeats its last command."""
+"""Stops what is known to run."""
 
 
 class Connect(msgspec.Struct, frozen=True):
@@ -121,6 +124,7 @@ class ElmStimulus(Enum):
     REPLY = "prompt"
     RESTARTED = "the adapter says its name, or a prompt unasked"
     SILENCE = "silence"
+    STOPPED = "a prompt came within a second"
     SPENT = "silence, stops spent"
 
 
@@ -142,6 +146,7 @@ class ElmDialogue:
         self._protocol = ""
         self._status = ""
         self._stops = 0
+        self._is_stopped = False
 
     @property
     def state(self) -> ElmState:
@@ -195,8 +200,14 @@ class ElmDialogue:
     def tick(self, now: float) -> None:
         """Time has passed."""
         if self._deadline is not None and now >= self._deadline:
-            is_spent = self._state is ElmState.STOPPING and self._stops >= MAX_STOPS
-            self._step(ElmStimulus.SPENT if is_spent else ElmStimulus.SILENCE, now)
+            self._step(self._silence(), now)
+
+    def _silence(self) -> ElmStimulus:
+        if self._state is not ElmState.STOPPING:
+            return ElmStimulus.SILENCE
+        if self._is_stopped:
+            return ElmStimulus.STOPPED
+        return ElmStimulus.SPENT if self._stops >= MAX_STOPS else ElmStimulus.SILENCE
 
     def _judge(self) -> ElmStimulus:
         if self._state is ElmState.STARTING:
@@ -233,7 +244,7 @@ class ElmDialogue:
         self._deadline = now + timeout_s
 
     def _settle(self, now: float) -> None:
-        self._outgoing += _BLANK
+        self._outgoing += _PROBE
         self._deadline = now + SETTLE_S
 
     def _set_up(self, now: float) -> None:
@@ -261,10 +272,18 @@ class ElmDialogue:
         self.framer.reset()
         self._put(self._request, self._timeout_s, now)
 
-    def _stop(self, now: float) -> None:
-        self._stops += 1
+    def _stop(self, _now: float) -> None:
         self._outgoing += _BLANK
+
+    def _probe(self, now: float) -> None:
+        self._stops += 1
+        self._is_stopped = False
+        self._outgoing += _PROBE
         self._deadline = now + STOP_TIMEOUT_S
+
+    def _drain(self, _now: float) -> None:
+        """There may be two prompts, of what was stopped and of what stopped it."""
+        self._is_stopped = True
 
     def _replied(self, _now: float) -> None:
         self._deadline = None
@@ -301,10 +320,11 @@ class ElmDialogue:
         (ElmState.READY, ElmStimulus.RESTARTED): (_restarted, ElmState.CLOSED),
         (ElmState.BUSY, ElmStimulus.REPLY): (_replied, ElmState.READY),
         (ElmState.BUSY, ElmStimulus.STOP): (_stop, ElmState.BUSY),
-        (ElmState.BUSY, ElmStimulus.SILENCE): (_stop, ElmState.STOPPING),
+        (ElmState.BUSY, ElmStimulus.SILENCE): (_probe, ElmState.STOPPING),
         (ElmState.BUSY, ElmStimulus.RESTARTED): (_restarted, ElmState.CLOSED),
-        (ElmState.STOPPING, ElmStimulus.REPLY): (_failed, ElmState.READY),
-        (ElmState.STOPPING, ElmStimulus.SILENCE): (_stop, ElmState.STOPPING),
+        (ElmState.STOPPING, ElmStimulus.REPLY): (_drain, ElmState.STOPPING),
+        (ElmState.STOPPING, ElmStimulus.STOPPED): (_failed, ElmState.READY),
+        (ElmState.STOPPING, ElmStimulus.SILENCE): (_probe, ElmState.STOPPING),
         (ElmState.STOPPING, ElmStimulus.SPENT): (_silent, ElmState.CLOSED),
         (ElmState.STOPPING, ElmStimulus.RESTARTED): (_restarted, ElmState.CLOSED),
     }
