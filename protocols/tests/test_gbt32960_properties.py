@@ -420,6 +420,7 @@ def test_what_no_frame_carries_is_refused() -> None:
     refused(lambda: Logout(b"", 1).write())
     refused(lambda: Alarm(0, 0, (1 << 32,), (), (), ()).write())
     refused(lambda: Alarm(0, 0, (0,) * 254, (), (), ()).write())
+    assert Alarm(0, 0, (0,) * 253, (), (), ()).write()[5] == 253
     refused(lambda: Custom(bytes(65536)).write())
     refused(lambda: VehicleLogin(TIME, 1, bytes(20), 1, 1, ()).write())
     refused(lambda: VehicleLogin2025(TIME, 1, bytes(20), ((b"short",),)).write())
