@@ -16,6 +16,9 @@ from protocols.nmea0183.framer import Framer as Nmea0183Framer
 from protocols.pn532.frame import Framer as Pn532Framer
 from protocols.sl651.framer import Framer as Sl651Framer
 from protocols.tests.kit import Framer
+from protocols.traffic_survey.rtms_g4 import rtms_framer
+from protocols.traffic_survey.ss125 import ss125_framer
+from protocols.traffic_survey.survey_frame import survey_framer
 from protocols.vehicle_bus.elm import Framer as ElmFramer
 
 FRAMERS: dict[str, Callable[[], Framer]] = {
@@ -33,6 +36,9 @@ FRAMERS: dict[str, Callable[[], Framer]] = {
     "nmea0183": Nmea0183Framer,
     "pn532": Pn532Framer,
     "sl651": Sl651Framer,
+    "traffic_survey_jtt1008": survey_framer,
+    "traffic_survey_rtms_g4": rtms_framer,
+    "traffic_survey_ss125": ss125_framer,
     "vehicle_bus_elm": ElmFramer,
 }
 

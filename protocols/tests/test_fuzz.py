@@ -31,6 +31,7 @@ from protocols.pn532 import message as pn532
 from protocols.sl651 import message as sl651
 from protocols.tests.fuzz_framers import FRAMERS, feed_framer
 from protocols.tests.kit import cases_of, input_of
+from protocols.traffic_survey import message as traffic_survey
 from protocols.vehicle_bus import message as vehicle_bus
 from protocols.vms import message as vms
 from protocols.wayside.envelope import Envelope, command_of, desired_of, parse_envelope
@@ -51,6 +52,7 @@ PROTOCOLS: dict[str, Callable[[Mapping[str, object]], object]] = {
     "nmea0183": nmea0183.decode_message,
     "pn532": pn532.decode_message,
     "sl651": sl651.decode_message,
+    "traffic_survey": traffic_survey.decode_message,
     "vehicle_bus": vehicle_bus.decode_message,
     "vms": vms.decode_message,
 }
@@ -191,11 +193,17 @@ def test_fuzz_a_framer(name: str, rounds: int, seconds: float) -> None:
 
 
 def frames_like(protocol: str) -> list[bytes]:
-    """The bytes of a protocol's vectors, as they are on the wire; of `aton`, which has none, a frame of our own."""
-    family = "etc_rsu" if protocol.startswith("etc_rsu") else protocol
+    """The bytes of a protocol's vectors, as they are on the wire; of `aton`, which has none, a frame of our own.
+
+    Where a family has several framings, what follows its name is the vectors' own `protocol`, if they have one.
+    """
+    family = next((name for name in ("etc_rsu", "traffic_survey") if protocol.startswith(name)), protocol)
     name = {"modbus": "modbus_devices", "vehicle_bus_elm": "vehicle_bus"}.get(family, family)
     wires = []
+    framing = protocol.removeprefix(f"{family}_")
     for case in cases_of(name) if name in PROTOCOLS else []:
+        if family != protocol and case.get("protocol", framing) != framing:
+            continue
         for key in ("hex", "text"):
             value = case.get(key)
             texts = value if isinstance(value, list) else [value] if value else []
