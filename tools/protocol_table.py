@@ -49,6 +49,7 @@ PROTOCOLS: dict[str, Codec] = {
     "ais": Codec(module="protocols.ais.message", takes_text=True),
     "aton": Codec(module="protocols.aton.message", text_kinds=frozenset({"character"})),
     "dlt645": Codec(module="protocols.dlt645.message"),
+    "epurse": Codec(module="protocols.epurse.message"),
     "etc_rsu": Codec(module="protocols.etc_rsu.message"),
     "gbt32960": Codec(module="protocols.gbt32960.message"),
     "hj212": Codec(module="protocols.hj212.message", takes_text=True),
