@@ -101,7 +101,7 @@ def flood_rows(*, as_json: bool) -> dict[str, Row]:
         )
 
     def measure(name: str, _repeat: int, is_quick: bool) -> dict[str, Any]:
-        held, peak, ceiling = flood(name, VECTORS, 16 if is_quick else 1024)
+        held, peak, ceiling = flood(name, VECTORS, 16 if is_quick else 128)
         return {
             "name": f"flood-{name}",
             "what": f"`{name}` framer",

@@ -21,6 +21,7 @@ from protocols.aton.frame import Frame as AtonFrame
 from protocols.aton.frame import decode_frame as decode_aton
 from protocols.aton.frame import encode_frame as encode_aton
 from protocols.aton.telemetry import decode_report, encode_report
+from protocols.core.errors import NeedData
 from protocols.dlt645 import catalogue as dlt645
 from protocols.dlt645.edition import Edition
 from protocols.dlt645.frame import decode_frame as decode_dlt645
@@ -127,9 +128,19 @@ def _ais_message(case: Case) -> bytes | None:
     return line if line is not None and line[7:10] == b"1,1" and line[-3:-2] == b"*" else None
 
 
+_take_ais = partial(Assembler().take_line, now=0.0)
+
+
+def _decode_ais(line: bytes) -> Any:
+    """With the message, which is read at the first look at it."""
+    received = _take_ais(line)
+    assert not isinstance(received, NeedData)
+    return received.head, received.message
+
+
 def _encode_ais(received: Any) -> bytes:
-    head = received.head
-    (part,) = parts_of(*encode_ais(received.message), head.talker, head.formatter, head.channel)
+    head, message = received
+    (part,) = parts_of(*encode_ais(message), head.talker, head.formatter, head.channel)
     return encode_part(part)
 
 
@@ -346,9 +357,10 @@ CODECS: tuple[Codec, ...] = (
           lambda wire: read_packet(decode_jt808(wire)), _encode_jt808),
     Codec("jt808", "`jt808`: all messages", "jt808", _hex, lambda wire: read_packet(decode_jt808(wire)), _encode_jt808),
     Codec("ais-position", "`ais` position reports: line, armour, message", "ais", _ais_position,
-          partial(Assembler().take_line, now=0.0), _encode_ais),
+          _decode_ais, _encode_ais),
+    Codec("ais-position-unread", "`ais` position reports, passed on unread", "ais", _ais_position, _take_ais, None),
     Codec("ais", "`ais`: all messages of one line", "ais", _ais_message,
-          partial(Assembler().take_line, now=0.0), _encode_ais, _AIS_ODD),
+          _decode_ais, _encode_ais, _AIS_ODD),
     Codec("nmea0183", "`nmea0183`: all sentences", "nmea0183", _line, decode_nmea, encode_sentence),
     Codec("nmea0183-fields", "`nmea0183`: all sentences and all their fields", "nmea0183", _line,
           _decode_and_read, None),
