@@ -46,7 +46,7 @@ from protocols.etc_rsu.frame import (
 )
 from protocols.etc_rsu.payload import AnyPayload, RawPayload
 from protocols.etc_rsu.table import Table
-from protocols.iso14443.message_fields import Fields
+from protocols.message_fields import Fields
 
 FileType = type[Table] | type[obu_files.ObuStatus]
 FILES: Mapping[str, FileType] = {

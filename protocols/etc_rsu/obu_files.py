@@ -17,7 +17,7 @@ import msgspec
 from protocols.core.errors import FrameError
 from protocols.etc_rsu.rows import U8, U16, U24, Date, IssuerId, Octets, Plate, Serial, Text, Unsigned
 from protocols.etc_rsu.table import Form, Records, Table
-from protocols.iso14443.message_fields import Fields
+from protocols.message_fields import Fields
 
 EF04_SUMMARY_OFFSET = 314
 EF04_PROVINCES_OFFSET = 405

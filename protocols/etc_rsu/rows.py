@@ -9,7 +9,7 @@ import struct
 from typing import Annotated, Any
 
 from protocols.core.errors import LocalProtocolError
-from protocols.iso14443.message_fields import Fields
+from protocols.message_fields import Fields
 
 
 def text_of(raw: bytes) -> str:

@@ -18,7 +18,7 @@ import msgspec
 
 from protocols.core.errors import FieldError, FrameError, LocalProtocolError
 from protocols.etc_rsu.rows import Octets, Row, struct_of
-from protocols.iso14443.message_fields import Fields
+from protocols.message_fields import Fields
 
 
 class Form(msgspec.Struct, frozen=True):
@@ -84,7 +84,10 @@ class Compiled:
         """Whether a value can have this form."""
         if any((value is None) != (name in self.lacks) for name, value in values.items()):
             return False
-        return all(not isinstance(row, Octets) or row.size in (None, len(values[name])) for name, row in self.rows)
+        return all(
+            not isinstance(row, Octets) or (isinstance(values[name], bytes) and row.size in (None, len(values[name])))
+            for name, row in self.rows
+        )
 
     def pack(self, values: Mapping[str, Any]) -> bytes:
         """The bytes of the fields. Raises `LocalProtocolError`."""

@@ -31,7 +31,7 @@ from collections.abc import Callable, Mapping
 from protocols.core.errors import FrameError, LocalProtocolError, OptionError
 from protocols.iso14443 import message_activation, message_blocks
 from protocols.iso14443.crc import crc_a, crc_b
-from protocols.iso14443.message_fields import Fields
+from protocols.message_fields import Fields
 
 Decode = Callable[[bytes], dict[str, object]]
 Encode = Callable[[Fields], bytes]

@@ -15,7 +15,6 @@ from protocols.iso14443.activation import (
     encode_pps,
     encode_rats,
 )
-from protocols.iso14443.message_fields import Fields
 from protocols.iso14443.parameters import DEFAULT_FWI, MAX_FWI, frame_size_code_of
 from protocols.iso14443.type_a import (
     Atqa,
@@ -32,6 +31,7 @@ from protocols.iso14443.type_a import (
     encode_select,
 )
 from protocols.iso14443.type_b import Atqb, Attrib, decode_atqb, decode_attrib, encode_atqb, encode_attrib
+from protocols.message_fields import Fields
 
 _DEFAULT_FSC = 32
 _INTERFACE_BYTES = {"ta": 0x10, "tb": 0x20, "tc": 0x40}

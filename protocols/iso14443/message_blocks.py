@@ -24,7 +24,7 @@ from protocols.iso14443.block import (
     encode_block,
 )
 from protocols.iso14443.crc import crc_a, strip_crc_a
-from protocols.iso14443.message_fields import Fields
+from protocols.message_fields import Fields
 
 
 def _read_block(data: bytes) -> dict[str, object]:

@@ -16,8 +16,8 @@ from typing import Any, ClassVar, Self, TypeVar, get_type_hints
 import msgspec
 
 from protocols.core.errors import FrameError, LocalProtocolError, RemoteProtocolError
-from protocols.iso14443.message_fields import Fields
 from protocols.jt808.dialect import Dialect
+from protocols.message_fields import Fields
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from protocols.core.errors import FrameError, LocalProtocolError, OptionError, RemoteProtocolError
-from protocols.iso14443.message_fields import Fields
+from protocols.message_fields import Fields
 from protocols.pn532.chip_commands import FirmwareVersion
 from protocols.pn532.errors import Status, decode_status, encode_status
 from protocols.pn532.frame import (

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from protocols.core.errors import FrameError, LocalProtocolError, OptionError
-from protocols.iso14443.message_fields import Fields
+from protocols.message_fields import Fields
 from protocols.vehicle_bus.signals import Number
 
 Case = Mapping[str, object]

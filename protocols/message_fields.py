@@ -1,0 +1,59 @@
+"""Typed access to the fields of a message that is to be written, so that a wrong one is a `LocalProtocolError`."""
+
+from collections.abc import Mapping, Sequence
+
+from protocols.core.errors import LocalProtocolError
+
+
+class Fields:
+    """A message's fields. Every getter raises `LocalProtocolError` for what is missing or of the wrong type."""
+
+    def __init__(self, message: Mapping[str, object]) -> None:
+        self._message = message
+
+    def has(self, name: str) -> bool:
+        """Whether a field is there and not null."""
+        return self._message.get(name) is not None
+
+    def integer(self, name: str, maximum: int, default: int | None = None) -> int:
+        """A number from 0 to `maximum`."""
+        value = self._message.get(name, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= maximum:
+            raise LocalProtocolError(f"a number from 0 to {maximum}", field=name)
+        return value
+
+    def optional(self, name: str, maximum: int) -> int | None:
+        """A number from 0 to `maximum`, or None where it is missing or null."""
+        return self.integer(name, maximum) if self.has(name) else None
+
+    def flag(self, name: str, *, default: bool | None = None) -> bool:
+        """True or false."""
+        value = self._message.get(name, default)
+        if not isinstance(value, bool):
+            raise LocalProtocolError("true or false", field=name)
+        return value
+
+    def text(self, name: str) -> str:
+        """A string."""
+        value = self._message.get(name)
+        if not isinstance(value, str):
+            raise LocalProtocolError("a string", field=name)
+        return value
+
+    def octets(self, name: str, size: int | None = None, default: str | None = None) -> bytes:
+        """Bytes from hex digits, `size` of them if given."""
+        value = self._message.get(name, default)
+        try:
+            data = bytes.fromhex(value) if isinstance(value, str) else None
+        except ValueError:
+            data = None
+        if data is None or (size is not None and len(data) != size):
+            raise LocalProtocolError(f"{'' if size is None else f'{size} bytes as '}hex digits", field=name)
+        return data
+
+    def sequence(self, name: str) -> Sequence[object]:
+        """A list."""
+        value = self._message.get(name)
+        if not isinstance(value, (list, tuple)):
+            raise LocalProtocolError("a list", field=name)
+        return value
