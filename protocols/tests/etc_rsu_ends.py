@@ -5,7 +5,9 @@ from protocols.etc_rsu import classic_commands as commands
 from protocols.etc_rsu import classic_reports as reports
 from protocols.etc_rsu import gantry_commands, gantry_reports, gantry_state
 from protocols.etc_rsu.catalogue import Interface
-from protocols.etc_rsu.controller_events import Decide, Reported, Start
+from protocols.etc_rsu.controller import Controller
+from protocols.etc_rsu.controller_events import Decide, Ready, Reported, Start
+from protocols.etc_rsu.frame import ClassicFrame, decode_classic, encode_classic
 from protocols.etc_rsu.passage import is_on_card, type_of
 from protocols.etc_rsu.roadside_events import Commanded, Unanswered
 
@@ -14,6 +16,8 @@ OTHER = bytes.fromhex("02ff0001")
 ISSUER = bytes.fromhex("b9e3b6ab44010001")
 NOW = bytes.fromhex("20261124120000")
 STATION = bytes.fromhex("44010102055372fe000103").ljust(36, b"\x11")
+WRITTEN = b"\xaa\x29\x00" + STATION
+"""The card's record after a debit."""
 C0 = commands.Initialise(1_764_000_000, NOW, 4, 10, 31, 0, 0)
 B0 = reports.DeviceState(0, 1, bytes(6), bytes(6), 0, b"\x00\xa1", b"\x00\xfe", b"\x01\x02", bytes(5))
 OPEN = commands.Antenna(1)
@@ -82,6 +86,28 @@ def events_of(dialogue):
     while (event := dialogue.next_event()) is not NEED_DATA:
         events.append(event)
     return events
+
+
+def say(controller, number, report, now=1.0):
+    """The unit reports; what the computer sends, and what happened."""
+    controller.receive(encode_classic(ClassicFrame(number, report.to_bytes())), now)
+    return sent_by(controller), events_of(controller)
+
+
+def sent_by(controller):
+    frames = []
+    while wire := controller.bytes_to_send():
+        frame = decode_classic(wire)
+        frames.append((frame.rsctl, frame.data))
+    return frames
+
+
+def ready():
+    controller = Controller()
+    controller.send(Start(C0), 0.0)
+    assert sent_by(controller) == [(0x80, C0.to_bytes())]
+    assert say(controller, 0x98, B0) == ([(0x89, b"")], [Ready(B0)])
+    return controller
 
 
 class LaneApplication:
@@ -176,7 +202,7 @@ class Radio:
     def trade(self, payload, obu_id, now):
         if type_of(payload) == 0xC6:
             self.debits.append((obu_id, payload.consume_money))
-            self.cards[obu_id] = payload.station if self.is_gantry else b"\xaa\x29\x00" + payload.station
+            self.cards[obu_id] = payload.station if self.is_gantry else WRITTEN
         if type_of(payload) == 0xC8:
             self.unit.send(gantry_reports.TacFetched(obu_id, 0, b"\xa0\xb0\xc0\xd0", bytes(4), 98_750), now)
         else:

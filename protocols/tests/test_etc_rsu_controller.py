@@ -15,7 +15,6 @@ from protocols.etc_rsu.controller_events import (
     Instruct,
     LinkState,
     PassageState,
-    PassageStimulus,
     Ready,
     Reported,
     Restarted,
@@ -26,12 +25,10 @@ from protocols.etc_rsu.controller_events import (
 )
 from protocols.etc_rsu.frame import (
     ClassicFrame,
-    decode_classic,
     encode_classic,
 )
 from protocols.etc_rsu.link import Numbers, swapped
 from protocols.etc_rsu.payload import RawPayload
-from protocols.etc_rsu.vehicles import MAX_PASSAGES, MAX_UNSETTLED, Vehicles
 from protocols.tests.etc_rsu_ends import (
     B0,
     C0,
@@ -42,6 +39,7 @@ from protocols.tests.etc_rsu_ends import (
     OPEN,
     OTHER,
     STATION,
+    WRITTEN,
     b2,
     b3,
     b4,
@@ -51,31 +49,10 @@ from protocols.tests.etc_rsu_ends import (
     c6,
     c7,
     events_of,
+    ready,
+    say,
+    sent_by,
 )
-
-WRITTEN = b"\xaa\x29\x00" + STATION
-
-
-def say(controller, number, report, now=1.0):
-    """The unit reports; what the computer sends, and what happened."""
-    controller.receive(encode_classic(ClassicFrame(number, report.to_bytes())), now)
-    return sent_by(controller), events_of(controller)
-
-
-def sent_by(controller):
-    frames = []
-    while wire := controller.bytes_to_send():
-        frame = decode_classic(wire)
-        frames.append((frame.rsctl, frame.data))
-    return frames
-
-
-def ready():
-    controller = Controller()
-    controller.send(Start(C0), 0.0)
-    assert sent_by(controller) == [(0x80, C0.to_bytes())]
-    assert say(controller, 0x98, B0) == ([(0x89, b"")], [Ready(B0)])
-    return controller
 
 
 def decided(controller, number, report, payload, now=1.0):
@@ -339,24 +316,6 @@ def test_a_broken_frame_is_asked_for_again_twice():
     say(controller, 0x28, b4())
     controller.receive(bytes(wire), 1.1)
     assert sent_by(controller) == []  # nothing is due now
-
-
-def test_vehicles_and_open_debits_are_bounded():
-    controller = ready()
-    for number in range(MAX_PASSAGES + 3):
-        say(controller, number % 8 << 4 | 8, b2(number.to_bytes(4, "big")))
-    assert controller.state_of(bytes(4)) is PassageState.ABSENT
-    assert controller.state_of(b"\x00\x00\x00\x03") is PassageState.FOUND
-    vehicles = Vehicles(ControllerSettings(), lambda _key, _data: None, lambda _event: None)
-    for number in range(MAX_UNSETTLED + 5):
-        obu_id = number.to_bytes(4, "big")
-        vehicles.report(obu_id, (8, b""), b2(obu_id), PassageStimulus.FOUND, 0.0)
-        vehicles.decide(Decide(obu_id, c1(obu_id)), 0.0)
-        vehicles.report(obu_id, (8, b""), b4(obu_id), PassageStimulus.CARD, 0.0)
-        vehicles.decide(Decide(obu_id, c6(obu_id)), 0.0)
-        vehicles.tick(10.0)
-    assert len(vehicles._unsettled) == MAX_UNSETTLED
-    assert len(vehicles._passages) == 0
 
 
 def test_numbers_of_both_ends():

@@ -18,10 +18,12 @@ from protocols.core.errors import (
 from protocols.etc_rsu import frame as frames
 from protocols.etc_rsu.card_files import RECORD_LENGTHS, TOLL_RECORD, CompositeRecord, read_records, write_records
 from protocols.etc_rsu.catalogue import TABLES, UNNAMED, VARIANTS, Interface, decode_payload, payload_types
+from protocols.etc_rsu.classic_commands import Antenna, Stop
 from protocols.etc_rsu.classic_reports import TradeResult
 from protocols.etc_rsu.codes import error_meaning
 from protocols.etc_rsu.frame import ClassicFrame, SequencedFrame, UrbanFrame, VendorFrame
 from protocols.etc_rsu.framer import MAX_PIECE, ClassicFramer, SequencedFramer, UrbanFramer, VendorFramer, framer_of
+from protocols.etc_rsu.gantry_commands import BeginAuthorisation
 from protocols.etc_rsu.message import FILES, decode_frame, decode_message, encode_frame, encode_message, readable_of
 from protocols.etc_rsu.obu_files import ObuStatus
 from protocols.etc_rsu.payload import RawPayload
@@ -312,6 +314,30 @@ def test_a_table_that_has_no_such_form_is_not_written() -> None:
 def test_counts_that_do_not_close_are_refused(data: str) -> None:
     with pytest.raises(RemoteProtocolError):
         decode_payload(Interface.GANTRY, bytes.fromhex(data))
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        (Antenna(256), "antenna"),
+        (Antenna(-1), "antenna"),
+        (Antenna(None), "antenna"),
+        (Stop(b"123", 1), "obu_id"),
+        (Stop(None, 1), "obu_id"),
+        (BeginAuthorisation(7), "channels"),
+        (BeginAuthorisation(b"123"), "channels"),
+    ],
+)
+def test_a_value_that_its_field_cannot_hold_is_refused(value: Any, field: str) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        value.to_bytes()
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("frame", [ClassicFrame(256, b""), SequencedFrame(-1, b""), SequencedFrame(0, b"", 256)])
+def test_a_number_that_no_frame_has_is_refused(frame: Any) -> None:
+    with pytest.raises(LocalProtocolError):
+        encode_frame(frame)
 
 
 def test_a_type_reads_only_its_own_bytes() -> None:
