@@ -20,6 +20,7 @@ from protocols.aton import message as aton
 from protocols.aton.frame import Frame, encode_frame
 from protocols.core.errors import RemoteProtocolError
 from protocols.dlt645 import message as dlt645
+from protocols.epurse import message as epurse
 from protocols.etc_rsu import message as etc_rsu
 from protocols.gbt32960 import message as gbt32960
 from protocols.hj212 import message as hj212
@@ -43,6 +44,7 @@ PROTOCOLS: dict[str, Callable[[Mapping[str, object]], object]] = {
     "dlt645": dlt645.decode_message,
     "ais": ais.decode_message,
     "aton": aton.decode_message,
+    "epurse": epurse.decode_message,
     "etc_rsu": etc_rsu.decode_message,
     "gbt32960": gbt32960.decode_message,
     "hj212": hj212.decode_message,
