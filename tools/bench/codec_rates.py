@@ -112,7 +112,7 @@ def flood_rows(*, as_json: bool) -> dict[str, Row]:
             "against": "its ceiling, doubled",
             "other": 2 * ceiling,
             "ratio": held / (2 * ceiling),
-            "goal": "at most 2 kB more",
+            "goal": "at most that and 2 kB of objects",
             "met": held <= 2 * ceiling + 2_048,
             "beside": {"at its peak, B": peak},
             "peer": None,
