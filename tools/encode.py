@@ -46,9 +46,17 @@ def encode(
         if as_json:
             print_json(frame)
         else:
-            print_line(str(frame.get("hex", frame.get("text"))))
+            for line in _lines_of(frame):
+                print_line(line)
     if not all_good:
         raise typer.Exit(Exit.REFUSED)
+
+
+def _lines_of(frame: Mapping[str, Any]) -> list[str]:
+    """What a person may paste elsewhere: the frame, or its frames or lines one by one."""
+    given = next(frame[key] for key in ("hex", "text", "frames") if key in frame)
+    parts = given if isinstance(given, list) else [given]
+    return [" ".join(str(value) for value in part.values()) if isinstance(part, dict) else str(part) for part in parts]
 
 
 def _message_of(case: Mapping[str, Any]) -> dict[str, Any]:

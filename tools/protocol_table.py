@@ -24,13 +24,14 @@ class Codec(msgspec.Struct, frozen=True, kw_only=True):
     takes_text: bool = False
     """Its frames are lines of text, not bytes."""
     text_kinds: frozenset[str] = frozenset()
-    """Values of the option `protocol` with which its input is text nevertheless."""
+    """Values of the option `protocol` or `kind` with which its input is text nevertheless."""
     needs_maps: bool = False
     """It decodes by register maps, which are the drivers' data."""
 
     def input_key(self, options: Case) -> str:
         """`text` or `hex`: what one frame of it is called in a case."""
-        return "text" if self.takes_text or options.get("protocol") in self.text_kinds else "hex"
+        is_text = options.get("protocol") in self.text_kinds or options.get("kind") in self.text_kinds
+        return "text" if self.takes_text or is_text else "hex"
 
     def decoder(self) -> Callable[[Case], Message]:
         """Load and return its `decode_message`."""
@@ -62,7 +63,7 @@ PROTOCOLS: dict[str, Codec] = {
     "pn532": Codec(module="protocols.pn532.message"),
     "sl651": Codec(module="protocols.sl651.message"),
     "traffic_survey": Codec(module="protocols.traffic_survey.message", text_kinds=frozenset({"pcu", "overload"})),
-    "vehicle_bus": Codec(module="protocols.vehicle_bus.message"),
+    "vehicle_bus": Codec(module="protocols.vehicle_bus.message", text_kinds=frozenset({"elm"})),
     "vms": Codec(module="protocols.vms.message"),
 }
 

@@ -185,6 +185,20 @@ def test_encode_for_a_person() -> None:
     assert (refused.exit_code, refused.stdout) == (1, "")
 
 
+def test_a_message_of_several_frames_is_a_line_each() -> None:
+    frames = ["1CECFF00#20120003FFCAFE00", "1CEBFF00#0100FF5B0003015C"]
+    frames += ["1CEBFF00#020004025D000503", "1CEBFF00#035E000604FFFFFF"]
+    case = json.dumps({"kind": "j1939_tp", "frames": frames})
+    message = json.loads(wayside("decode", "vehicle_bus", "--jsonl", stdin=case).stdout)["message"]
+    result = wayside("encode", "vehicle_bus", json.dumps(message))
+    assert (result.returncode, result.stdout.split()) == (0, frames)
+
+
+def test_a_kind_of_text_takes_text() -> None:
+    result = wayside("decode", "vehicle_bus", "-o", "kind=elm", "-o", "request=ATRV", "--json", "12.6V\r\r>")
+    assert json.loads(result.stdout)["message"]["voltage_v"] == 12.6
+
+
 def test_help_lists_every_verb_without_loading_one() -> None:
     result = wayside("--help")
     assert result.exit_code == 0
