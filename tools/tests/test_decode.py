@@ -191,7 +191,7 @@ def test_a_message_of_several_frames_is_a_line_each() -> None:
     case = json.dumps({"kind": "j1939_tp", "frames": frames})
     message = json.loads(wayside("decode", "vehicle_bus", "--jsonl", stdin=case).stdout)["message"]
     result = wayside("encode", "vehicle_bus", json.dumps(message))
-    assert (result.returncode, result.stdout.split()) == (0, frames)
+    assert (result.exit_code, result.stdout.split()) == (0, frames)
 
 
 def test_a_kind_of_text_takes_text() -> None:
