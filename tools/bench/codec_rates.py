@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drivers.text import _
+from protocols.core.errors import ProtocolError
 from tools.bench.report import CODECS as PART
 from tools.bench.report import line_of, machine, machine_line, number, print_table, table_lines, write_part
 from tools.output import Exit, fail, print_json, say
@@ -63,7 +64,10 @@ def bench_codecs(only: Sequence[str], *, repeat: int, is_quick: bool, write: Pat
     load_before = os.getloadavg()[0]
     results = []
     for name in only or known:
-        result = known[name](repeat, is_quick)
+        try:
+            result = known[name](repeat, is_quick)
+        except (AssertionError, ProtocolError) as error:  # a frame that its own codec does not give back
+            fail(_("{row}: {reason}").format(row=name, reason=error), as_json=as_json)
         results.append(result)
         say(f"{name}: {line_of(result)}")
         if result["without"]:
@@ -96,9 +100,8 @@ def flood_rows(*, as_json: bool) -> dict[str, Row]:
     try:
         from tools.bench.flood import FRAMERS, flood
     except ImportError as error:
-        fail(
-            _("{module} is missing: bench codecs needs the test environment").format(module=error.name), as_json=as_json
-        )
+        reason = _("{module} is missing: bench codecs needs the test environment")
+        fail(reason.format(module=error.name), as_json=as_json)
 
     def measure(name: str, _repeat: int, is_quick: bool) -> dict[str, Any]:
         held, peak, ceiling = flood(name, VECTORS, 16 if is_quick else 128)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import typer
 
-from tools.bench import codec_peers, codec_rates, report
+from tools.bench import codec_peers, codec_rates, codec_rows, report
 from tools.bench.codec_peers import PEERS
 from tools.bench.codec_rates import flood_rows, frames_of, part, race, speed_rows
 from tools.bench.codec_rows import CODECS
@@ -60,11 +60,16 @@ def test_a_race_gives_each_its_own_rate():
     assert fast > 5 * slow
 
 
-def test_a_frame_that_does_not_come_back_is_told():
+def test_a_frame_that_does_not_come_back_is_told(monkeypatch, capsysbinary):
     (codec,) = (codec for codec in CODECS if codec.name == "hj212")
     broken = msgspec.structs.replace(codec, encode=lambda _message: b"")
     with pytest.raises(AssertionError, match="does not come back"):
         frames_of(broken)
+    monkeypatch.setattr(codec_rows, "CODECS", (broken,))
+    with pytest.raises(typer.Exit) as ended:
+        codec_rates.bench_codecs(["hj212-encode"], repeat=1, is_quick=True, write=None, as_json=True)
+    assert ended.value.exit_code == 1
+    assert "does not come back" in json.loads(capsysbinary.readouterr().out)["reason"]
 
 
 def test_a_peer_that_is_missing_is_named(monkeypatch):
