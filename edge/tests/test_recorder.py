@@ -99,29 +99,31 @@ async def bench(tmp_path, monkeypatch):
     standing.store.close()
 
 
-async def test_the_first_record_after_idle_commits_at_once_then_one_commit_a_period(bench):
-    bench.streams(Stream("flow-1", POINTS, pack_s=0.1))
+async def test_the_first_record_after_idle_commits_at_once_then_one_commit_a_period(bench, monkeypatch):
+    monkeypatch.setattr(module, "COMMIT_PERIOD_S", 0.6)  # so long that a busy machine's delays are short beside it
+    bench.streams(Stream("flow-1", POINTS, pack_s=0.6))
     began = bench.clock.monotonic()
     bench.sample([1.0, True])
     await bench.until(lambda: bench.store.lanes["telemetry"].made == 1)
-    assert bench.clock.monotonic() - began < 0.09
+    assert bench.clock.monotonic() - began < 0.54
     for n in range(20):
         bench.sample([float(n), True])
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.03)
     await bench.until(lambda: sum(len(pack.values) for pack in bench.packs()) == 21)
     gaps = [after - before for before, after in zip(bench.commits, bench.commits[1:], strict=False)]
-    assert all(gap > 0.095 for gap in gaps)
+    assert all(gap > 0.57 for gap in gaps)
     assert bench.store.lanes["telemetry"].made <= 4
 
 
-async def test_an_event_commits_at_once_however_young_the_last_commit_is(bench):
+async def test_an_event_commits_at_once_however_young_the_last_commit_is(bench, monkeypatch):
+    monkeypatch.setattr(module, "COMMIT_PERIOD_S", 4.0)
     bench.streams(Stream("flow-1", POINTS, pack_s=60))
     await bench.until(lambda: bench.commits)
     before = len(bench.commits)
     began = bench.clock.monotonic()
     bench.recorder.event(DeviceEvent(device="reader-1", kind="tap", at=began, data={}))
     await bench.until(lambda: len(bench.commits) > before)
-    assert bench.commits[before] - began < 0.05
+    assert bench.commits[before] - began < 2.0
 
 
 async def test_a_pack_is_full_at_16_kb(bench):
