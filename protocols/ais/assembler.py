@@ -16,16 +16,30 @@ from typing import Any
 
 import msgspec
 
+from protocols.ais.armour import unarmour
 from protocols.ais.catalogue import APPLICATIONS, Applications, table_of
-from protocols.ais.sentence import Decoder, Head, Part, join
+from protocols.ais.sentence import MOST_FILL, Head, Part, decode_part, encode_part, join
 from protocols.ais.table import COMMON_BITS, Table
 from protocols.core.errors import NEED_DATA, FieldError, NeedData
+from protocols.nmea0183.checksum import check_of, digits_of
 from protocols.nmea0183.tag_block import TagBlock
 
 PATIENCE_S = 2.0
 """How long the parts of one message may take."""
 MOST_WAITING = 64
 """Messages that wait for parts at most; the oldest gives way."""
+_MOST_HEADS = 256
+_HEAD_LENGTH = 14
+"""`!AIVDM,1,1,,A,`: how nearly every line begins."""
+_TAIL_LENGTH = 5
+"""`,0*4E`"""
+_LONGEST_SHORT_WAY = 82
+_TAILS = {
+    b",%d*%s" % (fill, digits_of(check).encode()): (fill, check ^ check_of(b",%d" % fill))
+    for fill in range(MOST_FILL + 1)
+    for check in range(256)
+}
+"""End of a line -> its fill bits, and what beginning and payload must amount to by exclusive or."""
 _Key = tuple[str, int, int | None, str | None]
 
 
@@ -105,13 +119,18 @@ def received_of(parts: list[Part], applications: Applications = APPLICATIONS) ->
 
 
 class Assembler:
-    """Holds parts until their message is whole. Time is monotonic seconds."""
+    """Holds parts until their message is whole. Time is monotonic seconds.
 
-    __slots__ = ("_applications", "_decode", "_waiting", "dropped")
+    A beginning that was met before and a plain end take a short way, which looks at nothing twice; all else goes
+    through the sentence layer, which knows what may be wrong with a line.
+    """
+
+    __slots__ = ("_applications", "_met", "_waiting", "dropped")
 
     def __init__(self, applications: Applications = APPLICATIONS) -> None:
         self._applications = applications
-        self._decode = Decoder().decode
+        self._met: dict[bytes, tuple[Head, int]] = {}
+        """Beginning of a line -> what it says, and the exclusive or of its characters."""
         self._waiting: dict[_Key, _Waiting] = {}
         """The one that has waited longest comes first."""
         self.dropped = 0
@@ -119,7 +138,32 @@ class Assembler:
 
     def take_line(self, line: bytes, now: float, source: str = "") -> Received | NeedData:
         """Take a line without CR LF; answer its message when that is whole now. Raises `RemoteProtocolError`."""
-        return self.take(self._decode(line), now, source)
+        begin = _HEAD_LENGTH
+        met = self._met.get(line[:begin])
+        if met is None:
+            begin += 1  # the digit of a sequence number
+            met = self._met.get(line[:begin])
+        tail = _TAILS.get(line[-_TAIL_LENGTH:])
+        if met is not None and tail is not None and len(line) <= _LONGEST_SHORT_WAY:
+            payload = line[begin:-_TAIL_LENGTH]
+            if payload and check_of(payload) == met[1] ^ tail[1]:
+                head = met[0]
+                fill = tail[0]
+                groups = unarmour(payload)
+                if head.total > 1:
+                    return self.take(Part(head, groups, len(payload), fill), now, source)
+                bits = groups >> fill
+                bit_length = 6 * len(payload) - fill
+                return Received(head, table_of(bits, bit_length, self._applications), bits, bit_length)
+        part = decode_part(line)
+        if part.tag is None and len(self._met) < _MOST_HEADS:
+            self._meet(part)
+        return self.take(part, now, source)
+
+    def _meet(self, part: Part) -> None:
+        beginning = encode_part(part).rpartition(b",")[0].rpartition(b",")[0] + b","
+        if len(beginning) in (_HEAD_LENGTH, _HEAD_LENGTH + 1):
+            self._met[beginning] = (part.head, check_of(beginning[1:]))
 
     def take(self, part: Part, now: float, source: str = "") -> Received | NeedData:
         """Take a part; answer its message when that is whole now. Raises `FieldError` for what a message says."""

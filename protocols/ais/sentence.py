@@ -25,7 +25,6 @@ import msgspec
 from protocols.ais.armour import armour, unarmour
 from protocols.core.errors import FieldError, FrameError, LocalProtocolError, UnsupportedError
 from protocols.nmea0183.characters import is_field
-from protocols.nmea0183.checksum import check_of, digits_of
 from protocols.nmea0183.sentence import Sentence, address_of, decode_sentence, encode_sentence
 from protocols.nmea0183.tag_block import TagBlock
 
@@ -35,19 +34,7 @@ MOST_PARTS = 9
 LONGEST_PAYLOAD = 60
 """Characters that we send in one line."""
 _FIELDS = 7
-_MOST_FILL = 5
-_MOST_HEADS = 256
-_HEAD_LENGTH = 14
-"""`!AIVDM,1,1,,A,`: how nearly every line begins."""
-_TAIL_LENGTH = 5
-"""`,0*4E`"""
-_LONGEST_SHORT_WAY = 82
-_TAILS = {
-    b",%d*%s" % (fill, digits_of(check).encode()): (fill, check ^ check_of(b",%d" % fill))
-    for fill in range(_MOST_FILL + 1)
-    for check in range(256)
-}
-"""End of a line -> its fill bits, and what beginning and payload must amount to by exclusive or."""
+MOST_FILL = 5
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -87,58 +74,24 @@ class Part(msgspec.Struct, frozen=True):
         return 6 * self.count - self.fill
 
 
-class Decoder:
-    """Turns lines into parts.
-
-    A beginning that was met before and a plain end take a short way, which looks at nothing twice; all else goes
-    through the sentence layer, which knows what may be wrong with a line.
-    """
-
-    __slots__ = ("_met",)
-
-    def __init__(self) -> None:
-        self._met: dict[bytes, tuple[Head, int]] = {}
-        """Beginning of a line -> what it says, and the exclusive or of its characters."""
-
-    def decode(self, line: bytes) -> Part:
-        """Decode a line without CR LF. Raises `RemoteProtocolError`."""
-        begin = _HEAD_LENGTH
-        met = self._met.get(line[:begin])
-        if met is None:
-            begin += 1  # the digit of a sequence number
-            met = self._met.get(line[:begin])
-        tail = _TAILS.get(line[-_TAIL_LENGTH:])
-        if met is not None and tail is not None and len(line) <= _LONGEST_SHORT_WAY:
-            payload = line[begin:-_TAIL_LENGTH]
-            if payload and check_of(payload) == met[1] ^ tail[1]:
-                return Part(met[0], unarmour(payload), len(payload), tail[0])
-        return self._decode_with_care(line)
-
-    def _decode_with_care(self, line: bytes) -> Part:
-        sentence = decode_sentence(_without_remarks(line))
-        fields = sentence.fields
-        if sentence.formatter not in (RECEIVED, OWN) or len(sentence.address) != 5:
-            raise UnsupportedError("neither VDM nor VDO", field="formatter", raw=line)
-        if fields[0][0] != "!":
-            raise FrameError("does not start with !", offset=0, field="start", raw=line)
-        if len(fields) != _FIELDS:
-            raise FieldError(f"{len(fields)} fields, and not {_FIELDS}", field="fields", raw=line)
-        head = _head_of(sentence)
-        payload = fields[5].encode()
-        if not payload:
-            raise FieldError("no payload", field="empty", raw=line)
-        fill = _digit(fields[6], "fill")
-        if fill > _MOST_FILL:
-            raise FieldError("0 to 5 bits", field="fill", raw=line)
-        part = Part(head, unarmour(payload), len(payload), fill, sentence.tag, sentence.check)
-        beginning = ",".join(fields[:5]).encode() + b","
-        if len(beginning) in (_HEAD_LENGTH, _HEAD_LENGTH + 1) and len(self._met) < _MOST_HEADS:
-            self._met[beginning] = (head, check_of(beginning[1:]))
-        return part
-
-
-decode_part = Decoder().decode
-"""Decode a line without CR LF. Raises `RemoteProtocolError`."""
+def decode_part(line: bytes) -> Part:
+    """Decode a line without CR LF. Raises `RemoteProtocolError`."""
+    sentence = decode_sentence(_without_remarks(line))
+    fields = sentence.fields
+    if sentence.formatter not in (RECEIVED, OWN) or len(sentence.address) != 5:
+        raise UnsupportedError("neither VDM nor VDO", field="formatter", raw=line)
+    if fields[0][0] != "!":
+        raise FrameError("does not start with !", offset=0, field="start", raw=line)
+    if len(fields) != _FIELDS:
+        raise FieldError(f"{len(fields)} fields, and not {_FIELDS}", field="fields", raw=line)
+    head = _head_of(sentence)
+    payload = fields[5].encode()
+    if not payload:
+        raise FieldError("no payload", field="empty", raw=line)
+    fill = _digit(fields[6], "fill")
+    if fill > MOST_FILL:
+        raise FieldError("0 to 5 bits", field="fill", raw=line)
+    return Part(head, unarmour(payload), len(payload), fill, sentence.tag, sentence.check)
 
 
 def _without_remarks(line: bytes) -> bytes:

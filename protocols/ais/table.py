@@ -165,6 +165,8 @@ class Table(Generic[MessageT]):
         shift = self.width - 1 - row.last
         mask = (1 << row.width) - 1
         code = f"b >> {shift} & {mask}" if shift else f"b & {mask}"
+        if row.first == 0:
+            code = f"b >> {shift}"  # nothing is above it
         match row.kind:
             case "flag":
                 return f"{code} == 1"

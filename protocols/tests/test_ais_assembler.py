@@ -13,7 +13,7 @@ from protocols.ais.binary import SafetyText
 from protocols.ais.catalogue import decode, encode
 from protocols.ais.listener import AisListener
 from protocols.ais.message import decode_message, encode_message
-from protocols.ais.sentence import MOST_PARTS, Decoder, Part, decode_part, encode_part, join, parts_of
+from protocols.ais.sentence import MOST_PARTS, Part, decode_part, encode_part, join, parts_of
 from protocols.core.errors import (
     NEED_DATA,
     ChecksumError,
@@ -240,32 +240,32 @@ def test_the_short_way_reads_what_the_long_way_reads(line: bytes) -> None:
 
 
 def test_beginnings_are_remembered_up_to_a_ceiling() -> None:
-    decoder = Decoder()
+    assembler = Assembler()
+    payload = SINGLE.split(b",")[5].decode()
     for talker in ("AI", "AB", "AN", "BS"):
         for code in range(33, 127):
             if chr(code) not in "!$,*\\^~":
-                decoder.decode(line_of(f"!{talker}VDM", "1", "1", "", chr(code), "0", "0"))
-    assert len(decoder._met) == 256
+                assembler.take_line(line_of(f"!{talker}VDM", "1", "1", "", chr(code), payload, "0"), 0.0)
+    assert len(assembler._met) == 256
 
 
 @pytest.mark.parametrize("beginning", ["!AIVDM,1,1,,,", "!AIVDM,1,1,,ABC,"])
 def test_other_beginnings_are_not_remembered(beginning: str) -> None:
-    decoder = Decoder()
-    line = line_of(*beginning[:-1].split(","), "0", "0")
-    assert decoder.decode(line) == decoder.decode(line)
-    assert not decoder._met
+    assembler = Assembler()
+    payload = SINGLE.split(b",")[5].decode()
+    line = line_of(*beginning[:-1].split(","), payload, "0")
+    assert assembler.take_line(line, 0.0) == assembler.take_line(line, 0.0)
+    assert not assembler._met
 
 
 def test_parts_of_several_take_the_short_way_too() -> None:
     assembler = Assembler()
-    decoder = Decoder()
     lines = [encode_part(part) for part in (ONE, TWO, THREE)]
     for _ in range(2):
         answers = [assembler.take_line(line, 0.0) for line in lines]
         assert answers[:2] == [NEED_DATA, NEED_DATA]
         assert text_of(answers[2]) == LONG
-        assert [decoder.decode(line) for line in lines] == [ONE, TWO, THREE]
-    assert len(decoder._met) == 3
+    assert len(assembler._met) == 3
 
 
 def test_lower_case_checksum_and_channel_without_letter_come_back() -> None:
