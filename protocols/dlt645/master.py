@@ -13,14 +13,14 @@ An answer counts when address, function, identifier and sequence number are thos
 such as the echo of an adapter, is passed over. What each stimulus leads to stands in `MasterDialogue.TRANSITIONS`.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
 
 import msgspec
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.dialogue import StreamEnd
 from protocols.dlt645.answers import Answer, DataAnswer, ErrorAnswer, FollowingAnswer
 from protocols.dlt645.catalogue import decode_answer, frame_of_request
 from protocols.dlt645.edition import CODES, READING, Edition, Function
@@ -129,7 +129,7 @@ class MasterStimulus(Enum):
     SPENT = "no answer, repeats spent"
 
 
-class MasterDialogue:
+class MasterDialogue(StreamEnd[MasterEvent]):
     """A station's talk with the meters of one line. See the module's docstring.
 
     baud: of the line, to reckon when a request is out. A stream without character times has None.
@@ -144,6 +144,7 @@ class MasterDialogue:
         gap_s: float = GAP_S + LATENESS_S,
         max_repeats: int = MAX_REPEATS,
     ) -> None:
+        super().__init__()
         self.baud = baud
         self.framer = Framer()
         self.stray_frames = 0
@@ -153,8 +154,6 @@ class MasterDialogue:
         self._gap_s = gap_s
         self._max_repeats = max_repeats
         self._state = MasterState.IDLE
-        self._events: deque[MasterEvent] = deque()
-        self._outgoing = bytearray()
         self._deadline: float | None = None
         self._latest = 0.0
         self._call: Call | None = None
@@ -202,16 +201,6 @@ class MasterDialogue:
             stimulus = self._judge(frame)
             if stimulus is not None:
                 self._step(stimulus, now)
-
-    def next_event(self) -> MasterEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """What is due on the line now."""
-        data = bytes(self._outgoing)
-        self._outgoing.clear()
-        return data
 
     def next_deadline(self) -> float | None:
         """When the answer, or its next byte, must have come."""

@@ -8,14 +8,14 @@ the earliest; one that the application does not have within 500 ms is too late f
 What each stimulus leads to stands in `MeterDialogue.TRANSITIONS`.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
 
 import msgspec
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.dialogue import StreamEnd
 from protocols.dlt645.answers import (
     AddressAnswer,
     AgainAnswer,
@@ -96,7 +96,7 @@ class MeterStimulus(Enum):
     DUE = "20 ms are over"
 
 
-class MeterDialogue:
+class MeterDialogue(StreamEnd[MeterEvent]):
     """A meter. See the module's docstring."""
 
     def __init__(
@@ -108,6 +108,7 @@ class MeterDialogue:
         think_s: float = THINK_S,
         preamble_count: int = 0,
     ) -> None:
+        super().__init__()
         if not is_address(address):
             raise LocalProtocolError("an address is 12 hex digits in lower case", field="address")
         self.address = address
@@ -117,8 +118,6 @@ class MeterDialogue:
         self._think_s = think_s
         self._preamble_count = preamble_count
         self._state = MeterState.LISTENING
-        self._events: deque[MeterEvent] = deque()
-        self._outgoing = bytearray()
         self._deadline: float | None = None
         self._heard_at = 0.0
         self._last_byte_at = 0.0
@@ -155,16 +154,6 @@ class MeterDialogue:
         self._frame = self._written(address, answer)
         self.address = address
         self._step(MeterStimulus.REPLY, now)
-
-    def next_event(self) -> MeterEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """What is due on the line now."""
-        data = bytes(self._outgoing)
-        self._outgoing.clear()
-        return data
 
     def next_deadline(self) -> float | None:
         """When the answer may go out, or is too late."""

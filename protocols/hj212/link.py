@@ -1,11 +1,9 @@
 """What both ends of a connection do: cut the stream, write packets, keep the exchanges that they began."""
 
-from collections import deque
-from typing import Generic, TypeVar
-
 import msgspec
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.dialogue import EventT, StreamEnd
 from protocols.hj212.answers import ST_EXCHANGE, DataAnswer, NoticeAnswer
 from protocols.hj212.command import Command, write_items
 from protocols.hj212.exchange import OVER_TIME_S, RE_COUNT, Exchange, ExchangeState, Terms
@@ -30,8 +28,6 @@ _PIECE_BYTES = 4096
 
 RECEIPTS = frozenset({NoticeAnswer.CN, DataAnswer.CN})
 """Answers that say that something arrived, and nothing else."""
-
-EventT = TypeVar("EventT")
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,17 +69,16 @@ class LinkCounters(msgspec.Struct):
     """Packets that came before and were answered again."""
 
 
-class Link(Generic[EventT]):
+class Link(StreamEnd[EventT]):
     """One end of a connection. It lives as long as the connection does."""
 
     def __init__(self, identity: Identity, *, over_time_s: float = OVER_TIME_S, re_count: int = RE_COUNT) -> None:
+        super().__init__()
         self.identity = identity
         self.counters = LinkCounters()
         self.framer = Framer(accepts_modbus_crc=identity.is_modbus_crc)
         self._over_time_s = over_time_s
         self._re_count = re_count
-        self._events: deque[EventT] = deque()
-        self._outgoing = bytearray()
         self._exchanges: dict[str, Exchange] = {}
 
     # Face of a dialogue
@@ -100,16 +95,6 @@ class Link(Generic[EventT]):
             broken, self.framer.broken_data = self.framer.broken_data, b""
             if broken:
                 self._take_broken(broken)
-
-    def next_event(self) -> EventT | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """What is due on the line now."""
-        data = bytes(self._outgoing)
-        self._outgoing.clear()
-        return data
 
     def next_deadline(self) -> float | None:
         """When the next answer must have come."""

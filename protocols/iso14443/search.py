@@ -4,11 +4,9 @@ A search is a dialogue whose frames are `AirFrame`s. To find all cards, send eac
 with a request that halted cards do not hear, until `NoCard`.
 """
 
-from collections import deque
-
 import msgspec
 
-from protocols.core.errors import NEED_DATA, NeedData
+from protocols.dialogue import EventQueue
 from protocols.iso14443.air import AirFrame
 from protocols.iso14443.type_a import Sak
 from protocols.iso14443.type_b import AFI_ALL, Atqb
@@ -60,17 +58,13 @@ SearchCommand = FindCard | Halt
 SearchEvent = TypeAFound | TypeBFound | NoCard | Halted | SearchFailed
 
 
-class Search:
-    """What both searches share: the queue of events, the frame that is due, the deadline."""
+class Search(EventQueue[SearchEvent]):
+    """What both searches share: the frame that is due, the deadline."""
 
     def __init__(self) -> None:
-        self._events: deque[SearchEvent] = deque()
+        super().__init__()
         self._outgoing: AirFrame | None = None
         self._deadline: float | None = None
-
-    def next_event(self) -> SearchEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
 
     def frame_to_send(self) -> AirFrame | None:
         """The frame that is due on the air now."""

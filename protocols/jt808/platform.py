@@ -5,14 +5,14 @@ and log-offs it answers itself. Until a terminal is authenticated nothing but a 
 taken from it. What each stimulus leads to stands in `PlatformDialogue.TRANSITIONS`.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
 
 import msgspec
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData
+from protocols.core.errors import LocalProtocolError
+from protocols.dialogue import EventQueue
 from protocols.jt808.catalogue import Packet
 from protocols.jt808.dialect import JT2013, Dialect
 from protocols.jt808.general import MESSAGE_WRONG, SUCCESS, Heartbeat, LogOff
@@ -86,15 +86,15 @@ _STIMULI: Mapping[type[object], PlatformStimulus] = {
 }
 
 
-class PlatformDialogue:
+class PlatformDialogue(EventQueue[PlatformEvent]):
     """A platform's end of one connection. See the module's docstring."""
 
     def __init__(self, config: PlatformConfig, *, now: float) -> None:
+        super().__init__()
         self._config = config
         self._state = PlatformState.UNKNOWN
         self._link = Link(is_platform=True, phone=None, dialect=JT2013, timers=config.timers)
         self._link.connected(now)
-        self._events: deque[PlatformEvent] = deque()
         self._event: Arrived | Unreadable | None = None
         self.ignored_messages = 0
         """Messages of a terminal that had not been authenticated."""
@@ -139,10 +139,6 @@ class PlatformDialogue:
         if self._state is not PlatformState.CLOSED:
             self._link.receive(data, now)
             self._work_off(now)
-
-    def next_event(self) -> PlatformEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
 
     def bytes_to_send(self) -> bytes:
         """What is due on the wire now."""

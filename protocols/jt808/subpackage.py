@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from protocols.core.errors import NEED_DATA, FieldError, FrameError, LocalProtocolError, NeedData
+from protocols.core.errors import FieldError, FrameError, LocalProtocolError
+from protocols.dialogue import EventQueue
 from protocols.jt808.frame import MAX_BODY_BYTES, Frame, Package
 
 SERIALS = 0x10000
@@ -136,7 +137,7 @@ class _Partial:
         return packages if len(packages) == self.arrived() else None
 
 
-class Reassembler:
+class Reassembler(EventQueue[ReassemblyEvent]):
     """Puts messages together as their packages come.
 
     After `quiet_s` without a package the missing ones are asked for, `max_requests` times, then the message is given
@@ -146,12 +147,12 @@ class Reassembler:
     def __init__(
         self, *, quiet_s: float = 5.0, max_requests: int = 3, max_messages: int = 8, max_bytes: int = 4 << 20
     ) -> None:
+        super().__init__()
         self._quiet_s = quiet_s
         self._max_requests = max_requests
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._partials: dict[_Key, _Partial] = {}
-        self._events: deque[ReassemblyEvent] = deque()
         self._whole: deque[tuple[_Key, int]] = deque(maxlen=REMEMBERED_MESSAGES)
         self._cost = 0
         self.bad_packages = 0
@@ -186,10 +187,6 @@ class Reassembler:
             self._forget_group(key, first_serial_of(frame))
         while len(self._partials) > self._max_messages or self._cost > self._max_bytes:
             self._abandon(next(iter(self._partials)))
-
-    def next_event(self) -> ReassemblyEvent | NeedData:
-        """The next message that is whole, incomplete or given up, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
 
     def next_deadline(self) -> float | None:
         """When something has been quiet for too long."""

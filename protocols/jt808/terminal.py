@@ -9,12 +9,12 @@ What each stimulus leads to stands in `TerminalDialogue.TRANSITIONS`. Whoever pu
 """
 
 import random
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData
+from protocols.core.errors import LocalProtocolError
+from protocols.dialogue import EventQueue
 from protocols.jt808.blind_area import BlindArea, Kept
 from protocols.jt808.general import (
     MESSAGE_WRONG,
@@ -71,10 +71,11 @@ class _Own(Enum):
     LOG_OFF = "log-off"
 
 
-class TerminalDialogue:
+class TerminalDialogue(EventQueue[TerminalEvent]):
     """A terminal's end of its sessions, over any number of connections. See the module's docstring."""
 
     def __init__(self, config: TerminalConfig, *, rng: random.Random) -> None:
+        super().__init__()
         self._config = config
         self._rng = rng
         self._auth_code = config.auth_code
@@ -82,7 +83,6 @@ class TerminalDialogue:
         self._state = TerminalState.OFFLINE
         self._link = Link(is_platform=False, phone=config.phone, dialect=config.dialect, timers=config.timers)
         self._store = BlindArea(config.dialect, config.max_stored)
-        self._events: deque[TerminalEvent] = deque()
         self._connect_at: float | None = 0.0
         self._reports = 0
         self._failures = 0
@@ -139,10 +139,6 @@ class TerminalDialogue:
         if self._state not in {TerminalState.OFFLINE, TerminalState.LOGGED_OFF}:
             self._link.receive(data, now)
             self._work_off(now)
-
-    def next_event(self) -> TerminalEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
 
     def bytes_to_send(self) -> bytes:
         """What is due on the wire now."""

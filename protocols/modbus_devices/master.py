@@ -24,7 +24,8 @@ from typing import ClassVar, NamedTuple
 import msgspec
 
 from protocols.core.checksum import crc16_modbus
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.dialogue import EventQueue
 from protocols.modbus_devices.pdu import ExceptionResponse, Pdu, Request, check_answer, decode_response
 from protocols.modbus_devices.rtu import BROADCAST, RtuFramer, encode_rtu
 from protocols.modbus_devices.timing import LineTiming
@@ -141,7 +142,7 @@ class _Straggler:
         return None in lengths or lengths[0] == lengths[1]
 
 
-class RtuMaster:
+class RtuMaster(EventQueue[Event]):
     """The dialogue on a serial line. See `protocols.dialogue.Dialogue` for the face.
 
     line: None for a stream without character times (RTU over TCP), where the far end keeps the silence.
@@ -154,6 +155,7 @@ class RtuMaster:
         late_s: float = LATE_S,
         crc16: Callable[[bytes], int] = crc16_modbus,
     ) -> None:
+        super().__init__()
         self.counters = MasterCounters()
         self.is_echoing = False
         """The adapter repeats what we send."""
@@ -166,7 +168,6 @@ class RtuMaster:
         self._call: Call | None = None
         self._frame = b""
         self._wire = b""
-        self._events: deque[Event] = deque()
         self._stragglers: list[_Straggler] = []
         self._quiet_from = 0.0  # since when nothing travels
         self._may_send_at = 0.0
@@ -190,10 +191,6 @@ class RtuMaster:
             self._hear_stragglers(now)
             if self._state is _State.HELD:
                 self._may_send_at = self._reckon_send(now)
-
-    def next_event(self) -> Event | NeedData:
-        """The next answer or failure."""
-        return self._events.popleft() if self._events else NEED_DATA
 
     def send(self, command: Call, now: float) -> None:
         """Ask. Raises `LocalProtocolError` while another call is open, or for what no frame carries."""

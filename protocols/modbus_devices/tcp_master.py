@@ -12,10 +12,10 @@ answer is overdue is not used again for `LATE_S`: what comes under it is late, a
     closed                 |                 |                 |                   | counted as late
 """
 
-from collections import deque
 from typing import NamedTuple
 
-from protocols.core.errors import NEED_DATA, FrameError, LocalProtocolError, NeedData
+from protocols.core.errors import FrameError, LocalProtocolError, NeedData
+from protocols.dialogue import EventQueue
 from protocols.modbus_devices.master import Call, Event, Failed, Failure, MasterCounters, judge
 from protocols.modbus_devices.tcp import TcpFrame, TcpFramer, encode_tcp
 
@@ -32,10 +32,11 @@ class _Open(NamedTuple):
     deadline: float
 
 
-class TcpMaster:
+class TcpMaster(EventQueue[Event]):
     """The dialogue over one connection. See `protocols.dialogue.Dialogue` for the face."""
 
     def __init__(self, max_in_flight: int = 1) -> None:
+        super().__init__()
         if not 1 <= max_in_flight <= MAX_IN_FLIGHT:
             raise LocalProtocolError(f"1 to {MAX_IN_FLIGHT} calls may be open, not {max_in_flight}")
         self.counters = MasterCounters()
@@ -44,7 +45,6 @@ class TcpMaster:
         self._open: dict[int, _Open] = {}
         self._resting: dict[int, float] = {}  # transaction -> until when, in rising order of time
         self._transaction = 0
-        self._events: deque[Event] = deque()
         self._wire: list[bytes] = []
 
     def receive(self, data: bytes, now: float) -> None:
@@ -58,10 +58,6 @@ class TcpMaster:
             raise
         finally:
             self.counters.discarded_bytes = self._framer.discarded_bytes
-
-    def next_event(self) -> Event | NeedData:
-        """The next answer or failure."""
-        return self._events.popleft() if self._events else NEED_DATA
 
     def send(self, command: Call, now: float) -> None:
         """Ask. Raises `LocalProtocolError` when the window is full, or for what no frame carries."""

@@ -11,14 +11,14 @@ up, and the bytes that made them are lost: one byte 55, or five 00.
 What each frame leads to stands in `ChipDialogue.TRANSITIONS`.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
 
 import msgspec
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.dialogue import FrameEnd
 from protocols.pn532.chip_commands import PowerDown, SamConfiguration, SetSerialBaudRate
 from protocols.pn532.command import Command, Response
 from protocols.pn532.commands import decode_command, encode_response
@@ -79,14 +79,13 @@ class ChipStimulus(Enum):
     RESPOND_SLEEP = "Respond or Refuse, to PowerDown or in LowVbat"
 
 
-class ChipDialogue:
+class ChipDialogue(FrameEnd[ChipEvent]):
     """A chip's talk with its host. See the module's docstring."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._state = ChipState.ASLEEP
         self._framer = Framer()
-        self._events: deque[ChipEvent] = deque()
-        self._outgoing: deque[bytes] = deque()
         self._edges = 0
         self._is_low_vbat = True
         self._command: Command | None = None
@@ -127,14 +126,6 @@ class ChipDialogue:
             self._edges += _rising_edges(byte)
             if self._edges >= WAKE_EDGES:
                 self._step(ChipStimulus.WOKEN, now)
-
-    def next_event(self) -> ChipEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """The next frame that is due on the line; empty when none is. Acknowledgement and response come one by one."""
-        return self._outgoing.popleft() if self._outgoing else b""
 
     def next_deadline(self) -> float | None:
         """None: the chip waits for ever."""

@@ -13,14 +13,14 @@ the chip was configured (SAMConfiguration), and after PowerDown or silence, a co
 What each frame leads to stands in `HostDialogue.TRANSITIONS`.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
 
 import msgspec
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.dialogue import StreamEnd
 from protocols.pn532.chip_commands import PowerDown, SamConfiguration
 from protocols.pn532.command import Command, Response
 from protocols.pn532.commands import decode_response, encode_command
@@ -98,14 +98,13 @@ class HostStimulus(Enum):
     NO_RESPONSE = "no response"
 
 
-class HostDialogue:
+class HostDialogue(StreamEnd[HostEvent]):
     """A host's talk with one chip. See the module's docstring."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._state = HostState.IDLE
         self._framer = Framer()
-        self._events: deque[HostEvent] = deque()
-        self._outgoing = bytearray()
         self._deadline: float | None = None
         self._response_deadline = 0.0
         self._held = b""
@@ -162,16 +161,6 @@ class HostDialogue:
             and self._nacks < MAX_NACKS
         ):
             self._step(HostStimulus.GARBLED, now)
-
-    def next_event(self) -> HostEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """What is due on the line now."""
-        data = bytes(self._outgoing)
-        self._outgoing.clear()
-        return data
 
     def next_deadline(self) -> float | None:
         """When the acknowledgement or the response must have come."""
