@@ -7,11 +7,12 @@ A message waits T1 for its answer; after the N-th timeout it is sent again, the 
 """
 
 import hashlib
-from collections import OrderedDict, deque
+from collections import OrderedDict
 
 import msgspec
 
 from protocols.core.errors import LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.dialogue import StreamEnd
 from protocols.jt808.answers import ANSWER_THAT_WANTS_ONE, GENERAL_REPLY_IS_ENOUGH, ONLY_ANSWERS, answer_of
 from protocols.jt808.catalogue import Packet, read_packet
 from protocols.jt808.dialect import JT2013, JT2019, Dialect
@@ -104,10 +105,11 @@ class _Pending:
         self.sent_at = self.wait_s = self.deadline = 0.0
 
 
-class Link:
+class Link(StreamEnd[LinkEvent]):
     """One end of a connection. phone None: that of the first frame that comes, as a platform has it."""
 
     def __init__(self, *, is_platform: bool, phone: str | None, dialect: Dialect, timers: Timers) -> None:
+        super().__init__()
         self._is_platform = is_platform
         self._fixed_phone = phone
         self.phone = phone
@@ -116,11 +118,9 @@ class Link:
         self.framer = Framer()
         self._reassembler = Reassembler()
         self._next_serial = 0
-        self._outgoing = bytearray()
         self._pending: dict[int, _Pending] = {}
         self._kept: OrderedDict[int, tuple[bytes, ...]] = OrderedDict()
         self._answered: OrderedDict[tuple[int, int, bytes], bytes] = OrderedDict()
-        self._events: deque[LinkEvent] = deque()
         self.last_sent = self.last_received = 0.0
         self.protocol_version = 1
         self.stray_answers = 0
@@ -200,16 +200,6 @@ class Link:
             self.framer.feed(data[at : at + MAX_PIECE])
             while not isinstance(frame := self.framer.next_frame(), NeedData):
                 self._receive_frame(frame, now)
-
-    def next_event(self) -> LinkEvent | None:
-        """What happened, or None."""
-        return self._events.popleft() if self._events else None
-
-    def bytes_to_send(self) -> bytes:
-        """What is due on the wire now."""
-        data = bytes(self._outgoing)
-        self._outgoing.clear()
-        return data
 
     def next_deadline(self) -> float | None:
         """When an answer must have come, or packages the rest."""

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import msgspec
 
-from protocols.core.errors import LocalProtocolError
+from protocols.core.errors import LocalProtocolError, NeedData
 from protocols.dialogue import EventQueue
 from protocols.jt808.catalogue import Packet
 from protocols.jt808.dialect import JT2013, Dialect
@@ -172,7 +172,7 @@ class PlatformDialogue(EventQueue[PlatformEvent]):
         self._link.answer(packet, body, now)
 
     def _work_off(self, now: float) -> None:
-        while (event := self._link.next_event()) is not None:
+        while not isinstance(event := self._link.next_event(), NeedData):
             self._take(event, now)
 
     def _take(self, event: LinkEvent, now: float) -> None:

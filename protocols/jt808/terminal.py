@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
 
-from protocols.core.errors import LocalProtocolError
+from protocols.core.errors import LocalProtocolError, NeedData
 from protocols.dialogue import EventQueue
 from protocols.jt808.blind_area import BlindArea, Kept
 from protocols.jt808.general import (
@@ -206,7 +206,7 @@ class TerminalDialogue(EventQueue[TerminalEvent]):
             self._events.append(Undelivered(lost.token, None))
 
     def _work_off(self, now: float) -> None:
-        while (event := self._link.next_event()) is not None:
+        while not isinstance(event := self._link.next_event(), NeedData):
             self._take(event, now)
         if self._state is TerminalState.ONLINE and self._link.in_flight < ROOM_FOR_LIVE:
             batch = self._store.next_batch()
