@@ -61,6 +61,10 @@ PROTOCOLS: dict[str, Codec] = {
     ),
     "nmea0183": Codec(module="protocols.nmea0183.message", takes_text=True),
     "pn532": Codec(module="protocols.pn532.message"),
+    "rfid_and_gates": Codec(
+        module="protocols.rfid_and_gates.message",
+        text_kinds=frozenset({"iso6346", "ean13", "eseal", "hostapd", "jws", "ticket"}),
+    ),
     "sl651": Codec(module="protocols.sl651.message"),
     "traffic_survey": Codec(module="protocols.traffic_survey.message", text_kinds=frozenset({"pcu", "overload"})),
     "vehicle_bus": Codec(module="protocols.vehicle_bus.message", text_kinds=frozenset({"elm"})),
