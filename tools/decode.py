@@ -24,6 +24,8 @@ from tools.protocol_table import Codec, codec_of
 SHOWN_BEFORE = 12
 SHOWN_AFTER = 12
 """How much of a refused frame is shown around the offending place."""
+_BETWEEN = re.compile(r"[\s:,-]|0[xX]")
+"""What people write between bytes."""
 PLAIN_WIDTH = 200
 """Columns of a table that no terminal shows."""
 
@@ -37,6 +39,7 @@ def decode(
     option: Annotated[
         list[str] | None, typer.Option("--option", "-o", metavar="KEY=VALUE", help=_("an option of the protocol"))
     ] = None,
+    together: Annotated[bool, typer.Option("--together", help=_("all frames are parts of one message"))] = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help=_("one JSON object a line in and out"))] = False,
     as_json: Annotated[bool, typer.Option("--json", help=_("one JSON object a frame out"))] = False,
 ) -> None:
@@ -44,17 +47,41 @@ def decode(
     codec = codec_of(protocol)
     options = dict(map(_pair, option or []))
     if jsonl:
-        if frames:
-            fail(_("with --jsonl the frames come on stdin"), Exit.USAGE)
+        if frames or together:
+            fail(_("with --jsonl the frames come on stdin, a message a line"), Exit.USAGE)
         decode_message = codec.decoder()
         answer_lines(lambda case: {"message": decode_message({**options, **case})})
         return
     key = codec.input_key(options)
     if not frames and sys.stdin.isatty():
         fail(_("give frames as arguments, or one a line on stdin"), Exit.USAGE)
+    if together:
+        parts = list(frames or _typed_lines())
+        _decode_together(codec, parts, options, as_json=as_json)
+        return
     given = _arguments(frames, key) if frames else _typed_lines()
     if not _decode_each(codec, given, key, options, as_json=as_json):
         raise typer.Exit(Exit.REFUSED)
+
+
+def _decode_together(codec: Codec, parts: list[str], options: Mapping[str, Any], *, as_json: bool) -> None:
+    """Show the one message of all parts, or what is wrong with them."""
+    if not codec.several:
+        fail(_("no message of this protocol comes in several frames"), Exit.USAGE)
+    if not parts:
+        fail(_("no frame came"))
+    plain = [re.sub(_BETWEEN, "", part) for part in parts] if codec.several == "hex" else parts
+    try:
+        message = codec.decoder()({**options, codec.several: plain})
+    except ProtocolError as error:
+        if as_json:
+            print_json({"error": plain_error(error)})
+        is_usage = isinstance(error, OptionError) and error.field != codec.several
+        fail(str(error), Exit.USAGE if is_usage else Exit.REFUSED)
+    if as_json:
+        print_json({"message": message})
+    else:
+        _show(message)
 
 
 def _decode_each(codec: Codec, given: Iterable[str], key: str, options: Mapping[str, Any], *, as_json: bool) -> bool:
@@ -63,7 +90,7 @@ def _decode_each(codec: Codec, given: Iterable[str], key: str, options: Mapping[
     all_good = True
     frame = None
     for frame in given:
-        plain = frame if key == "text" else re.sub(r"[\s:,-]|0[xX]", "", frame)
+        plain = frame if key == "text" else re.sub(_BETWEEN, "", frame)
         try:
             message = decode_message({**options, key: plain})
         except ProtocolError as error:

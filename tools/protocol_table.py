@@ -25,6 +25,8 @@ class Codec(msgspec.Struct, frozen=True, kw_only=True):
     """Its frames are lines of text, not bytes."""
     text_kinds: frozenset[str] = frozenset()
     """Values of the option `protocol` or `kind` with which its input is text nevertheless."""
+    several: str = ""
+    """What a case calls the frames of one message that comes in several; empty: there is no such message."""
     needs_maps: bool = False
     """It decodes by register maps, which are the drivers' data."""
 
@@ -47,7 +49,7 @@ class Codec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PROTOCOLS: dict[str, Codec] = {
-    "ais": Codec(module="protocols.ais.message", takes_text=True),
+    "ais": Codec(module="protocols.ais.message", takes_text=True, several="text"),
     "aton": Codec(module="protocols.aton.message", text_kinds=frozenset({"character"})),
     "dlt645": Codec(module="protocols.dlt645.message"),
     "epurse": Codec(module="protocols.epurse.message"),
@@ -55,7 +57,7 @@ PROTOCOLS: dict[str, Codec] = {
     "gbt32960": Codec(module="protocols.gbt32960.message"),
     "hj212": Codec(module="protocols.hj212.message", takes_text=True),
     "iso14443": Codec(module="protocols.iso14443.message"),
-    "jt808": Codec(module="protocols.jt808.message"),
+    "jt808": Codec(module="protocols.jt808.message", several="frames"),
     "modbus_devices": Codec(
         module="protocols.modbus_devices.message", text_kinds=frozenset({"timing", "planner"}), needs_maps=True
     ),
@@ -65,9 +67,9 @@ PROTOCOLS: dict[str, Codec] = {
         module="protocols.rfid_and_gates.message",
         text_kinds=frozenset({"iso6346", "ean13", "eseal", "hostapd", "jws", "ticket"}),
     ),
-    "sl651": Codec(module="protocols.sl651.message"),
+    "sl651": Codec(module="protocols.sl651.message", several="hex"),
     "traffic_survey": Codec(module="protocols.traffic_survey.message", text_kinds=frozenset({"pcu", "overload"})),
-    "vehicle_bus": Codec(module="protocols.vehicle_bus.message", text_kinds=frozenset({"elm"})),
+    "vehicle_bus": Codec(module="protocols.vehicle_bus.message", text_kinds=frozenset({"elm"}), several="frames"),
     "vms": Codec(module="protocols.vms.message"),
 }
 

@@ -194,6 +194,18 @@ def test_a_message_of_several_frames_is_a_line_each() -> None:
     assert (result.exit_code, result.stdout.split()) == (0, frames)
 
 
+def test_parts_of_one_message_are_decoded_together() -> None:
+    case = next(case for case in cases_of("ais") if isinstance(case.get("text"), list))
+    result = wayside("decode", "ais", "--together", "--json", *case["text"])
+    assert json.loads(result.stdout)["message"]["mmsi"] == case["expect"]["mmsi"]
+    result = wayside("decode", "ais", "--together", stdin="\n".join(case["text"]))
+    assert (result.exit_code, str(case["expect"]["mmsi"]) in result.stdout) == (0, True)
+    result = wayside("decode", "ais", "--together", case["text"][0], "rubbish")
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+    assert wayside("decode", "pn532", "--together", ACK).exit_code == 2
+    assert wayside("decode", "ais", "--together", "--jsonl").exit_code == 2
+
+
 def test_a_kind_of_text_takes_text() -> None:
     result = wayside("decode", "vehicle_bus", "-o", "kind=elm", "-o", "request=ATRV", "--json", "12.6V\r\r>")
     assert json.loads(result.stdout)["message"]["voltage_v"] == 12.6
