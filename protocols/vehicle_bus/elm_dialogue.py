@@ -22,7 +22,8 @@ from typing import ClassVar
 
 import msgspec
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData
+from protocols.core.errors import LocalProtocolError, NeedData
+from protocols.dialogue import StreamEnd
 from protocols.vehicle_bus.elm import EMPTY, OK, Framer, Reply, decode_reply, encode_command, is_setting
 from protocols.vehicle_bus.elm_answers import Answers, read_lines
 
@@ -128,14 +129,13 @@ class ElmStimulus(Enum):
     SPENT = "silence, stops spent"
 
 
-class ElmDialogue:
+class ElmDialogue(StreamEnd[ElmEvent]):
     """One adapter."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._state = ElmState.CLOSED
         self.framer = Framer()
-        self._events: deque[ElmEvent] = deque()
-        self._outgoing = bytearray()
         self._deadline: float | None = None
         self._steps: deque[str] = deque()
         self._to_try: deque[str] = deque()
@@ -182,16 +182,6 @@ class ElmDialogue:
             stimulus = self._judge()
             if (self._state, stimulus) in self.TRANSITIONS:
                 self._step(stimulus, now)
-
-    def next_event(self) -> ElmEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """What is due on the line now."""
-        data = bytes(self._outgoing)
-        self._outgoing.clear()
-        return data
 
     def next_deadline(self) -> float | None:
         """When the prompt must have come."""

@@ -12,14 +12,14 @@ What each event leads to stands in `IsoTpReceiver.TRANSITIONS`.
 '00010203040506070809'
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
 
 import msgspec
 
-from protocols.core.errors import NEED_DATA, NeedData, RemoteProtocolError
+from protocols.core.errors import RemoteProtocolError
+from protocols.dialogue import FrameEnd
 from protocols.vehicle_bus.iso_tp import (
     CLASSIC_BYTES,
     CONTINUE,
@@ -70,7 +70,7 @@ class ReceiverStimulus(Enum):
     SILENCE = "N_Cr"
 
 
-class IsoTpReceiver:
+class IsoTpReceiver(FrameEnd[Received | ReceiveFailed]):
     """Receives from one peer. block_size and separation: what its flow control asks for."""
 
     def __init__(
@@ -83,6 +83,7 @@ class IsoTpReceiver:
         padding: int | None = None,
         max_bytes: int = MAX_SHORT_LENGTH,
     ) -> None:
+        super().__init__()
         self._address = address
         self._is_fd = is_fd
         self._padding = b"" if padding is None else bytes((padding,))
@@ -95,8 +96,6 @@ class IsoTpReceiver:
         self._length = 0
         self._sequence = 0
         self._got_in_block = 0
-        self._outgoing: deque[bytes] = deque()
-        self._events: deque[Received | ReceiveFailed] = deque()
         self._deadline: float | None = None
         self.stray_frames = 0
         """Frames that fit nothing under way, and such as are none."""
@@ -119,14 +118,6 @@ class IsoTpReceiver:
             self.stray_frames += 1
             return
         self._step(stimulus, now)
-
-    def next_event(self) -> Received | ReceiveFailed | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """The next flow control that is due; empty when none is."""
-        return self._outgoing.popleft() if self._outgoing else b""
 
     def next_deadline(self) -> float | None:
         """When the next frame must have come."""

@@ -21,7 +21,8 @@ from typing import ClassVar
 
 import msgspec
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, RemoteProtocolError
+from protocols.dialogue import FrameEnd
 from protocols.vehicle_bus.iso_tp import (
     CLASSIC_BYTES,
     CONTINUE,
@@ -75,19 +76,18 @@ class SenderStimulus(Enum):
     LAST = "STmin, last of the message"
 
 
-class IsoTpSender:
+class IsoTpSender(FrameEnd[Sent | SendFailed]):
     """Sends to one peer. padding: what data fields are filled up with, None leaves them short."""
 
     def __init__(
         self, *, address: int | None = None, fd_bytes: int = CLASSIC_BYTES, padding: int | None = None
     ) -> None:
+        super().__init__()
         self._address = address
         self._fd_bytes = fd_bytes
         self._padding = b"" if padding is None else bytes((padding,))
         self._state = SenderState.IDLE
         self._frames: deque[IsoTpFrame] = deque()
-        self._outgoing: deque[bytes] = deque()
-        self._events: deque[Sent | SendFailed] = deque()
         self._deadline: float | None = None
         self._flow = FlowControl(CONTINUE)
         self._size = 0
@@ -118,14 +118,6 @@ class IsoTpSender:
             return
         self._step(stimulus, now)
         self.tick(now)
-
-    def next_event(self) -> Sent | SendFailed | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """The next data field that is due; empty when none is."""
-        return self._outgoing.popleft() if self._outgoing else b""
 
     def next_deadline(self) -> float | None:
         """When the next frame is due, or flow control must have come."""

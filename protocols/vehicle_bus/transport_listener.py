@@ -14,11 +14,9 @@ or T3 (to one node) loses it. A wrong packet to one node is passed over: it will
 '00ff5b0003015c0004025d0005035e000604'
 """
 
-from collections import deque
-
 import msgspec
 
-from protocols.core.errors import NEED_DATA, NeedData
+from protocols.dialogue import EventQueue
 from protocols.vehicle_bus.catalogue import TP_CM, TP_DT
 from protocols.vehicle_bus.identifier import GLOBAL_ADDRESS, J1939Id
 from protocols.vehicle_bus.transport import (
@@ -75,14 +73,14 @@ class _Session:
         self.data = bytearray()
 
 
-class TransportListener:
+class TransportListener(EventQueue[Completed | Aborted]):
     """All sessions of a bus. dropped: sessions that were lost, and announcements that do not fit."""
 
     def __init__(self, max_sessions: int = MAX_SESSIONS) -> None:
+        super().__init__()
         self.max_sessions = max_sessions
         self.dropped = 0
         self._sessions: dict[tuple[int, int], _Session] = {}
-        self._events: deque[Completed | Aborted] = deque()
 
     @property
     def open_sessions(self) -> int:
@@ -95,10 +93,6 @@ class TransportListener:
             self._take_packet(identifier, decode_packet(data), now)
         elif identifier.pgn == TP_CM:
             self._take_control(identifier, decode_control(data), now)
-
-    def next_event(self) -> Completed | Aborted | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
 
     def next_deadline(self) -> float | None:
         """When the next session is lost unless a packet comes."""

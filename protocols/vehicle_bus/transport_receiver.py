@@ -8,14 +8,14 @@ Bytes in and out are whole frames in the layout of `can_frame.py`, one a call. W
 `ReceiverSession.TRANSITIONS`.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
 
 import msgspec
 
-from protocols.core.errors import NEED_DATA, NeedData, RemoteProtocolError
+from protocols.core.errors import RemoteProtocolError
+from protocols.dialogue import FrameEnd
 from protocols.vehicle_bus.can_frame import CanFrame, decode_can_frame, encode_can_frame
 from protocols.vehicle_bus.catalogue import TP_CM, TP_DT
 from protocols.vehicle_bus.identifier import J1939Id, encode_identifier, split_id
@@ -186,15 +186,14 @@ class ReceiverSession:
     }
 
 
-class TransportReceiver:
+class TransportReceiver(FrameEnd[Received | ReceiveFailed]):
     """Receives for one address."""
 
     def __init__(self, address: int, priority: int = PRIORITY) -> None:
+        super().__init__()
         self._address = address
         self._priority = priority
         self._sessions: dict[int, ReceiverSession] = {}
-        self._outgoing: deque[bytes] = deque()
-        self._events: deque[Received | ReceiveFailed] = deque()
         self.stray_frames = 0
         """Transport frames to us that fit no session."""
 
@@ -216,14 +215,6 @@ class TransportReceiver:
                 self._take_packet(identifier.source, decode_packet(frame.data), now)
         except RemoteProtocolError:
             self.stray_frames += 1
-
-    def next_event(self) -> Received | ReceiveFailed | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """The next frame that is due; empty when none is."""
-        return self._outgoing.popleft() if self._outgoing else b""
 
     def next_deadline(self) -> float | None:
         """When the next session has waited long enough."""

@@ -7,14 +7,14 @@ Bytes in and out are whole frames in the layout of `can_frame.py`, one a call. T
 What each event leads to stands in `TransportSender.TRANSITIONS`.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
 
 import msgspec
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, RemoteProtocolError
+from protocols.dialogue import FrameEnd
 from protocols.vehicle_bus import transport
 from protocols.vehicle_bus.can_frame import CanFrame, decode_can_frame, encode_can_frame
 from protocols.vehicle_bus.catalogue import TP_CM, TP_DT
@@ -91,15 +91,14 @@ class SenderStimulus(Enum):
     REPEATS_SPENT = "CTS, repeats spent"
 
 
-class TransportSender:
+class TransportSender(FrameEnd[Sent | SendFailed]):
     """Sends from one address."""
 
     def __init__(self, address: int, priority: int = PRIORITY) -> None:
+        super().__init__()
         self._address = address
         self._priority = priority
         self._state = SenderState.IDLE
-        self._outgoing: deque[bytes] = deque()
-        self._events: deque[Sent | SendFailed] = deque()
         self._deadline: float | None = None
         self._message = Message(0, b"")
         self._control = Control(0, 0, bytes(4))
@@ -146,14 +145,6 @@ class TransportSender:
             self._step(stimulus, now)
         elif self._control.kind not in {RTS, BAM}:
             self.stray_frames += 1
-
-    def next_event(self) -> Sent | SendFailed | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """The next frame that is due; empty when none is."""
-        return self._outgoing.popleft() if self._outgoing else b""
 
     def next_deadline(self) -> float | None:
         """When the next packet is due, or the receiver must have said something."""
