@@ -22,7 +22,8 @@ from typing import ClassVar
 
 import msgspec
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.dialogue import StreamEnd
 from protocols.vms.content import Content, Result, Unread
 from protocols.vms.contents import decode_content
 from protocols.vms.dianming import DianMingFile
@@ -111,17 +112,16 @@ class HostStimulus(Enum):
     SPENT = "no answer, tries spent"
 
 
-class SignHost:
+class SignHost(StreamEnd[HostEvent]):
     """A host's talk with one sign. address: of the sign. source: the host's own, dianming only."""
 
     def __init__(self, dialect: Dialect, address: bytes = BROADCAST, source: bytes = BROADCAST) -> None:
+        super().__init__()
         self._dialect = dialect
         self._address = address
         self._source = source if dialect.has_source else None
         self.framer = Framer(dialect, is_response=True)
         self._state = HostState.IDLE
-        self._events: deque[HostEvent] = deque()
-        self._outgoing = bytearray()
         self._held = b""
         self._deadline: float | None = None
         self._not_before = 0.0
@@ -167,16 +167,6 @@ class SignHost:
                 self.stray_frames += 1
             else:
                 self._step(self._judge(frame), now)
-
-    def next_event(self) -> HostEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """What is due on the line now."""
-        data = bytes(self._outgoing)
-        self._outgoing.clear()
-        return data
 
     def next_deadline(self) -> float | None:
         """When the answer must have come, or a request may go out."""

@@ -16,14 +16,14 @@ RequestReceived(frame_type='06', content=Unread(raw=b''))
 '023031313135f47403'
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
 
 import msgspec
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.dialogue import StreamEnd
 from protocols.vms.content import Content
 from protocols.vms.contents import decode_content
 from protocols.vms.frame import Dialect, Frame, Framer, encode_frame
@@ -60,16 +60,15 @@ class SignStimulus(Enum):
     RESPOND = "Respond"
 
 
-class SignDialogue:
+class SignDialogue(StreamEnd[RequestReceived]):
     """One sign."""
 
     def __init__(self, dialect: Dialect, address: bytes = b"01") -> None:
+        super().__init__()
         self._dialect = dialect
         self._address = address
         self.framer = Framer(dialect, is_response=False)
         self._state = SignState.IDLE
-        self._events: deque[RequestReceived] = deque()
-        self._outgoing = bytearray()
         self._request = Frame(b"")
         self._content: Content | None = None
         self.unread_requests = 0
@@ -100,16 +99,6 @@ class SignDialogue:
             raise LocalProtocolError("nothing was asked")
         self._outgoing += self._wire(command.content)
         self._step(SignStimulus.RESPOND, now)
-
-    def next_event(self) -> RequestReceived | NeedData:
-        """The next request, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """What is due on the line now."""
-        data = bytes(self._outgoing)
-        self._outgoing.clear()
-        return data
 
     def next_deadline(self) -> float | None:
         """A sign waits for nothing."""
