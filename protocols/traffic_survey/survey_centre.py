@@ -8,14 +8,14 @@
 What each stimulus leads to stands in `Centre.TRANSITIONS`.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
 
 import msgspec
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, RemoteProtocolError
+from protocols.dialogue import StreamEnd
 from protocols.listener import Listener
 from protocols.traffic_survey.survey_commands import (
     OtherPacket,
@@ -91,18 +91,17 @@ class CentreStimulus(Enum):
     ASK = "Ask"
 
 
-class Centre:
+class Centre(StreamEnd[CentreEvent]):
     """A centre's talk with one station. See the module's docstring."""
 
     def __init__(self, settings: CentreSettings) -> None:
+        super().__init__()
         self.settings = settings
         self.framer = survey_framer()
         self.stray_packets = 0
         """Packets that could not be read, or came before their time."""
         self._listener: Listener[Frame] = Listener(self.framer, GAP_S)
         self._state = CentreState.CONNECTED
-        self._events: deque[CentreEvent] = deque()
-        self._outgoing = bytearray()
         self._known: dict[RecordKey, tuple[Record, int | None]] = {}
         self._record: Record | None = None
         self._packet: Setting | Resend | OtherPacket | None = None
@@ -132,16 +131,6 @@ class Centre:
         """Take bytes as they came. Raises nothing: what is broken or foreign is counted."""
         for frame in self._listener.frames(data, now):
             self._take(frame, now)
-
-    def next_event(self) -> CentreEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """What is due on the connection now."""
-        data = bytes(self._outgoing)
-        self._outgoing.clear()
-        return data
 
     def next_deadline(self) -> float | None:
         """When half a frame is given up."""

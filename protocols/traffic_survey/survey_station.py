@@ -9,14 +9,14 @@
 What each stimulus leads to stands in `Station.TRANSITIONS`. How long a reply may take is not public: it is a setting.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
 
 import msgspec
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, RemoteProtocolError
+from protocols.dialogue import StreamEnd
 from protocols.listener import Listener, earliest
 from protocols.traffic_survey.survey_commands import (
     OtherPacket,
@@ -122,18 +122,17 @@ class _Waiting(msgspec.Struct):
     repeats: int = 0
 
 
-class Station:
+class Station(StreamEnd[StationEvent]):
     """A station's talk with its centre. See the module's docstring."""
 
     def __init__(self, settings: StationSettings, now: float) -> None:
+        super().__init__()
         self.settings = settings
         self.framer = survey_framer()
         self.stray_packets = 0
         """Packets that answered nothing that was asked, or could not be read."""
         self._listener: Listener[Frame] = Listener(self.framer, GAP_S)
         self._state = StationState.CONNECTED
-        self._events: deque[StationEvent] = deque()
-        self._outgoing = bytearray()
         self._waiting: dict[RecordKey, _Waiting] = {}
         self._accept_by: float | None = now + settings.accept_timeout_s
         self._current: _Waiting | None = None
@@ -164,16 +163,6 @@ class Station:
         """Take bytes as they came. Raises nothing: what is broken or foreign is counted."""
         for frame in self._listener.frames(data, now):
             self._take(frame, now)
-
-    def next_event(self) -> StationEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """What is due on the connection now."""
-        data = bytes(self._outgoing)
-        self._outgoing.clear()
-        return data
 
     def next_deadline(self) -> float | None:
         """When `tick()` is due at the latest."""
