@@ -14,14 +14,15 @@ Each vehicle or platform on the connection is a party of its own; what each stim
 """
 
 import hashlib
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
 
 import msgspec
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, RemoteProtocolError
+from protocols.dialogue import StreamEnd
 from protocols.gbt32960.catalogue import Body, decode_body, encode_body
 from protocols.gbt32960.frame import COMMAND, Command, Frame, Framer, Response, encode_frame
 from protocols.gbt32960.link import ANSWER_TIMEOUT_S, GAP_S, Clock, Outstanding
@@ -102,10 +103,11 @@ _BEFORE_LOGIN = (Command.ACTIVATION, Command.KEY_EXCHANGE)
 _Key = tuple[bytes, int, bytes]
 
 
-class Platform:
+class Platform(StreamEnd[PlatformEvent]):
     """A platform's talk on one connection. See the module's docstring."""
 
     def __init__(self, settings: PlatformSettings, clock: Clock) -> None:
+        super().__init__()
         self.settings = settings
         self.stray_frames = 0
         """Answers to nothing that was asked."""
@@ -114,8 +116,6 @@ class Platform:
         self._clock = clock
         self._framer = Framer()
         self._listener = Listener(self._framer, GAP_S)
-        self._events: deque[PlatformEvent] = deque()
-        self._outgoing = bytearray()
         self._outstanding: Outstanding[Ask] = Outstanding()
         self._parties: dict[bytes, PartyState] = {}
         self._platforms: set[bytes] = set()
@@ -146,16 +146,6 @@ class Platform:
         """Take bytes as they came. Raises nothing: what is broken or foreign is counted."""
         for frame in self._listener.frames(data, now):
             self._take(frame, now)
-
-    def next_event(self) -> PlatformEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """What is due on the connection now."""
-        data = bytes(self._outgoing)
-        self._outgoing.clear()
-        return data
 
     def next_deadline(self) -> float | None:
         """When `tick()` is due at the latest."""

@@ -14,14 +14,14 @@ How often to report is the caller's: every 30 s at least, every second during an
 and after it. What each stimulus leads to stands in `Vehicle.TRANSITIONS`.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
 
 import msgspec
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, RemoteProtocolError
+from protocols.dialogue import StreamEnd
 from protocols.gbt32960.catalogue import Answer as AnswerBody
 from protocols.gbt32960.catalogue import Body, Empty, decode_body, encode_body
 from protocols.gbt32960.frame import COMMAND, Command, Frame, Framer, Response, encode_frame
@@ -182,10 +182,11 @@ class VehicleStimulus(Enum):
     LOGGED_OUT = "any answer or none"
 
 
-class Vehicle:
+class Vehicle(StreamEnd[VehicleEvent]):
     """A vehicle's talk with its platform. See the module's docstring."""
 
     def __init__(self, settings: VehicleSettings, clock: Clock, now: float) -> None:
+        super().__init__()
         self.settings = settings
         self.stray_frames = 0
         """Answers to nothing that was asked, and frames that could not be read."""
@@ -193,8 +194,6 @@ class Vehicle:
         self._state = VehicleState.OUT
         self._framer = Framer()
         self._listener = Listener(self._framer, GAP_S)
-        self._events: deque[VehicleEvent] = deque()
-        self._outgoing = bytearray()
         self._outstanding: Outstanding[_Token] = Outstanding()
         self._login: LogIn | None = None
         self._tries = 0
@@ -243,16 +242,6 @@ class Vehicle:
         """Take bytes as they came. Raises nothing: what is broken or foreign is counted."""
         for frame in self._listener.frames(data, now):
             self._take(frame, now)
-
-    def next_event(self) -> VehicleEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """What is due on the connection now."""
-        data = bytes(self._outgoing)
-        self._outgoing.clear()
-        return data
 
     def next_deadline(self) -> float | None:
         """When `tick()` is due at the latest."""
