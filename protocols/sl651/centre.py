@@ -12,7 +12,7 @@ What was confirmed cannot be had again: whoever pumps a centre stores what an ev
 `bytes_to_send()` returns. What each stimulus of a question leads to stands in `Centre.TRANSITIONS`.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
@@ -20,7 +20,8 @@ from typing import ClassVar
 import msgspec
 from fastcrc import crc16
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, RemoteProtocolError
+from protocols.dialogue import StreamEnd
 from protocols.listener import Listener, earliest
 from protocols.sl651.bodies import Body, Opening, read_opening
 from protocols.sl651.catalogue import CHANGES, GATES, KEEP_ALIVE, PUMPS, VALVES, read_body
@@ -137,10 +138,11 @@ class _Incoming:
             return 0
 
 
-class Centre:
+class Centre(StreamEnd[CentreEvent]):
     """A centre's talk on one link. See the module's docstring."""
 
     def __init__(self, settings: CentreSettings, clock: Clock) -> None:
+        super().__init__()
         self.settings = settings
         self.bad_bodies = 0
         """Good frames whose bodies could not be read."""
@@ -150,8 +152,6 @@ class Centre:
         self._state = CentreState.IDLE
         self._framer = fast_framer()
         self._listener = Listener(self._framer, GAP_S)
-        self._events: deque[CentreEvent] = deque()
-        self._outgoing = bytearray()
         self._deadline: float | None = None
         self._tries = 0
         self._ask: Ask | None = None
@@ -194,16 +194,6 @@ class Centre:
         """Take bytes as they came. Raises nothing: what is broken or foreign is counted."""
         for frame in self._listener.frames(data, now):
             self._take(frame, now)
-
-    def next_event(self) -> CentreEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """What is due on the line now."""
-        data = bytes(self._outgoing)
-        self._outgoing.clear()
-        return data
 
     def next_deadline(self) -> float | None:
         """When `tick()` is due at the latest."""

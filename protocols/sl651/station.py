@@ -20,7 +20,8 @@ from typing import ClassVar
 
 from fastcrc import crc16
 
-from protocols.core.errors import NEED_DATA, FieldError, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import FieldError, LocalProtocolError, RemoteProtocolError
+from protocols.dialogue import StreamEnd
 from protocols.listener import Listener, earliest
 from protocols.sl651.bodies import Bare, Body, Opening, read_opening
 from protocols.sl651.catalogue import CHANGES, KEEP_ALIVE, decode_body
@@ -71,10 +72,11 @@ class StationStimulus(Enum):
     SPENT = "silence, tries spent"
 
 
-class Station:
+class Station(StreamEnd[StationEvent]):
     """A station's talk with its centre. See the module's docstring."""
 
     def __init__(self, settings: StationSettings, clock: Clock, last_serial: int = 0) -> None:
+        super().__init__()
         self.settings = settings
         self.last_serial = last_serial
         """Of the last message that had a number of its own; kept over restarts by the caller."""
@@ -84,8 +86,6 @@ class Station:
         self._state = StationState.IDLE
         self._framer = fast_framer()
         self._listener = Listener(self._framer, GAP_S)
-        self._events: deque[StationEvent] = deque()
-        self._outgoing = bytearray()
         self._units: deque[list[Frame]] = deque()  # each is sent in a row and confirmed once
         self._unsent: deque[Frame] = deque()
         self._next_packet_at = 0.0
@@ -135,16 +135,6 @@ class Station:
         """Take bytes as they came. Raises nothing: what is broken or foreign is counted."""
         for frame in self._listener.frames(data, now):
             self._take(frame, now)
-
-    def next_event(self) -> StationEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """What is due on the line now."""
-        data = bytes(self._outgoing)
-        self._outgoing.clear()
-        return data
 
     def next_deadline(self) -> float | None:
         """When `tick()` is due at the latest."""
