@@ -14,11 +14,12 @@ application must decide comes as `Reported`, and `Decide` answers it.
 What each stimulus leads to stands in `Controller.LINK`, and for each vehicle in `vehicles.Vehicles.PASSAGES`.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, RemoteProtocolError
+from protocols.dialogue import EventQueue
 from protocols.etc_rsu.catalogue import Interface, decode_payload
 from protocols.etc_rsu.classic_commands import RESEND
 from protocols.etc_rsu.controller_events import (
@@ -39,10 +40,11 @@ from protocols.etc_rsu.controller_events import (
 )
 from protocols.etc_rsu.frame import ClassicFrame, CrcFunction, SequencedFrame, crc_x25
 from protocols.etc_rsu.gantry_commands import HeartbeatAnswer
-from protocols.etc_rsu.link import AFTER_POWER_UP, Line, Numbers, earliest, number_of, swapped
+from protocols.etc_rsu.link import AFTER_POWER_UP, Line, Numbers, number_of, swapped
 from protocols.etc_rsu.passage import REPORT_STIMULI, Key, is_heartbeat, obu_of, stop_of, type_of
 from protocols.etc_rsu.payload import AnyPayload
 from protocols.etc_rsu.vehicles import Vehicles
+from protocols.listener import earliest
 
 STATE = 0xB0
 HEARTBEAT = 0xB1
@@ -53,10 +55,11 @@ REPEAT_S = 5.0
 """A report that comes again is known among the last few, and for so long. Numbers come around again."""
 
 
-class Controller:
+class Controller(EventQueue[ControllerEvent]):
     """A lane's or gantry's computer. See the module's docstring."""
 
     def __init__(self, settings: ControllerSettings | None = None, crc: CrcFunction = crc_x25) -> None:
+        super().__init__()
         self.settings = settings or ControllerSettings()
         self.bad_payloads = 0
         """Good frames whose payload does not fit its table. They are not answered."""
@@ -65,7 +68,6 @@ class Controller:
         self._line = Line(self.settings.interface, self.settings.variants, crc)
         self._numbers = Numbers(self.settings.interface, is_roadside=False)
         self._state = LinkState.DOWN
-        self._events: deque[ControllerEvent] = deque()
         self._start: AnyPayload | None = None
         self._starts_left = 0
         self._deadline: float | None = None
@@ -110,10 +112,6 @@ class Controller:
         for frame in self._line.frames(data, now):
             self._take(frame, now)
         self._ask_again()
-
-    def next_event(self) -> ControllerEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
 
     def bytes_to_send(self) -> bytes:
         """The next frame that is due."""

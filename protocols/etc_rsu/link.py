@@ -5,9 +5,9 @@ answer has the two digits swapped; so the computer's numbers are 8X and X0, also
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from protocols.core.errors import LocalProtocolError, NeedData
+from protocols.core.errors import LocalProtocolError
 from protocols.etc_rsu.catalogue import Choice, Interface
 from protocols.etc_rsu.frame import (
     ClassicFrame,
@@ -18,6 +18,7 @@ from protocols.etc_rsu.frame import (
     encode_sequenced,
 )
 from protocols.etc_rsu.framer import ClassicFramer, SequencedFramer
+from protocols.listener import Listener
 
 GAP_S = 0.5
 """Half a frame whose rest does not come for this long never was one."""
@@ -30,11 +31,6 @@ NUMBERED = (Interface.CLASSIC, Interface.LANE_CRC, Interface.GANTRY)
 def swapped(number: int) -> int:
     """The number of an answer."""
     return (number >> 4 | number << 4) & 0xFF
-
-
-def earliest(*moments: float | None) -> float | None:
-    """The first of some deadlines."""
-    return min((moment for moment in moments if moment is not None), default=None)
 
 
 class Numbers:
@@ -55,8 +51,10 @@ class Numbers:
         return digit if self._is_roadside else digit << 4
 
 
-class Line:
+class Line(Listener[ClassicFrame | SequencedFrame]):
     """Bytes to frames and back, for one interface. variants: see `catalogue.decode_payload`."""
+
+    framer: ClassicFramer | SequencedFramer
 
     def __init__(
         self, interface: Interface, variants: Mapping[int, Choice] | None = None, crc: CrcFunction = crc_x25
@@ -65,28 +63,9 @@ class Line:
             raise LocalProtocolError("no dialogue is known for this interface", field="interface")
         self.interface = interface
         self.variants = variants
-        self.framer = ClassicFramer() if interface is Interface.CLASSIC else SequencedFramer(crc)
-        self.deadline: float | None = None
+        super().__init__(ClassicFramer() if interface is Interface.CLASSIC else SequencedFramer(crc), GAP_S)
         self._crc = crc
         self._outgoing: deque[bytes] = deque()
-
-    def frames(self, data: bytes, now: float) -> Iterator[ClassicFrame | SequencedFrame]:
-        """Take bytes; the frames that are whole now."""
-        self.framer.feed(data)
-        yield from self._whole()
-        if data:
-            self.deadline = now + GAP_S if self.framer.waiting else None
-
-    def tick(self, now: float) -> Iterator[ClassicFrame | SequencedFrame]:
-        """Time has passed: what stood behind half a frame, once that is given up."""
-        if self.deadline is not None and now >= self.deadline:
-            self.deadline = None
-            self.framer.silence()
-            yield from self._whole()
-
-    def _whole(self) -> Iterator[ClassicFrame | SequencedFrame]:
-        while not isinstance(frame := self.framer.next_frame(), NeedData):
-            yield frame
 
     def encode(self, number: int, data: bytes) -> bytes:
         """A frame of this interface. Raises `LocalProtocolError`."""

@@ -17,11 +17,12 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, RemoteProtocolError
+from protocols.dialogue import EventQueue
 from protocols.etc_rsu.catalogue import Interface, decode_payload
 from protocols.etc_rsu.classic_commands import RESEND
 from protocols.etc_rsu.frame import ClassicFrame, CrcFunction, SequencedFrame, crc_x25
-from protocols.etc_rsu.link import Line, Numbers, earliest, number_of, swapped
+from protocols.etc_rsu.link import Line, Numbers, number_of, swapped
 from protocols.etc_rsu.passage import is_heartbeat, obu_of, type_of
 from protocols.etc_rsu.payload import AnyPayload
 from protocols.etc_rsu.roadside_events import (
@@ -33,6 +34,7 @@ from protocols.etc_rsu.roadside_events import (
     RoadsideSettings,
     Unanswered,
 )
+from protocols.listener import earliest
 
 MAX_QUEUED = 64
 """Reports that wait for room."""
@@ -61,17 +63,17 @@ class _Sent:
         self.deadline: float | None = None
 
 
-class Roadside:
+class Roadside(EventQueue[RoadsideEvent]):
     """A roadside unit. See the module's docstring. Settings that cannot be raise `LocalProtocolError`."""
 
     def __init__(self, settings: RoadsideSettings | None = None, crc: CrcFunction = crc_x25) -> None:
+        super().__init__()
         self.settings = settings or RoadsideSettings()
         self.bad_payloads = 0
         """Good frames whose payload does not fit its table."""
         self.repeated_answers = 0
         self._line = Line(self.settings.interface, self.settings.variants, crc)
         self._numbers = Numbers(self.settings.interface, is_roadside=True)
-        self._events: deque[RoadsideEvent] = deque()
         self._queue: deque[_Sent] = deque()
         self._sent: OrderedDict[int, _Sent] = OrderedDict()
         """By number."""
@@ -104,10 +106,6 @@ class Roadside:
         """Take bytes as they came. Raises nothing: what is broken is passed over."""
         for frame in self._line.frames(data, now):
             self._take(frame, now)
-
-    def next_event(self) -> RoadsideEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
 
     def bytes_to_send(self) -> bytes:
         """The next frame that is due."""

@@ -19,7 +19,6 @@ from protocols.etc_rsu.controller_events import (
     Reported,
     Undecided,
 )
-from protocols.etc_rsu.link import earliest
 from protocols.etc_rsu.passage import (
     DEBIT,
     DECISION_STIMULI,
@@ -33,6 +32,7 @@ from protocols.etc_rsu.passage import (
     type_of,
 )
 from protocols.etc_rsu.payload import AnyPayload
+from protocols.listener import earliest
 
 MAX_PASSAGES = 64
 """Vehicles at once; the one that was heard of longest ago gives way."""
