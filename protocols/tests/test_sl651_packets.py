@@ -22,7 +22,8 @@ from protocols.sl651.centre import (
     Received,
 )
 from protocols.sl651.frame import EOT, ETB, ETX, NAK, Frame, decode_frame, encode_frame
-from protocols.sl651.groups import station_group
+from protocols.sl651.groups import PICTURE as PICTURE_IDENT
+from protocols.sl651.groups import Group, station_group
 from protocols.sl651.link import MAX_RESENDS, REPLY_TIMEOUT_S
 from protocols.sl651.packets import split
 from protocols.sl651.station import StationState
@@ -97,6 +98,28 @@ def test_packets_that_never_come_are_given_up() -> None:
         other.tick(silence * PACKET_TIMEOUT_S)
     assert events_of(other) == [Incomplete(packets[0], [2, 3])]
     assert other.next_deadline() is None
+
+
+def test_pictures_of_the_same_size_one_after_the_other_all_arrive() -> None:
+    one, other = station(), centre()
+    for number in range(1, 4):
+        body = picture(2)
+        body.groups[-1] = Group(PICTURE_IDENT, bytes((number,)) * 512)
+        one.send(Send(PICTURE, body), float(number))
+        settle(one, other, float(number))
+        (received,) = events_of(other)
+        assert received.body.groups[-1].data == bytes((number,)) * 512
+        assert [type(event) for event in events_of(one)] == [Confirmed, Released]
+
+
+@pytest.mark.parametrize(("size", "sizes"), [(1, [1]), (9, [9]), (10, [10]), (11, [10, 1]), (20, [10, 10]), (0, [0])])
+def test_packets_are_as_full_as_they_can_be(size: int, sizes: list[int]) -> None:
+    whole = Frame(1, ADDRESS, PASSWORD, PICTURE, bytes(size), ETX)
+    packets = split(whole, 10)
+    assert [len(packet.body) for packet in packets] == sizes
+    assert [packet.end_char for packet in packets] == [ETB] * (len(sizes) - 1) + [ETX]
+    for chunk_bytes in (1, 4092):
+        assert b"".join([packet.body for packet in split(whole, chunk_bytes)]) == bytes(size)
 
 
 def test_a_confirm_of_packets_that_was_lost_is_sent_again() -> None:
