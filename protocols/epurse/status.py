@@ -14,7 +14,7 @@ SW_INSUFFICIENT = 0x9401
 SW_COUNTER_FULL = 0x9402
 SW_NO_KEY_INDEX = 0x9403
 SW_NO_PROOF = 0x9406
-SW_NOT_SELECTED = 0x6985
+SW_CONDITIONS = 0x6985
 SW_NO_KEY = 0x6A88
 SW_WRONG_LENGTH = 0x6700
 
@@ -30,7 +30,7 @@ MEANINGS: Mapping[int, str] = {
     0x6982: "security status not satisfied",
     0x6983: "the key is locked",
     0x6984: "the reference data is invalid",
-    SW_NOT_SELECTED: "a condition of use is not met",
+    SW_CONDITIONS: "a condition of use is not met",
     0x6988: "data of secure messaging are wrong",
     0x6A80: "wrong data",
     0x6A81: "function not supported, or application locked",

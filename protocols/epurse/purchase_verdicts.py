@@ -1,0 +1,124 @@
+"""What the answers of card and SAM mean in a purchase: pure judgements, which `PurchaseDialogue` acts on.
+
+A judgement of money that looks at one answer alone stands nowhere here: `judge_balance` weighs proof and balance
+together.
+"""
+
+import msgspec
+
+from protocols.core.errors import RemoteProtocolError
+from protocols.epurse.purchase_events import Mac2, Pending
+from protocols.epurse.purchase_events import PurchaseStimulus as Stimulus
+from protocols.epurse.purchase_tables import Balance, DebitAnswer, InitPurchaseAnswer, ProveAnswer
+from protocols.epurse.sam import SamInitAnswer
+from protocols.epurse.status import SW_CONDITIONS, SW_MAC_INVALID, SW_NO_KEY, meaning_of
+from protocols.iso14443.apdu import ResponseApdu
+
+Answer = InitPurchaseAnswer | SamInitAnswer | ProveAnswer | None
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What an answer means. answer: its data, where they are good. reason, sw: why, where they are not."""
+
+    stimulus: Stimulus
+    answer: Answer = None
+    reason: str = ""
+    sw: int | None = None
+
+
+def judge_init(response: ResponseApdu, balance: int | None) -> Verdict:
+    """The card's answer to 8050. balance: what it must be, if that matters."""
+    if not response.ok:
+        return _refusal(Stimulus.REFUSED, response)
+    try:
+        answer = InitPurchaseAnswer.from_bytes(response.data)
+    except RemoteProtocolError as error:
+        return Verdict(Stimulus.REFUSED, reason=str(error))
+    if balance not in (None, Balance(answer.balance).amount):
+        return Verdict(Stimulus.REFUSED, reason="the balance is not the one that was read")
+    return Verdict(Stimulus.INITIALISED, answer)
+
+
+def judge_update(response: ResponseApdu, *, is_last: bool) -> Verdict:
+    """The card's answer to 80DC."""
+    if not response.ok:
+        return _refusal(Stimulus.REFUSED, response)
+    return Verdict(Stimulus.ALL_UPDATED if is_last else Stimulus.UPDATED)
+
+
+def judge_debit(response: ResponseApdu) -> Verdict:
+    """The card's answer to 8054. Whatever is not clearly done is not clear."""
+    if not response.ok:
+        return _refusal(Stimulus.DEBIT_UNCLEAR, response)
+    try:
+        answer = DebitAnswer.from_bytes(response.data)
+    except RemoteProtocolError as error:
+        return Verdict(Stimulus.DEBIT_UNCLEAR, reason=str(error))
+    return Verdict(Stimulus.DEBITED, ProveAnswer(answer.mac2, answer.tac))
+
+
+def judge_proof(response: ResponseApdu, *, is_last: bool) -> Verdict:
+    """The card's answer to 805A: a proof, or none, however the card says so."""
+    none = Verdict(Stimulus.NO_PROOF if is_last else Stimulus.NO_PROOF_YET)
+    if not response.ok:
+        return none
+    try:
+        return Verdict(Stimulus.PROOF, ProveAnswer.from_bytes(response.data))
+    except RemoteProtocolError:
+        return none
+
+
+def judge_balance(
+    response: ResponseApdu, pending: Pending, proof: ProveAnswer | None, *, is_recovered: bool, is_checkable: bool
+) -> Verdict:
+    """The card's answer to 805C, beside its proof. is_checkable: the SAM still has the session of this purchase."""
+    if not response.ok:
+        return Verdict(Stimulus.UNCLEAR, reason=f"the balance cannot be read: {meaning_of(response.sw)}")
+    try:
+        balance = Balance.from_bytes(response.data).amount
+    except RemoteProtocolError as error:
+        return Verdict(Stimulus.UNCLEAR, reason=str(error))
+    if balance == pending.old_balance - pending.amount and (proof is not None or pending.amount):
+        may_check = is_checkable and proof is not None and pending.amount
+        return Verdict(Stimulus.DEBITED_CHECKABLE if may_check else Stimulus.DEBITED_BEFORE)
+    if balance == pending.old_balance and proof is None:
+        return Verdict(Stimulus.UNCHANGED if is_recovered else Stimulus.UNCHANGED_REFUSED)
+    return Verdict(Stimulus.UNCLEAR, reason="balance and proof do not fit one another")
+
+
+def judge_sam_init(response: ResponseApdu | None, *, may_select: bool) -> Verdict:
+    """The SAM's answer to 8070; None is its silence."""
+    if response is None or not response.ok:
+        if response is not None and response.sw in (SW_CONDITIONS, SW_NO_KEY) and may_select:
+            return Verdict(Stimulus.SAM_LOST_SELECTION)
+        return _sam_refusal(response)
+    try:
+        return Verdict(Stimulus.MAC1, SamInitAnswer.from_bytes(response.data))
+    except RemoteProtocolError as error:
+        return Verdict(Stimulus.SAM_REFUSED, reason=f"SAM: {error}")
+
+
+def judge_sam_selection(response: ResponseApdu | None) -> Verdict:
+    """The SAM's answer to SELECT."""
+    if response is None or not response.ok:
+        return _sam_refusal(response)
+    return Verdict(Stimulus.SAM_SELECTED)
+
+
+def judge_mac2(response: ResponseApdu | None) -> Mac2:
+    """The SAM's answer to 8072."""
+    if response is None:
+        return Mac2.UNCHECKED
+    if response.ok:
+        return Mac2.GENUINE
+    return Mac2.WRONG if response.sw == SW_MAC_INVALID else Mac2.UNCHECKED
+
+
+def _refusal(stimulus: Stimulus, response: ResponseApdu) -> Verdict:
+    return Verdict(stimulus, reason=meaning_of(response.sw), sw=response.sw)
+
+
+def _sam_refusal(response: ResponseApdu | None) -> Verdict:
+    if response is None:
+        return Verdict(Stimulus.SAM_REFUSED, reason="the SAM is silent")
+    return Verdict(Stimulus.SAM_REFUSED, reason=f"SAM: {meaning_of(response.sw)}", sw=response.sw)
