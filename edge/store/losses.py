@@ -79,17 +79,13 @@ class Declarations:
                 _declare_again(each, gone)
                 _forget_numbers(each)
             self._events_lost = -1
-        unheard = [loss for loss in lane.losses if not loss.is_declared or loss.event not in self._heard()]
+        heard = RangeSet(self._events.released.pairs())
+        heard.add(0)  # of event epochs that have ended
+        unheard = [loss for loss in lane.losses if not loss.is_declared or loss.event not in heard]
         left = [_ended(loss, lane.epoch) for loss in unheard + owed][-MAX_LEFT:]
         waiting = [(seq, _ended(loss, lane.epoch)) for seq, loss in self._waiting[lane.name]]
         self._waiting[lane.name] = [each for each in waiting if each[1] in left]
         return left
-
-    def _heard(self) -> RangeSet:
-        """Events that somebody has; 0 stands for those of event epochs that have ended."""
-        heard = RangeSet(self._events.released.pairs())
-        heard.add(0)
-        return heard
 
     def _tell(self, lane: str, epoch: str, loss: Loss) -> int:
         payload = self._encode_loss(
