@@ -180,6 +180,16 @@ def test_what_may_be_sent_when() -> None:
     assert one.has_room
 
 
+def test_a_login_that_no_frame_carries_leaves_the_vehicle_out() -> None:
+    one = vehicle()
+    with pytest.raises(LocalProtocolError):
+        one.send(LogIn(VehicleLogin(bytes(6), 1, b"short")), 0.0)
+    assert one.state is VehicleState.OUT
+    assert one.bytes_to_send() == b""
+    one.send(login(), 0.0)
+    assert one.state is VehicleState.LOGIN_DUE
+
+
 def test_a_report_without_an_answer_is_undelivered_and_sent_again_as_it_was() -> None:
     one, other = logged_in()
     command = Send(report(1))

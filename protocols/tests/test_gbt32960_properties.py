@@ -236,6 +236,17 @@ def test_a_flood_stays_within_the_ceiling(flood: bytes) -> None:
     assert len(frames_of(framer)) == 1
 
 
+def test_a_frame_as_long_as_the_ceiling_is_found() -> None:
+    wire = encode_frame(Frame(2016, Command.CONTROL, COMMAND, VIN, data=bytes(75)))
+    assert len(wire) == 100
+    framer = Framer(100)
+    for at in range(99):
+        framer.feed(wire[at : at + 1])
+        assert frames_of(framer) == []
+    framer.feed(wire[99:])
+    assert len(frames_of(framer)) == 1
+
+
 def test_a_frame_longer_than_the_ceiling_is_noise() -> None:
     framer = Framer(100)
     framer.feed(encode_frame(Frame(2016, Command.CONTROL, COMMAND, VIN, data=bytes(90)))[:60])
