@@ -48,7 +48,7 @@ from protocols.sl651.message import decode_message, encode_message
 from protocols.sl651.packets import join, split
 from protocols.sl651.payloads import Switches, read_switches, write_event_counts, write_switches, write_version
 from protocols.sl651.values import read_bcd, read_decimal, write_bcd, write_decimal
-from protocols.tests.kit import VECTORS, cases_of, frames_of, pieces
+from protocols.tests.kit import VECTORS, cases_of, drip, frames_of, pieces
 from protocols.tests.test_micropython_clean import run_micropython
 
 modest = settings(derandomize=True, deadline=None, max_examples=150)
@@ -232,6 +232,12 @@ def test_a_flood_stays_within_the_ceiling(flood: bytes) -> None:
     assert frames_of(framer) == []
     framer.feed(bytes.fromhex("7E7E00123456780112343080080200035910111549471B75D4"))
     assert len(frames_of(framer)) == 1
+
+
+def test_a_frame_as_long_as_the_ceiling_is_found() -> None:
+    wire = encode_frame(Frame(1, bytes(5), bytes(2), 0x36, bytes(47), ETX))
+    assert len(wire) == 64
+    assert drip(Framer(max_bytes=64), wire) == [decode_frame(wire)]
 
 
 def test_a_frame_longer_than_the_ceiling_is_noise() -> None:
