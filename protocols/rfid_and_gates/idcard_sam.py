@@ -17,7 +17,7 @@ import msgspec
 
 from protocols.core.checksum import xor8
 from protocols.core.errors import ChecksumError, FieldError, FrameError, LocalProtocolError
-from protocols.traffic_survey.length_framer import FrameForm, LengthFramer
+from protocols.length_framer import FrameForm, LengthFramer
 
 START = bytes.fromhex("aaaaaa9669")
 HEAD_BYTES = 7

@@ -15,8 +15,8 @@ from enum import IntEnum
 import msgspec
 
 from protocols.core.errors import FrameError, LocalProtocolError, RemoteProtocolError
+from protocols.length_framer import FrameForm, LengthFramer
 from protocols.rfid_and_gates.llrp_parameter import Parameter, decode_parameters, encode_parameters
-from protocols.traffic_survey.length_framer import FrameForm, LengthFramer
 
 HEAD_BYTES = 10
 MAX_MESSAGE_BYTES = 262_144

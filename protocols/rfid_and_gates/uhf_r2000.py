@@ -19,8 +19,8 @@ import msgspec
 
 from protocols.core.checksum import lrc8
 from protocols.core.errors import ChecksumError, FieldError, FrameError, LocalProtocolError
+from protocols.length_framer import FrameForm, LengthFramer
 from protocols.rfid_and_gates.uhf_m100 import epc_bytes_of
-from protocols.traffic_survey.length_framer import FrameForm, LengthFramer
 
 START = b"\xa0"
 HEAD_BYTES = 4

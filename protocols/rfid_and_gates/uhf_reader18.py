@@ -13,7 +13,7 @@ import msgspec
 from fastcrc import crc16
 
 from protocols.core.errors import ChecksumError, FieldError, FrameError, LocalProtocolError
-from protocols.traffic_survey.length_framer import FrameForm, LengthFramer
+from protocols.length_framer import FrameForm, LengthFramer
 
 MIN_LENGTH = 4
 MAX_DATA_BYTES = 255 - MIN_LENGTH

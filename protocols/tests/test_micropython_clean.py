@@ -39,6 +39,7 @@ CLEAN = (
     "protocols.core.buffer",
     "protocols.core.checksum",
     "protocols.core.errors",
+    "protocols.core.frame_search",
     "protocols.core.instant",
     "protocols.modbus_devices.fields",
     "protocols.modbus_devices.functions",

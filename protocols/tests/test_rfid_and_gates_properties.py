@@ -17,13 +17,13 @@ from protocols.core.errors import (
     OptionError,
     RemoteProtocolError,
 )
+from protocols.length_framer import MAX_PIECE, FrameForm, LengthFramer
 from protocols.rfid_and_gates import idcard_sam, llrp_message, uhf_m100, uhf_r2000, uhf_reader18
 from protocols.rfid_and_gates import llrp_reports as reports
 from protocols.rfid_and_gates.llrp_message import FIELD_BYTES, LlrpMessage, MessageType
 from protocols.rfid_and_gates.llrp_parameter import TV_BYTES, Parameter, decode_parameters, encode_parameters
 from protocols.rfid_and_gates.message import PROTOCOLS, decode_message, encode_message
 from protocols.tests.kit import cases_of, damaged_message, drip, frames_of, input_of, pieces
-from protocols.traffic_survey.length_framer import MAX_PIECE, FrameForm, LengthFramer
 
 modest = settings(derandomize=True, deadline=None, max_examples=60)
 BYTE, TWO, FOUR = (st.integers(0, (1 << bits) - 1) for bits in (8, 16, 32))

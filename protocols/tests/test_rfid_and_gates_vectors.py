@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from protocols.core.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
+from protocols.length_framer import MAX_PIECE, FrameForm, LengthFramer
 from protocols.rfid_and_gates import idcard_sam, llrp_message, uhf_m100, uhf_r2000
 from protocols.rfid_and_gates.message import decode_message, encode_message
 from protocols.rfid_and_gates.scanner import ScannerFramer
 from protocols.tests.kit import cases_of, check_vector, drip, each_vector, frames_of, input_of, noisy
-from protocols.traffic_survey.length_framer import MAX_PIECE, FrameForm, LengthFramer
 
 CASES = cases_of("rfid_and_gates")
 GOOD = [case for case in CASES if "error" not in case["expect"]]

@@ -17,9 +17,9 @@ from protocols.core.errors import (
     ProtocolError,
     RemoteProtocolError,
 )
+from protocols.length_framer import MAX_PIECE, FrameForm, LengthFramer
 from protocols.tests.kit import damaged_message, drip, frames_of, pieces
 from protocols.traffic_survey import rtms_g4, ss125, survey_frame
-from protocols.traffic_survey.length_framer import MAX_PIECE, FrameForm, LengthFramer
 from protocols.traffic_survey.message import PROTOCOLS, decode_message, encode_message
 from protocols.traffic_survey.ss125_messages import (
     Body,

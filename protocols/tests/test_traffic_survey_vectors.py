@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from protocols.core.errors import RemoteProtocolError
+from protocols.length_framer import MAX_PIECE, FrameForm, LengthFramer
 from protocols.tests.kit import cases_of, check_vector, drip, each_vector, frames_of, input_of, noisy
 from protocols.traffic_survey import rtms_g4, ss125, survey_frame
-from protocols.traffic_survey.length_framer import MAX_PIECE, FrameForm, LengthFramer
 from protocols.traffic_survey.message import decode_message, encode_message
 from protocols.traffic_survey.ss125_messages import decode_body, encode_body
 from protocols.traffic_survey.survey_commands import decode_packet, encode_packet

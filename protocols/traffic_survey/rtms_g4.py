@@ -14,7 +14,7 @@ from enum import IntEnum
 import msgspec
 
 from protocols.core.errors import ChecksumError, FieldError, FrameError, LocalProtocolError
-from protocols.traffic_survey.length_framer import FrameForm, LengthFramer
+from protocols.length_framer import FrameForm, LengthFramer
 
 START = b"\xff\xaa"
 HEAD_BYTES = 6

@@ -15,7 +15,7 @@ import struct
 import msgspec
 
 from protocols.core.errors import ChecksumError, FrameError, LocalProtocolError
-from protocols.traffic_survey.length_framer import FrameForm, LengthFramer
+from protocols.length_framer import FrameForm, LengthFramer
 
 START = b"Z1"
 MIN_BODY_BYTES = 3

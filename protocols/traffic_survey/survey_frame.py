@@ -15,7 +15,7 @@ import msgspec
 from fastcrc import crc16
 
 from protocols.core.errors import ChecksumError, FrameError, LocalProtocolError
-from protocols.traffic_survey.length_framer import FrameForm, LengthFramer
+from protocols.length_framer import FrameForm, LengthFramer
 
 START = b"\xaa\xaa"
 END = b"\xee\xee"

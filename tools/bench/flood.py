@@ -49,7 +49,9 @@ def _take_all(framer: Any) -> None:
 
 def _ceiling_of(framer: Any) -> int:
     """The ceiling of the one buffer that a framer has."""
-    names = {*getattr(framer, "__dict__", ()), *getattr(type(framer), "__slots__", ())}
+    names = set(getattr(framer, "__dict__", ())).union(
+        *(getattr(kind, "__slots__", ()) for kind in type(framer).__mro__)
+    )
     buffers = [value for name in names if isinstance(value := getattr(framer, name), ByteBuffer)]
     assert len(buffers) == 1, "a framer keeps its bytes in one buffer, which knows its ceiling"
     return buffers[0].max_bytes
