@@ -10,7 +10,7 @@ import typer
 
 from tools.bench import codec_peers, codec_rates, codec_rows, report
 from tools.bench.codec_peers import PEERS
-from tools.bench.codec_rates import flood_rows, frames_of, part, race, speed_rows
+from tools.bench.codec_rates import VECTORS, flood_rows, frames_of, part, race, speed_rows
 from tools.bench.codec_rows import CODECS
 from tools.bench.report import with_part
 
@@ -39,6 +39,10 @@ def test_every_framer_keeps_its_ceiling(name):
     result = FLOODS[name](1, True)
     assert result["met"]
     assert 0 < result["ours"] <= result["beside"]["at its peak, B"]
+
+
+def test_every_file_of_vectors_has_its_codec():
+    assert {codec.vectors for codec in CODECS} == {file.stem for file in VECTORS.glob("*.json")}
 
 
 def test_every_peer_has_its_row():
