@@ -11,7 +11,8 @@ is still on its way: `silence()` tells that nothing more will come.
 """
 
 import struct
-from typing import ClassVar, Generic, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from protocols.core.buffer import ByteBuffer
 from protocols.core.errors import NEED_DATA, ChecksumError, NeedData, RemoteProtocolError
@@ -36,14 +37,15 @@ from protocols.etc_rsu.frame import (
     decode_urban,
     decode_vendor,
 )
+from protocols.length_framer import MAX_PIECE, FrameForm, LengthFramer
 
-MAX_PIECE = 4096
-"""Whoever asks for all frames after each piece of at most this size loses nothing."""
+_CRC_BYTES = 2
+_BCC_BYTES = 1
 _MAX_ESCAPED_BYTES = 2 * MAX_CLASSIC_BYTES
 _FF = 0xFF
 _ETX = b"\xff"
 
-FrameT = TypeVar("FrameT", bound=Frame)
+FrameT = TypeVar("FrameT")
 
 
 class Framer(Protocol):
@@ -117,120 +119,39 @@ class ClassicFramer:
         self._buffer.drop(count)
 
 
-class LengthFramer(Generic[FrameT]):
-    """Frames that say how long they are."""
-
-    START: ClassVar[bytes]
-    HEAD: ClassVar[struct.Struct]
-    TAIL_BYTES: ClassVar[int] = 2
-
-    def __init__(self, crc: CrcFunction = crc_x25) -> None:
-        self._crc = crc
-        self._buffer = ByteBuffer(MAX_DATA_BYTES + self.HEAD.size + self.TAIL_BYTES + MAX_PIECE)
-        self._is_silent = False
-        self.discarded_bytes = 0
-        """Bytes that belonged to no frame."""
-        self.bad_checks = 0
-        """Whole frames whose check did not hold."""
-
-    @property
-    def waiting(self) -> int:
-        """Bytes that may become a frame."""
-        return len(self._buffer)
-
-    def feed(self, data: bytes) -> None:
-        """Take bytes as they came. More than fit push out the oldest."""
-        self._is_silent = False
-        self.discarded_bytes += self._buffer.append(data)
-
-    def silence(self) -> None:
-        """Nothing more will come for now. Ask for frames once more afterwards."""
-        self._is_silent = True
-
-    def next_frame(self) -> FrameT | NeedData:
-        """The next whole frame, or `NEED_DATA`. Raises nothing."""
-        buffer = self._buffer
-        head_bytes = self.HEAD.size
-        while True:
-            start = buffer.find(self.START)
-            if start is None:
-                half = len(buffer) > 0 and buffer[len(buffer) - 1] == self.START[0]
-                self._throw_away(len(buffer) - half)
-                return NEED_DATA
-            self._throw_away(start)
-            if len(buffer) >= head_bytes:
-                length = self._length(buffer.peek(0, head_bytes))
-                size = head_bytes + length + self.TAIL_BYTES
-                if length > MAX_DATA_BYTES:
-                    self._throw_away(1)
-                    continue
-                if size <= len(buffer):
-                    try:
-                        frame = self._decode(buffer.peek(0, size))
-                    except ChecksumError:
-                        self.bad_checks += 1
-                        self._throw_away(1)  # the very next byte may begin a true frame
-                        continue
-                    buffer.drop(size)
-                    return frame
-            if not self._is_silent:
-                return NEED_DATA
-            self._throw_away(1)
-
-    def _length(self, head: bytes) -> int:
-        """How many bytes of data a head announces."""
-        raise NotImplementedError
-
-    def _decode(self, wire: bytes) -> FrameT:
-        """Read a frame of the right length. Raises `ChecksumError` and nothing else."""
-        raise NotImplementedError
-
-    def _throw_away(self, count: int) -> None:
-        self.discarded_bytes += count
-        self._buffer.drop(count)
+def _form(
+    start: bytes, head: struct.Struct, length_at: int, tail_bytes: int, decode: Callable[[bytes], FrameT]
+) -> FrameForm[FrameT]:
+    """length_at: which field of the head is the length of the data."""
+    others = head.size + tail_bytes
+    return FrameForm(
+        start=start,
+        head_bytes=head.size,
+        max_frame_bytes=others + MAX_DATA_BYTES,
+        size_of=lambda data: others + int(head.unpack(data)[length_at]),
+        decode=decode,
+    )
 
 
 class SequencedFramer(LengthFramer[SequencedFrame]):
     """Of a gantry, or of a lane with CRC."""
 
-    START = START
-    HEAD = SEQUENCED_HEAD
-
-    def _length(self, head: bytes) -> int:
-        length: int = SEQUENCED_HEAD.unpack(head)[2]
-        return length
-
-    def _decode(self, wire: bytes) -> SequencedFrame:
-        return decode_sequenced(wire, self._crc)
+    def __init__(self, crc: CrcFunction = crc_x25) -> None:
+        super().__init__(_form(START, SEQUENCED_HEAD, 2, _CRC_BYTES, lambda wire: decode_sequenced(wire, crc)))
 
 
 class UrbanFramer(LengthFramer[UrbanFrame]):
     """Of urban parking."""
 
-    START = START
-    HEAD = URBAN_HEAD
-
-    def _length(self, head: bytes) -> int:
-        length: int = URBAN_HEAD.unpack(head)[0]
-        return length
-
-    def _decode(self, wire: bytes) -> UrbanFrame:
-        return decode_urban(wire, self._crc)
+    def __init__(self, crc: CrcFunction = crc_x25) -> None:
+        super().__init__(_form(START, URBAN_HEAD, 0, _CRC_BYTES, lambda wire: decode_urban(wire, crc)))
 
 
 class VendorFramer(LengthFramer[VendorFrame]):
     """Of frames that begin with 55 AA."""
 
-    START = VENDOR_START
-    HEAD = VENDOR_HEAD
-    TAIL_BYTES = 1
-
-    def _length(self, head: bytes) -> int:
-        length: int = VENDOR_HEAD.unpack(head)[1]
-        return length
-
-    def _decode(self, wire: bytes) -> VendorFrame:
-        return decode_vendor(wire)
+    def __init__(self) -> None:
+        super().__init__(_form(VENDOR_START, VENDOR_HEAD, 1, _BCC_BYTES, decode_vendor))
 
 
 def framer_of(interface: Interface, crc: CrcFunction = crc_x25) -> Framer:

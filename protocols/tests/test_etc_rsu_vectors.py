@@ -7,9 +7,10 @@ import pytest
 from protocols.core.errors import ProtocolError, RemoteProtocolError
 from protocols.etc_rsu.catalogue import Interface, decode_payload
 from protocols.etc_rsu.frame import MAX_CLASSIC_BYTES, MAX_DATA_BYTES
-from protocols.etc_rsu.framer import MAX_PIECE, framer_of
+from protocols.etc_rsu.framer import framer_of
 from protocols.etc_rsu.message import FILES, decode_frame, decode_message, encode_frame, encode_message
 from protocols.etc_rsu.payload import RawPayload
+from protocols.length_framer import MAX_PIECE
 from protocols.tests.kit import cases_of, check_vector, drip, each_vector, frames_of, input_of, noisy
 
 CASES = cases_of("etc_rsu")
