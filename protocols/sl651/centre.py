@@ -169,7 +169,7 @@ class Centre(StreamEnd[CentreEvent]):
     @property
     def discarded_bytes(self) -> int:
         """Bytes from the line that belonged to no frame."""
-        return self._framer.discarded
+        return self._framer.discarded_bytes
 
     def send(self, command: Ask, now: float) -> None:
         """Ask. Raises `LocalProtocolError` while a question is open, or for what no frame carries."""

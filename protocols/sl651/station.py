@@ -112,7 +112,7 @@ class Station(StreamEnd[StationEvent]):
     @property
     def discarded_bytes(self) -> int:
         """Bytes from the line that belonged to no frame."""
-        return self._framer.discarded
+        return self._framer.discarded_bytes
 
     def send(self, command: StationCommand, now: float) -> None:
         """Report or answer. Raises `LocalProtocolError` when it is not the time for it, or no frame carries it."""

@@ -191,12 +191,12 @@ def test_any_split_equals_the_whole(sent: list[Frame], noise: bytes, seed: int) 
         split_up.feed(piece)
         got += frames_of(split_up)
     assert got == frames_of(whole)
-    assert split_up.discarded == whole.discarded
+    assert split_up.discarded_bytes == whole.discarded_bytes
     whole.silence()
     if not noise:
         assert got == sent
         assert frames_of(whole) == []
-        assert whole.discarded == 0
+        assert whole.discarded_bytes == 0
 
 
 def test_a_torn_frame_costs_no_more_than_itself_once_it_is_silent() -> None:
@@ -208,7 +208,7 @@ def test_a_torn_frame_costs_no_more_than_itself_once_it_is_silent() -> None:
         framer.silence()
         found += frames_of(framer)
         assert len(found) == 1
-        assert framer.discarded == size
+        assert framer.discarded_bytes == size
 
 
 def test_frames_inside_a_frame_that_is_none_are_found() -> None:
@@ -244,7 +244,7 @@ def test_a_frame_longer_than_the_ceiling_is_noise() -> None:
     framer = Framer(max_bytes=64)
     framer.feed(encode_frame(Frame(1, bytes(5), bytes(2), 0x36, bytes(48), ETX))[:50])
     assert frames_of(framer) == []
-    assert framer.discarded == 50
+    assert framer.discarded_bytes == 50
     confirm = bytes.fromhex("7E7E00123456780112343080080200035910111549471B75D4")
     for _ in range(5):
         framer.feed(confirm)

@@ -106,7 +106,7 @@ def test_framer_one_byte_at_a_time(case: dict[str, Any]) -> None:
     wire = bytes.fromhex(case["hex"])
     found = Framer()
     assert drip(found, wire) == [decode_frame(wire)]
-    assert found.discarded == 0
+    assert found.discarded_bytes == 0
 
 
 @each_single
