@@ -18,8 +18,8 @@ from enum import IntEnum
 
 import msgspec
 
-from protocols.core.buffer import ByteBuffer
-from protocols.core.errors import NEED_DATA, ChecksumError, FrameError, LocalProtocolError, NeedData
+from protocols.core.errors import ChecksumError, FrameError, LocalProtocolError, NeedData
+from protocols.core.frame_search import FrameSearch
 
 STARTS = {b"\x23\x23": 2016, b"\x24\x24": 2025}
 START_OF = {edition: start for start, edition in STARTS.items()}
@@ -142,7 +142,7 @@ def encode_frame(frame: Frame) -> bytes:
     return content + bytes((bcc_of(content[2:]),))
 
 
-class Framer:
+class Framer(FrameSearch):
     """Finds frames of both editions in a stream; what never became one is counted, not raised.
 
     A frame that is cut short looks like one that is still on its way: `silence()` tells that nothing more will come.
@@ -150,66 +150,25 @@ class Framer:
 
     def __init__(self, max_bytes: int = MAX_FRAME_BYTES, starts: tuple[bytes, ...] = tuple(STARTS)) -> None:
         """max_bytes: of a frame that is waited for; a longer one is noise."""
-        self._max_bytes = max(OVERHEAD_BYTES, min(max_bytes, MAX_FRAME_BYTES))
-        self._buffer = ByteBuffer(self._max_bytes)
-        self._starts = starts
-        self._is_silent = False
-        self.discarded = 0
-        """Bytes that belonged to no frame."""
-        self.bad_checks = 0
-        """Whole frames whose BCC did not hold."""
-
-    @property
-    def waiting(self) -> int:
-        """Bytes that may become a frame."""
-        return len(self._buffer)
-
-    def feed(self, data: bytes) -> None:
-        """Take bytes as they came. More than one longest frame push out the oldest."""
-        self._is_silent = False
-        self.discarded += self._buffer.append(data)
-
-    def silence(self) -> None:
-        """Nothing more will come for now. Ask for frames once more afterwards."""
-        self._is_silent = True
+        super().__init__(starts, max(OVERHEAD_BYTES, min(max_bytes, MAX_FRAME_BYTES)))
 
     def next_bytes(self) -> bytes | NeedData:
         """The bytes of the next frame whose length and BCC hold, or `NEED_DATA`. Raises nothing."""
-        buffer = self._buffer
-        while self._find_start():
-            size = OVERHEAD_BYTES + (buffer[22] << 8 | buffer[23]) if len(buffer) >= HEADER_BYTES else OVERHEAD_BYTES
-            if len(buffer) > 2 and buffer[2] == buffer[0]:
-                pass  # one start byte too many: commands 23 and 24 are reserved
-            elif size <= len(buffer):
-                data = buffer.peek(0, size)
-                if bcc_of(data[2:-1]) == data[-1]:
-                    buffer.drop(size)
-                    return data
-                self.bad_checks += 1
-            elif size <= self._max_bytes and not self._is_silent:
-                return NEED_DATA
-            self._throw_away(1)  # the very next byte may start a true frame
-        return NEED_DATA
+        return self._search(self._size, _with_good_bcc)
 
     def next_frame(self) -> Frame | NeedData:
         """The next frame, or `NEED_DATA`. Raises nothing."""
         data = self.next_bytes()
         return data if isinstance(data, NeedData) else decode_frame(data)
 
-    def _find_start(self) -> bool:
-        """Throw away what cannot begin a frame; False when nothing is left that may."""
+    def _size(self) -> int:
         buffer = self._buffer
-        if len(buffer) > 1 and buffer.peek(0, 2) in self._starts:
-            return True
-        places = [at for start in self._starts if (at := buffer.find(start)) is not None]
-        if places:
-            self._throw_away(min(places))
-            return True
-        size = len(buffer)
-        is_half = size > 0 and any(buffer[size - 1] == start[0] for start in self._starts)
-        self._throw_away(size - is_half)
-        return False
+        if len(buffer) > 2 and buffer[2] == buffer[0]:
+            return 0  # one start byte too many: commands 23 and 24 are reserved
+        return OVERHEAD_BYTES + (buffer[22] << 8 | buffer[23]) if len(buffer) >= HEADER_BYTES else OVERHEAD_BYTES
 
-    def _throw_away(self, count: int) -> None:
-        self._buffer.drop(count)
-        self.discarded += count
+
+def _with_good_bcc(wire: bytes) -> bytes:
+    if bcc_of(wire[2:-1]) != wire[-1]:
+        raise ChecksumError("the BCC does not hold", len(wire) - 1, "bcc")
+    return wire

@@ -124,7 +124,7 @@ class Platform(StreamEnd[PlatformEvent]):
     @property
     def discarded_bytes(self) -> int:
         """Bytes from the connection that belonged to no frame."""
-        return self._framer.discarded
+        return self._framer.discarded_bytes
 
     def state_of(self, vin: bytes) -> PartyState:
         """Where a vehicle or platform stands."""

@@ -214,7 +214,7 @@ class Vehicle(StreamEnd[VehicleEvent]):
     @property
     def discarded_bytes(self) -> int:
         """Bytes from the connection that belonged to no frame."""
-        return self._framer.discarded
+        return self._framer.discarded_bytes
 
     def send(self, command: VehicleCommand, now: float) -> None:
         """Do something. Raises `LocalProtocolError` when it is not the time for it, or no frame carries it."""

@@ -196,7 +196,7 @@ def test_any_split_equals_the_whole(sent: list[Frame], noise: bytes, seed: int) 
         split.feed(piece)
         got += frames_of(split)
     assert got == frames_of(whole)
-    assert split.discarded == whole.discarded
+    assert split.discarded_bytes == whole.discarded_bytes
     if not noise:
         assert got == sent
 
@@ -210,7 +210,7 @@ def test_a_torn_frame_costs_no_more_than_itself_once_it_is_silent() -> None:
         framer.silence()
         found += frames_of(framer)
         assert len(found) == 1
-        assert framer.discarded == size
+        assert framer.discarded_bytes == size
 
 
 def test_frames_inside_a_frame_that_is_none_are_found() -> None:

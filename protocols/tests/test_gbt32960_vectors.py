@@ -100,7 +100,7 @@ def test_framer_one_byte_at_a_time(case: dict[str, Any]) -> None:
     wire = bytes.fromhex(case["hex"])
     framer = Framer()
     assert drip(framer, wire) == [decode_frame(wire)]
-    assert framer.discarded == 0
+    assert framer.discarded_bytes == 0
 
 
 @each_truck
@@ -109,7 +109,7 @@ def test_framer_finds_frames_of_trucks(case: dict[str, Any]) -> None:
     framer = Framer(starts=(START,))
     framer.feed(b"\x24\x24\x23" + wire)
     assert framer.next_bytes() == wire
-    assert framer.discarded == 3
+    assert framer.discarded_bytes == 3
 
 
 @each_light
@@ -123,7 +123,7 @@ def test_framer_takes_all_vectors_in_one_piece() -> None:
     wires = [bytes.fromhex(case["hex"]) for case in LIGHT]
     framer = Framer()
     assert drip(framer, b"".join(wires)) == [decode_frame(wire) for wire in wires]
-    assert framer.discarded == 0
+    assert framer.discarded_bytes == 0
 
 
 def test_signature_covers_what_stands_before_it() -> None:
