@@ -56,6 +56,7 @@ hil: $(STAMP)-test apt-test  ## the end-to-end suite in its long form; RIG=hil_t
 
 bench: $(STAMP)-test apt-test  ## measure against the bare loop and write docs/bench.md
 	@$(BIN)/wayside bench --write docs/bench.md $(ARGS)
+	@$(BIN)/wayside bench codecs --write docs/bench.md
 
 docs: $(STAMP)-test  ## regenerate the pages that are drawn from code (AsyncAPI, schemas, the page of keys)
 	@$(BIN)/python -m tools.docs --write
