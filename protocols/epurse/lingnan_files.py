@@ -13,11 +13,13 @@ file 08 record 17, which holds the state of transfers.
 from collections.abc import Iterable, Iterator
 from typing import Annotated, ClassVar
 
+from protocols.core.errors import FieldError
 from protocols.epurse.rows import Bytes1, Bytes2, Bytes4, Bytes7, Bytes8, Bytes13, Trailing
 from protocols.etc_rsu.rows import U8, U16, U24, U32, Date, Octets, TerminalId
 from protocols.etc_rsu.table import Table
 
 SFI_MONTHS = 0x08
+MONTHS = 12
 
 
 class LingnanPublicData(Table, frozen=True, gc=False):
@@ -53,12 +55,20 @@ class LingnanRecord(Table, frozen=True, gc=False):
     subtype: U8
 
 
+def anchor_of(months: bytes) -> tuple[int, bytes]:
+    """Year and last day (BCD, MMDD) of the month that file 08 record 1 counts, for `dated`. Raises `FieldError`."""
+    digits = months[3:5].hex()
+    if len(digits) != 4 or not digits.isdecimal() or not 1 <= int(digits[2:]) <= MONTHS:
+        raise FieldError("no year and month in BCD", 3, "file08")
+    return 2000 + int(digits[:2]), months[4:5] + b"\x31"
+
+
 def dated(
     records: Iterable[LingnanRecord], year: int, latest: bytes = b"\x12\x31"
 ) -> Iterator[tuple[int, LingnanRecord]]:
     """Records, newest first, each with its year. The newest is of `year` and not after `latest` (BCD, MMDD).
 
-    That is today, or the month that file 08 record 1 counts. Where the day grows from one record to the next older
+    That is today, or what `anchor_of` finds. Where the day grows from one record to the next older
     one, a year lies between them.
     """
     for record in records:

@@ -42,7 +42,7 @@ from protocols.epurse.purchase_tables import (
 from protocols.epurse.sam import SamInitAnswer, SamInitCommand
 from protocols.epurse.union_files import PublicData, PurseRecord, Trip
 from protocols.etc_rsu.table import Table
-from protocols.iso14443.message_fields import Fields
+from protocols.message_fields import Fields
 
 TABLES: Mapping[str, type[Table]] = {
     table.TABLE: table

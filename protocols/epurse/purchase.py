@@ -135,7 +135,6 @@ class PurchaseDialogue:
             self._follow_ups += 1
             self._say(again, now)
             return
-        self._asked = None
         self._take_verdict(self._judge_card(ResponseApdu(self._data, response.sw)), now)
 
     def next_event(self) -> PurchaseEvent | NeedData:
@@ -178,7 +177,7 @@ class PurchaseDialogue:
     def _lose(self, reason: str, now: float) -> None:
         """Nothing more comes from the card. What the SAM is asked after the debit it is asked nevertheless."""
         if (self._state, Stimulus.LOST) in self.TRANSITIONS:
-            self._reason, self._sw = reason, None
+            self._reason = reason
             self._step(Stimulus.LOST, now)
 
     def _judge_card(self, response: ResponseApdu) -> verdicts.Verdict:
@@ -288,7 +287,6 @@ class PurchaseDialogue:
     def _check_mac2(self, now: float) -> None:
         """The money is taken: whatever the SAM says, this purchase is settled."""
         assert self._proof is not None
-        self._sam_session = None
         self._ask_sam(credit_sam(self._proof.mac2), now)
 
     def _settle(self, now: float) -> None:
@@ -325,7 +323,6 @@ class PurchaseDialogue:
 
     def _end(self) -> None:
         self._buy = self._init = self._pending = self._asked = self._outgoing = self._sam_asked = None
-        self._updates.clear()
 
     def _keep(self, pending: Pending, now: float) -> None:
         gone = self._kept.keep(pending, now)

@@ -7,7 +7,7 @@ digits (F) are no error. They are shown as digits.
 from typing import Annotated
 
 from protocols.etc_rsu.rows import Octets
-from protocols.iso14443.message_fields import Fields
+from protocols.message_fields import Fields
 
 
 class Rest(Octets):

@@ -5,7 +5,7 @@ import pytest
 from protocols.core.errors import LocalProtocolError, RemoteProtocolError
 from protocols.epurse import commands, selection
 from protocols.epurse.cryptograms import SM4_P1, TRIPLE_DES, LoadTerms, PurchaseTerms
-from protocols.epurse.lingnan_files import LingnanRecord, dated
+from protocols.epurse.lingnan_files import LingnanRecord, anchor_of, dated
 from protocols.epurse.load_tables import CreditCommand
 from protocols.epurse.purchase_tables import DebitCommand, InitCommand
 from protocols.epurse.sam import FactorOrder, credit_sam, factors_of, read_terminal_id
@@ -194,6 +194,16 @@ def test_years_of_records_without_years():
     assert [year for year, _record in dated(records, 2026, b"\x03\x01")] == [2026, 2026, 2025, 2025, 2025, 2024]
     assert [year for year, _record in dated(records, 2026, b"\x01\x31")] == [2025, 2025, 2024, 2024, 2024, 2023]
     assert next(dated(records, 2026))[0] == 2026
+
+
+def test_the_month_that_a_card_counts_dates_its_records():
+    assert anchor_of(bytes.fromhex("0000002411ff")) == (2024, b"\x11\x31")
+
+
+@pytest.mark.parametrize("record", ["", "00000024", "0000002413", "0000002400", "000000240a", "000000ff01"])
+def test_a_card_that_counts_no_month_is_refused(record):
+    with pytest.raises(RemoteProtocolError):
+        anchor_of(bytes.fromhex(record))
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,12 @@ def test_a_card_pays_again_and_again(suite):
     assert (card.balance, card.records[0x1E][4], bench.store) == (1850, TRIP, [])
 
 
+def test_a_purse_can_be_emptied():
+    bench, card = Bench(), purse()
+    (paid,) = bench.tap(card, buy(amount=2850))
+    assert (paid.mac2, card.balance) == (Mac2.GENUINE, 0)
+
+
 def test_an_entry_of_amount_0_is_recorded():
     bench, card = Bench(), purse()
     (paid,) = bench.tap(card, buy(amount=0, updates=(trip_update(),)))

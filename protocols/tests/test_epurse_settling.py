@@ -6,6 +6,7 @@ The one invariant: what the card lost is what was paid, plus at most what is sti
 import random
 from contextlib import nullcontext, suppress
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,6 +108,38 @@ def test_another_card_pays_while_the_first_is_away():
     (paid,) = bench.tap(first, buy(1))
     assert (paid.is_recovered, paid.mac2, first.balance) == (True, Mac2.UNCHECKED, 2650)  # the SAM went on
     assert bench.sam.wrong_macs == 0
+
+
+def test_a_sam_that_took_another_purchase_silently_is_asked_nothing():
+    bench, first, second = Bench(), purse(1), purse(2)
+    bench.tap(first, buy(1), lift=cut_at(2, "after"))
+    bench.sam.is_silent = True
+    bench.tap(second, buy(2))
+    bench.sam.is_silent = False
+    bench.sam.commands.clear()
+    (paid,) = bench.tap(first, buy(1))
+    assert (paid.mac2, bench.sam.commands) == (Mac2.UNCHECKED, [])
+
+
+def test_a_new_purchase_that_is_refused_has_nothing_of_the_settled_one():
+    bench, card = Bench(), purse()
+    bench.tap(card, buy(), lift=cut_at(2, "before"))
+    settled, declined = bench.tap(card, buy(amount=9999))
+    assert isinstance(settled, NotDebited)
+    assert declined == Declined(buy().card, "insufficient balance", 0x9401, None)
+
+
+@pytest.mark.parametrize(("serial", "asked"), [(0x1234, ["1234", "1235"]), (0xFFFF, ["ffff", "0000"])])
+def test_the_proof_is_asked_for_with_the_serial_and_then_the_next(serial, asked):
+    bench, card = Bench(), purse()
+    (unknown,) = bench.tap(card, buy(), lift=cut_at(2, "before"))
+    dialogue = PurchaseDialogue(SETTINGS)
+    dialogue.send(Resume(msgspec.structs.replace(unknown.pending, offline_serial=serial)), 0.0)
+    dialogue.send(buy(), 0.0)
+    for number in asked:
+        assert dialogue.bytes_to_send().hex() == f"805a000602{number}08"
+        dialogue.receive(b"\x94\x06", 0.0)
+    assert dialogue.state is PurchaseState.WEIGHING
 
 
 def test_a_proof_of_an_earlier_purchase_is_not_believed():
