@@ -7,7 +7,7 @@ from protocols.epurse import commands, selection
 from protocols.epurse.cryptograms import SM4_P1, TRIPLE_DES, LoadTerms, PurchaseTerms
 from protocols.epurse.lingnan_files import LingnanRecord, anchor_of, dated
 from protocols.epurse.load_tables import CreditCommand
-from protocols.epurse.purchase_tables import DebitCommand, InitCommand
+from protocols.epurse.purchase_tables import Balance, DebitCommand, InitCommand
 from protocols.epurse.sam import FactorOrder, credit_sam, factors_of, read_terminal_id
 from protocols.epurse.status import meaning_of, tries_left
 from protocols.epurse.union_files import PublicData, is_unused, month_count_of, public_data_of
@@ -67,6 +67,7 @@ def test_a_command_is_these_bytes(command, wire):
         lambda: commands.prove(9, 0x10000),
         lambda: commands.prove(9, -1),
         lambda: commands.get_challenge(5),
+        Balance(1 << 32).to_bytes,
         lambda: commands.update_record(commands.RecordUpdate(31, 0, b"x")),
         lambda: commands.update_record(commands.RecordUpdate(1, 0, b"")),
         lambda: commands.read_record_by_id(256, 1, short_id=1),
@@ -141,7 +142,7 @@ def test_the_directory_lists_applications_in_order():
     named = b"\x84\x0e" + selection.PPSE + proprietary
     assert selection.applications_of(b"\x6f" + bytes((len(named),)) + named) == [b"A" * 8, b"B" * 9]
     assert selection.applications_of(b"\x70" + bytes((len(entries),)) + entries) == [b"A" * 8, b"B" * 9]
-    assert selection.applications_of(b"\x4f\x01A") == []
+    assert selection.applications_of(b"\x00\x4f\x01A\xff") == []
     with pytest.raises(RemoteProtocolError):
         selection.applications_of(b"\x6f\x05\x00")
 
@@ -156,6 +157,7 @@ def test_the_answer_to_select_copies_file_15():
 def test_a_card_number_gives_its_factor_and_a_shenzhen_number():
     card = PublicData.from_bytes(bytes.fromhex(FILE_15))
     assert card.card_factor.hex() == "5170010170907984"
+    assert (card.city_code.hex(), card.printed_number) == ("1000", "3105170010170907984")
     assert selection.shenzhen_number(bytes(16) + bytes.fromhex("d2029649") + bytes(10)) == 1234567890
 
 
@@ -212,5 +214,6 @@ def test_a_card_that_counts_no_month_is_refused(record):
 )
 def test_status_words_have_meanings(sw, text):
     assert meaning_of(sw) == text
+    assert meaning_of(0x63C5) == "verification failed, tries left: 5"
     assert tries_left(sw) is None
     assert tries_left(0x63C0) == 0

@@ -178,6 +178,18 @@ def test_a_balance_that_fits_neither_stays_unknown(balance, has_proof):
     assert (card.balance, len(bench.dialogue.kept), len(bench.store)) == (balance, 1, 1)
 
 
+@pytest.mark.parametrize(("balance", "outcome"), [("00000b22", NotDebited), ("00000a5a", Paid), ("00000000", Unknown)])
+def test_a_proof_of_the_wrong_length_is_none(balance, outcome):
+    bench, card = Bench(), purse()
+    (unknown,) = bench.tap(card, buy(), lift=cut_at(2, "after"))
+    dialogue = PurchaseDialogue(SETTINGS)
+    dialogue.send(Resume(unknown.pending), 0.0)
+    dialogue.send(buy(), 0.0)
+    for answer in ("00" * 7 + "9000", "9406", balance + "9000"):
+        dialogue.receive(bytes.fromhex(answer), 0.0)
+    assert isinstance(dialogue.next_event(), outcome)
+
+
 def test_a_card_whose_balance_cannot_be_read_stays_unknown():
     bench, card = Bench(), purse()
     (unknown,) = bench.tap(card, buy(), lift=cut_at(2, "after"))

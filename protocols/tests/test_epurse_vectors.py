@@ -54,6 +54,12 @@ def test_every_other_length_is_refused(kind):
             assert (caught.value.kind, caught.value.field, caught.value.raw) == ("frame", kind, b"")
 
 
+@pytest.mark.parametrize("text", ["0", "0g", "é"])
+def test_what_is_no_hex_is_refused(text):
+    with pytest.raises(RemoteProtocolError):
+        decode_message({"kind": "balance", "hex": text})
+
+
 @pytest.mark.parametrize(("kind", "size"), [("sam_init_cmd", 36), ("sam_init_cmd", 28), ("lnt_file15", 52)])
 def test_forms_have_their_sizes(kind, size):
     assert len(encode_message(decode_message({"kind": kind, "hex": "ab" * size}))["hex"]) == 2 * size
