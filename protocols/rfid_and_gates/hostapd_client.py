@@ -8,14 +8,14 @@ of no use. Connect anew.
 What each stimulus leads to stands in `HostapdClient.TRANSITIONS`.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
 
 import msgspec
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, RemoteProtocolError
+from protocols.dialogue import FrameEnd
 from protocols.rfid_and_gates.hostapd import (
     COMMANDS,
     Event,
@@ -95,16 +95,15 @@ class HostapdStimulus(Enum):
     SILENCE = "no answer"
 
 
-class HostapdClient:
+class HostapdClient(FrameEnd[HostapdEvent]):
     """A client's talk with hostapd. See the module's docstring."""
 
     def __init__(self, now: float, answer_s: float = ANSWER_S) -> None:
+        super().__init__()
         self.stray_datagrams = 0
         """Datagrams that answered nothing, or were no text."""
         self._answer_s = answer_s
         self._state = HostapdState.ATTACHING
-        self._events: deque[HostapdEvent] = deque()
-        self._outgoing: deque[bytes] = deque()
         self._deadline: float | None = None
         self._command: Ask | ListStations | None = None
         self._stations: list[Lines] = []
@@ -138,14 +137,6 @@ class HostapdClient:
         else:
             self._text = text
             self._step(self._judge(text), now)
-
-    def next_event(self) -> HostapdEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """The next datagram that is due, or nothing."""
-        return self._outgoing.popleft() if self._outgoing else b""
 
     def next_deadline(self) -> float | None:
         """When the answer must have come."""

@@ -9,14 +9,14 @@ What each stimulus leads to stands in `CardReader.TRANSITIONS`. A card that was 
 takes it drops it soon (`idcard_card.py`).
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
 
 import msgspec
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, RemoteProtocolError
+from protocols.dialogue import StreamEnd
 from protocols.listener import Listener, earliest
 from protocols.rfid_and_gates.idcard_card import Card, decode_card
 from protocols.rfid_and_gates.idcard_sam import (
@@ -96,18 +96,17 @@ class ReaderStimulus(Enum):
     DUE = "300 ms are over"
 
 
-class CardReader:
+class CardReader(StreamEnd[ReaderEvent]):
     """A host's talk with one reader. See the module's docstring."""
 
     def __init__(self, settings: ReaderSettings) -> None:
+        super().__init__()
         self.settings = settings
         self.framer = idcard_framer()
         self.stray_frames = 0
         """Frames that answered nothing."""
         self._listener: Listener[Frame] = Listener(self.framer, GAP_S)
         self._state = ReaderState.IDLE
-        self._events: deque[ReaderEvent] = deque()
-        self._outgoing = bytearray()
         self._deadline: float | None = None
         self._response = Response(0, 0, 0)
         self._unanswered = 0
@@ -128,16 +127,6 @@ class CardReader:
         """Take bytes as they came. Raises nothing: what is broken or foreign is counted."""
         for frame in self._listener.frames(data, now):
             self._take(frame, now)
-
-    def next_event(self) -> ReaderEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """What is due on the line now."""
-        data = bytes(self._outgoing)
-        self._outgoing.clear()
-        return data
 
     def next_deadline(self) -> float | None:
         """When `tick()` is due at the latest."""

@@ -8,14 +8,14 @@ keepalives, is of no use: `Lost` says so, and whoever pumps this connects anew w
 What each stimulus leads to stands in `LlrpClient.TRANSITIONS`.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
 
 import msgspec
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, RemoteProtocolError
+from protocols.dialogue import StreamEnd
 from protocols.listener import Listener, earliest
 from protocols.rfid_and_gates import llrp_reports as reports
 from protocols.rfid_and_gates.llrp_message import LlrpMessage, MessageType, encode_message_frame, llrp_framer
@@ -89,18 +89,17 @@ class LlrpStimulus(Enum):
     CLOSE_DONE = "closed, or no answer"
 
 
-class LlrpClient:
+class LlrpClient(StreamEnd[LlrpEvent]):
     """A client's talk with one reader. See the module's docstring."""
 
     def __init__(self, settings: LlrpSettings, now: float) -> None:
+        super().__init__()
         self.settings = settings
         self.framer = llrp_framer()
         self.stray_messages = 0
         """Messages that answered nothing that was asked, or whose contents could not be read."""
         self._listener: Listener[LlrpMessage] = Listener(self.framer, GAP_S)
         self._state = LlrpState.CONNECTING
-        self._events: deque[LlrpEvent] = deque()
-        self._outgoing = bytearray()
         self._deadline: float | None = now + settings.answer_s
         self._message_id = 0
         self._expected = 0
@@ -121,16 +120,6 @@ class LlrpClient:
         """Take bytes as they came. Raises nothing: what is broken or foreign is counted."""
         for message in self._listener.frames(data, now):
             self._take(message, now)
-
-    def next_event(self) -> LlrpEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
-
-    def bytes_to_send(self) -> bytes:
-        """What is due on the connection now."""
-        data = bytes(self._outgoing)
-        self._outgoing.clear()
-        return data
 
     def next_deadline(self) -> float | None:
         """When `tick()` is due at the latest."""
