@@ -24,6 +24,8 @@ INS_INIT_SAM = 0x70
 INS_CREDIT_SAM = 0x72
 SFI_TERMINAL_ID = 0x16
 TERMINAL_ID_BYTES = 6
+SFI_SERIAL = 0x15
+SERIAL_BYTES = 10
 SAM_APPLICATION_IDS = (0xDF01, 0x1001, 0x8011)
 """File identifiers of the purse's application on SAMs; which one is the issuer's choice."""
 
@@ -90,6 +92,11 @@ def init_sam(command: SamInitCommand) -> CommandApdu:
 def credit_sam(mac2: bytes) -> CommandApdu:
     """8072: whether this MAC2 is the card's."""
     return CommandApdu(CLA_PURSE, INS_CREDIT_SAM, 0, 0, mac2)
+
+
+def read_serial() -> CommandApdu:
+    """READ BINARY of the SAM's own number."""
+    return read_binary(0, SERIAL_BYTES, short_id=SFI_SERIAL)
 
 
 def read_terminal_id() -> CommandApdu:

@@ -8,7 +8,7 @@ from protocols.epurse.cryptograms import SM4_P1, TRIPLE_DES, LoadTerms, Purchase
 from protocols.epurse.lingnan_files import LingnanRecord, anchor_of, dated
 from protocols.epurse.load_tables import CreditCommand
 from protocols.epurse.purchase_tables import Balance, DebitCommand, InitCommand
-from protocols.epurse.sam import FactorOrder, credit_sam, factors_of, read_terminal_id
+from protocols.epurse.sam import FactorOrder, credit_sam, factors_of, read_serial, read_terminal_id
 from protocols.epurse.status import meaning_of, tries_left
 from protocols.epurse.union_files import PublicData, is_unused, month_count_of, public_data_of
 from protocols.iso14443.apdu import ResponseApdu, decode_command, encode_command
@@ -53,6 +53,7 @@ FILE_15 = "01011000ffffffff02010310517001017090798420190806204012310000"
         (commands.read_record_by_id(0xAA, 0x2B, short_id=0x19), "00b2aac82b"),
         (credit_sam(bytes.fromhex("ca7579bb")), "8072000004ca7579bb"),
         (read_terminal_id(), "00b0960006"),
+        (read_serial(), "00b095000a"),
         (selection.select(selection.T_UNION_PURSE), "00a4040008a000000632010105"),
     ],
 )
