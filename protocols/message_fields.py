@@ -57,3 +57,42 @@ class Fields:
         if not isinstance(value, (list, tuple)):
             raise LocalProtocolError("a list", field=name)
         return value
+
+    def record(self, name: str) -> "Fields":
+        """An object."""
+        value = self._message.get(name)
+        if not isinstance(value, Mapping):
+            raise LocalProtocolError("an object", field=name)
+        return Fields(value)
+
+    def records(self, name: str) -> list["Fields"]:
+        """A list of objects."""
+        items = self.sequence(name)
+        if not all(isinstance(item, Mapping) for item in items):
+            raise LocalProtocolError("a list of objects", field=name)
+        return [Fields(item) for item in items if isinstance(item, Mapping)]
+
+    def names(self, name: str) -> list[str]:
+        """A list of strings."""
+        items = self.sequence(name)
+        if not all(isinstance(item, str) for item in items):
+            raise LocalProtocolError("a list of texts", field=name)
+        return [item for item in items if isinstance(item, str)]
+
+    def integers(self, name: str, maximum: int) -> list[int]:
+        """A list of numbers from 0 to `maximum`."""
+        items = [item for item in self.sequence(name) if isinstance(item, int) and 0 <= item <= maximum]
+        if len(items) != len(self.sequence(name)):
+            raise LocalProtocolError(f"a list of numbers from 0 to {maximum}", field=name)
+        return items
+
+    def number(self, name: str) -> float | None:
+        """A number, or None where it is null."""
+        value = self._message.get(name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            raise LocalProtocolError("a number or null", field=name)
+        return value
+
+    def all_names(self) -> list[str]:
+        """The names of all fields, in order."""
+        return list(self._message)

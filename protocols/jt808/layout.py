@@ -30,7 +30,7 @@ ABSENT = Absent()
 
 
 class Readable(Fields):
-    """`Fields` with the two more types that these messages have."""
+    """`Fields` whose numbers are never null; objects come as they are."""
 
     def number(self, name: str) -> float:
         """A number, whole or not."""

@@ -22,12 +22,12 @@ written back; tokens and tickets, which their issuer signs, and what a card says
 from collections.abc import Callable, Mapping
 
 from protocols.core.errors import FrameError, LocalProtocolError, OptionError, RemoteProtocolError
+from protocols.message_fields import Fields
 from protocols.rfid_and_gates import message_codes as codes
 from protocols.rfid_and_gates import message_readers as readers
 from protocols.rfid_and_gates.llrp_message import MAX_MESSAGE_BYTES
 from protocols.rfid_and_gates.message_idcard import decode_idcard, encode_idcard
 from protocols.rfid_and_gates.message_tickets import KEY_OPTIONS, TICKET_OPTIONS, decode_gate_ticket, decode_jws
-from protocols.vehicle_bus.message_fields import BusFields
 
 Message = dict[str, object]
 Options = Mapping[str, object]
@@ -35,7 +35,7 @@ Options = Mapping[str, object]
 _MAX_HEX_CHARS = 4 * MAX_MESSAGE_BYTES
 _NONE: frozenset[str] = frozenset()
 
-_FRAMES: Mapping[str, tuple[Callable[[bytes, Options], Message], Callable[[BusFields], bytes], frozenset[str]]] = {
+_FRAMES: Mapping[str, tuple[Callable[[bytes, Options], Message], Callable[[Fields], bytes], frozenset[str]]] = {
     "uhf_m100": (lambda wire, _options: readers.decode_m100(wire), readers.encode_m100, _NONE),
     "uhf_r2000": (lambda wire, _options: readers.decode_r2000(wire), readers.encode_r2000, _NONE),
     "llrp": (lambda wire, _options: readers.decode_llrp(wire), readers.encode_llrp, _NONE),
@@ -46,7 +46,7 @@ _FRAMES: Mapping[str, tuple[Callable[[bytes, Options], Message], Callable[[BusFi
     ),
     "scanner": (lambda wire, _options: codes.decode_scanner(wire), codes.encode_scanner, _NONE),
 }
-_TEXTS: Mapping[str, tuple[Callable[[str, Options], Message], Callable[[BusFields], str] | None, frozenset[str]]] = {
+_TEXTS: Mapping[str, tuple[Callable[[str, Options], Message], Callable[[Fields], str] | None, frozenset[str]]] = {
     "iso6346": (lambda text, _options: codes.decode_iso6346(text), codes.encode_iso6346, _NONE),
     "ean13": (lambda text, _options: codes.decode_article(text), codes.encode_article, _NONE),
     "eseal": (lambda text, _options: codes.decode_eseal(text), codes.encode_eseal, _NONE),
@@ -82,7 +82,7 @@ def encode_message(message: Mapping[str, object]) -> dict[str, object]:
     protocol = _protocol_of(message.get("protocol"), LocalProtocolError)
     options = {name: message[name] for name in ("kind", "direction") if name in message}
     try:
-        written = _written(protocol, BusFields(message))
+        written = _written(protocol, Fields(message))
         read = decode_message({"protocol": protocol, **written, **options})
     except RemoteProtocolError as error:
         raise LocalProtocolError(error.reason, field=error.field) from None
@@ -92,7 +92,7 @@ def encode_message(message: Mapping[str, object]) -> dict[str, object]:
     return written
 
 
-def _written(protocol: str, fields: BusFields) -> dict[str, object]:
+def _written(protocol: str, fields: Fields) -> dict[str, object]:
     if protocol in _FRAMES:
         return {"hex": _FRAMES[protocol][1](fields).hex()}
     write = _TEXTS[protocol][1]

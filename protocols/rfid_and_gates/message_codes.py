@@ -6,6 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from protocols.core.errors import NEED_DATA, FieldError, LocalProtocolError, NeedData, OptionError
+from protocols.message_fields import Fields
 from protocols.rfid_and_gates import hostapd
 from protocols.rfid_and_gates.ean13 import decode_ean13
 from protocols.rfid_and_gates.eseal import SealEvent, SealState, next_state
@@ -13,7 +14,6 @@ from protocols.rfid_and_gates.hostapd import Answer, Event, Lines
 from protocols.rfid_and_gates.iso6346 import ContainerNumber, decode_container, encode_container
 from protocols.rfid_and_gates.scanner import ScannerFramer, encode_codes
 from protocols.traffic_survey.json_text import read_object, word
-from protocols.vehicle_bus.message_fields import BusFields
 
 Message = dict[str, object]
 EnumT = TypeVar("EnumT", bound=Enum)
@@ -54,7 +54,7 @@ def decode_iso6346(text: str) -> Message:
     }
 
 
-def encode_iso6346(fields: BusFields) -> str:
+def encode_iso6346(fields: Fields) -> str:
     """Write it. Raises `LocalProtocolError`."""
     owner, category, serial = (fields.text(name) for name in ("owner_code", "category", "serial"))
     return encode_container(ContainerNumber(owner, category, serial, fields.integer("check_digit", 9)))
@@ -65,7 +65,7 @@ def decode_article(text: str) -> Message:
     return {"number": text, "valid": True, "check_digit": decode_ean13(text)}
 
 
-def encode_article(fields: BusFields) -> str:
+def encode_article(fields: Fields) -> str:
     """Write it; whether it is one is found when it is read again. Raises `LocalProtocolError`."""
     return fields.text("number")
 
@@ -79,7 +79,7 @@ def decode_eseal(text: str) -> Message:
     return {"state_before": before.value, "event": event.value, "state": state.value, "alarm": alarm}
 
 
-def encode_eseal(fields: BusFields) -> str:
+def encode_eseal(fields: Fields) -> str:
     """Write it. Raises `LocalProtocolError`."""
     given = {"state": fields.text("state_before"), "event": fields.text("event")}
     return msgspec.json.encode(given).decode()
@@ -104,7 +104,7 @@ def decode_scanner(wire: bytes) -> Message:
     return {"codes": codes, "pending": framer.pending}
 
 
-def encode_scanner(fields: BusFields) -> bytes:
+def encode_scanner(fields: Fields) -> bytes:
     """Write codes, each ended by CR LF. Raises `LocalProtocolError`."""
     pending = fields.text("pending") if fields.has("pending") else ""
     return encode_codes(tuple(fields.names("codes")), pending)
@@ -158,7 +158,7 @@ def _station_keys(lines: Lines) -> Message:
     return {name: value for name, value in keys.items() if value is not None}
 
 
-def encode_hostapd(fields: BusFields) -> str:
+def encode_hostapd(fields: Fields) -> str:
     """Write an answer or an event. Raises `LocalProtocolError`."""
     kind = fields.text("kind").partition(" ")[0]
     if kind == EVENT:

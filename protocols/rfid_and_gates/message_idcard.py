@@ -5,6 +5,7 @@ found.
 """
 
 from protocols.core.errors import LocalProtocolError, OptionError, RemoteProtocolError
+from protocols.message_fields import Fields
 from protocols.rfid_and_gates.idcard_card import TEXT_BYTES, decode_card, decode_text, is_foreigner, masked
 from protocols.rfid_and_gates.idcard_sam import (
     HEAD_BYTES,
@@ -19,7 +20,6 @@ from protocols.rfid_and_gates.idcard_sam import (
     request_frame,
     response_frame,
 )
-from protocols.vehicle_bus.message_fields import BusFields
 
 Message = dict[str, object]
 
@@ -83,7 +83,7 @@ def _card_keys(data: bytes) -> Message:
     return keys
 
 
-def encode_idcard(fields: BusFields) -> bytes:
+def encode_idcard(fields: Fields) -> bytes:
     """Write a frame. Raises `LocalProtocolError`."""
     direction = fields.text("direction")
     if direction == "request":

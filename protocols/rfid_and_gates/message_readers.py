@@ -1,5 +1,6 @@
 """Readable form of the frames of UHF readers and of LLRP messages: the bytes as hex, and what they say beside them."""
 
+from protocols.message_fields import Fields
 from protocols.rfid_and_gates import llrp_reports, uhf_m100, uhf_r2000
 from protocols.rfid_and_gates.llrp_message import (
     FIELD_BYTES,
@@ -10,7 +11,6 @@ from protocols.rfid_and_gates.llrp_message import (
     encode_message_frame,
 )
 from protocols.rfid_and_gates.llrp_parameter import decode_parameters
-from protocols.vehicle_bus.message_fields import BusFields
 
 Message = dict[str, object]
 
@@ -40,7 +40,7 @@ def decode_m100(wire: bytes) -> Message:
     return keys
 
 
-def encode_m100(fields: BusFields) -> bytes:
+def encode_m100(fields: Fields) -> bytes:
     """Write a frame. Raises `LocalProtocolError`."""
     frame = uhf_m100.Frame(
         fields.integer("frame_type", 0xFF), fields.integer("command", 0xFF), fields.octets("parameter_hex")
@@ -75,7 +75,7 @@ def decode_r2000(wire: bytes) -> Message:
     return keys
 
 
-def encode_r2000(fields: BusFields) -> bytes:
+def encode_r2000(fields: Fields) -> bytes:
     """Write a frame. Raises `LocalProtocolError`."""
     frame = uhf_r2000.Frame(
         fields.integer("reader_address", 0xFF), fields.integer("command", 0xFF), fields.octets("parameter_hex")
@@ -120,7 +120,7 @@ def _tag_keys(tag: llrp_reports.TagReport) -> Message:
     return {name: value for name, value in keys.items() if value is not None}
 
 
-def encode_llrp(fields: BusFields) -> bytes:
+def encode_llrp(fields: Fields) -> bytes:
     """Write a message from its body. Raises `ProtocolError`."""
     kind, body = fields.integer("message_type", 0x3FF), fields.octets("body_hex")
     first = FIELD_BYTES.get(kind, len(body))

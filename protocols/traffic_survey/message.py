@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from protocols.core.errors import FrameError, LocalProtocolError, OptionError, RemoteProtocolError
+from protocols.message_fields import Fields
 from protocols.traffic_survey.message_detectors import (
     decode_rtms,
     decode_ss125,
@@ -32,9 +33,8 @@ from protocols.traffic_survey.message_detectors import (
 from protocols.traffic_survey.message_survey import decode_survey, encode_survey
 from protocols.traffic_survey.message_weighing import OVERLOAD_KEYS, PCU_KEYS, decode_overload, decode_pcu
 from protocols.traffic_survey.survey_frame import MAX_FRAME_BYTES
-from protocols.vehicle_bus.message_fields import BusFields
 
-_FRAMES: Mapping[str, tuple[Callable[[bytes], dict[str, object]], Callable[[BusFields], bytes]]] = {
+_FRAMES: Mapping[str, tuple[Callable[[bytes], dict[str, object]], Callable[[Fields], bytes]]] = {
     "ss125": (decode_ss125, encode_ss125),
     "ss125_body": (decode_ss125_body, encode_ss125_body),
     "rtms_g4": (decode_rtms, encode_rtms),
@@ -77,7 +77,7 @@ def encode_message(message: Mapping[str, object]) -> dict[str, object]:
         _check_fits(message, {"protocol": protocol, "text": text})
         return {"text": text}
     encode = _FRAMES[protocol][1] if protocol in _FRAMES else encode_survey
-    wire = encode(BusFields(message)).hex()
+    wire = encode(Fields(message)).hex()
     if protocol == "rtms_g4":  # the only one that is written from its bytes, with what they say beside them
         _check_fits(message, {"protocol": protocol, "hex": wire})
     return {"hex": wire}

@@ -4,6 +4,7 @@ A speed that is not valid and an occupancy that is missing read as null.
 """
 
 from protocols.core.errors import FieldError, LocalProtocolError
+from protocols.message_fields import Fields
 from protocols.traffic_survey import rtms_g4, ss125
 from protocols.traffic_survey.ss125_messages import (
     MISSING_OCCUPANCY,
@@ -21,7 +22,6 @@ from protocols.traffic_survey.ss125_messages import (
     speed_of,
     word_of_speed,
 )
-from protocols.vehicle_bus.message_fields import BusFields
 
 Message = dict[str, object]
 
@@ -46,7 +46,7 @@ def decode_ss125(wire: bytes) -> Message:
     }
 
 
-def encode_ss125(fields: BusFields) -> bytes:
+def encode_ss125(fields: Fields) -> bytes:
     """Write a frame. Raises `LocalProtocolError`."""
     body = encode_body(_body(fields))
     if fields.integer("body_size", 0xFF, len(body)) != len(body):
@@ -68,7 +68,7 @@ def decode_ss125_body(wire: bytes) -> Message:
     return _body_keys(decode_body(ss125.decode_checked(wire)))
 
 
-def encode_ss125_body(fields: BusFields) -> bytes:
+def encode_ss125_body(fields: Fields) -> bytes:
     """Write a body with its CRC. Raises `LocalProtocolError`."""
     return ss125.encode_checked(encode_body(_body(fields)))
 
@@ -126,7 +126,7 @@ def _clock_keys(clock: Clock) -> Message:
     return {name: getattr(clock, name) for name in _CLOCK}
 
 
-def _body(fields: BusFields) -> Body:
+def _body(fields: Fields) -> Body:
     head = (
         fields.integer("message_id", 0xFF),
         fields.integer("message_sub_id", 0xFF),
@@ -143,7 +143,7 @@ def _body(fields: BusFields) -> Body:
     return OtherBody(*head, fields.octets("payload_hex")) if fields.has("payload_hex") else Request(*head)
 
 
-def _event(fields: BusFields) -> Event:
+def _event(fields: Fields) -> Event:
     return Event(
         fields.integer("message_sub_id", 0xFF),
         fields.integer("message_type", 0xFF),
@@ -158,7 +158,7 @@ def _event(fields: BusFields) -> Event:
     )
 
 
-def _interval(fields: BusFields) -> Interval:
+def _interval(fields: Fields) -> Interval:
     counts = fields.integers("class_counts", _THREE)
     if len(counts) != 4:
         raise LocalProtocolError("four counts", field="class_counts")
@@ -181,11 +181,11 @@ def _interval(fields: BusFields) -> Interval:
     )
 
 
-def _clock(fields: BusFields) -> Clock:
+def _clock(fields: Fields) -> Clock:
     return clock_of(**{name: fields.integer(name, maximum) for name, maximum in _CLOCK.items()})
 
 
-def _fixed(fields: BusFields, name: str) -> int:
+def _fixed(fields: Fields, name: str) -> int:
     value = fields.number(name)
     if value is None or not 0 <= value < 256 or round(value * 256) > 0xFFFF:
         raise LocalProtocolError("a number from 0 to less than 256", field=name)
@@ -227,7 +227,7 @@ def _statistics_keys(header: rtms_g4.StatisticsHeader) -> Message:
     }
 
 
-def encode_rtms(fields: BusFields) -> bytes:
+def encode_rtms(fields: Fields) -> bytes:
     """Write a frame from its payload. Raises `LocalProtocolError`."""
     payload = fields.octets("payload_hex")
     frame = rtms_g4.Frame(fields.integer("qualifier", 0xFF), fields.integer("sensor_id", 0xFFFF), payload)

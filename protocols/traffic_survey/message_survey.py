@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from protocols.core.errors import LocalProtocolError, RemoteProtocolError
+from protocols.message_fields import Fields
 from protocols.traffic_survey.survey_commands import (
     RESENDS,
     SETTINGS,
@@ -29,7 +30,6 @@ from protocols.traffic_survey.survey_records import (
     VehicleRecord,
     VehicleReply,
 )
-from protocols.vehicle_bus.message_fields import BusFields
 
 Message = dict[str, object]
 
@@ -107,7 +107,7 @@ def _lane_keys(lane: Lane) -> Message:
     return {**_values(lane, _LANE), "classes": classes}
 
 
-def encode_survey(fields: BusFields) -> bytes:
+def encode_survey(fields: Fields) -> bytes:
     """Write one frame. Raises `LocalProtocolError`."""
     kind = fields.integer("packet_type", _BYTE)
     writer = _WRITERS.get(kind)
@@ -125,7 +125,7 @@ def encode_survey(fields: BusFields) -> bytes:
     return encode_frame(Frame(encode_packet(packet)))
 
 
-def _interval(fields: BusFields) -> Packet:
+def _interval(fields: Fields) -> Packet:
     lanes = tuple(map(_lane, fields.records("lanes")))
     if fields.integer("lane_count", _BYTE, min(len(lanes), _BYTE)) != len(lanes):
         raise LocalProtocolError("as many lanes as lane_count says, 255 at most", field="lanes")
@@ -133,7 +133,7 @@ def _interval(fields: BusFields) -> Packet:
     return IntervalRecord(device, station, **_numbers(fields, _INTERVAL), lanes=lanes)
 
 
-def _lane(fields: BusFields) -> Lane:
+def _lane(fields: Fields) -> Lane:
     classes = fields.record("classes")
     names = next((names for names in CLASSES.values() if set(names) == set(classes.all_names())), None)
     if names is None:
@@ -152,29 +152,29 @@ def _lane(fields: BusFields) -> Lane:
     )
 
 
-def _vehicle(fields: BusFields) -> Packet:
+def _vehicle(fields: Fields) -> Packet:
     reserved = fields.octets("reserved_hex", 16, default=_NO_RESERVED.hex())
     return VehicleRecord(_octets(fields, "device_id", 16), **_numbers(fields, _VEHICLE), reserved=reserved)
 
 
-def _reply(kind: type[VehicleReply | IntervalReply], fields: BusFields) -> Packet:
+def _reply(kind: type[VehicleReply | IntervalReply], fields: Fields) -> Packet:
     code = fields.octets("result_code", 2)
     numbers = _numbers(fields, _reply_fields(kind))
     return kind(_octets(fields, "device_id", 16), **numbers, result_code=int.from_bytes(code, "big"))
 
 
-def _vehicle_reply(fields: BusFields) -> Packet:
+def _vehicle_reply(fields: Fields) -> Packet:
     return _reply(VehicleReply, fields)
 
 
-_WRITERS: Mapping[int, Callable[[BusFields], Packet]] = {
+_WRITERS: Mapping[int, Callable[[Fields], Packet]] = {
     PacketType.INTERVAL: _interval,
     PacketType.VEHICLE: _vehicle,
     PacketType.VEHICLE_REPLY: _vehicle_reply,
 }
 
 
-def _moment(fields: BusFields, name: str) -> Moment:
+def _moment(fields: Fields, name: str) -> Moment:
     return Moment(**_numbers(fields.record(name), _MOMENT))
 
 
@@ -182,7 +182,7 @@ def _values(source: object, names: Mapping[str, int]) -> dict[str, object]:
     return {name: getattr(source, name) for name in names}
 
 
-def _numbers(fields: BusFields, names: Mapping[str, int]) -> dict[str, Any]:
+def _numbers(fields: Fields, names: Mapping[str, int]) -> dict[str, Any]:
     return {name: fields.integer(name, maximum) for name, maximum in names.items()}
 
 
@@ -190,7 +190,7 @@ def _text(raw: bytes) -> str:
     return raw.rstrip(b"\x00").decode("latin-1")
 
 
-def _octets(fields: BusFields, name: str, size: int) -> bytes:
+def _octets(fields: Fields, name: str, size: int) -> bytes:
     try:
         raw = fields.text(name).encode("latin-1")
     except UnicodeEncodeError:

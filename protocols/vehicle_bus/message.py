@@ -24,11 +24,12 @@ it can be written back. `null` says not available, error, or an indicator.
 from collections.abc import Callable, Mapping
 
 from protocols.core.errors import FrameError, LocalProtocolError, OptionError
+from protocols.message_fields import Fields
 from protocols.vehicle_bus import message_elm, message_iso_tp, message_j1939, message_obd
-from protocols.vehicle_bus.message_fields import BusFields, Case, Message
+from protocols.vehicle_bus.message_fields import Case, Message
 
 Decode = Callable[[Case], Message]
-Encode = Callable[[BusFields], Message]
+Encode = Callable[[Fields], Message]
 
 KINDS: Mapping[str, tuple[Decode, Encode, frozenset[str]]] = {
     "can_id": (message_j1939.decode_can_id, message_j1939.encode_can_id, frozenset({"hex"})),
@@ -72,6 +73,6 @@ def encode_message(message: Mapping[str, object]) -> dict[str, object]:
     if not isinstance(kind, str) or kind not in KINDS:
         raise LocalProtocolError("one of " + ", ".join(KINDS), field="kind")
     try:
-        return KINDS[kind][1](BusFields(message))
+        return KINDS[kind][1](Fields(message))
     except FrameError as error:
         raise LocalProtocolError(error.reason, field=error.field) from error

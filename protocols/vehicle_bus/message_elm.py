@@ -4,6 +4,7 @@ import re
 
 from protocols.core.errors import LocalProtocolError, RemoteProtocolError
 from protocols.core.errors import OptionError as OptionProtocolError
+from protocols.message_fields import Fields
 from protocols.vehicle_bus.elm import (
     EMPTY,
     ERROR_TEXTS,
@@ -16,7 +17,7 @@ from protocols.vehicle_bus.elm import (
     plain_command,
 )
 from protocols.vehicle_bus.elm_answers import BUSES, EcuAnswer, read_lines, write_lines
-from protocols.vehicle_bus.message_fields import BusFields, Case, Message, choice, flag, octets_of, text
+from protocols.vehicle_bus.message_fields import Case, Message, choice, flag, octets_of, text
 from protocols.vehicle_bus.message_obd import CAN, KLINE, read_answer
 from protocols.vehicle_bus.obd import ANSWER, NEGATIVE
 
@@ -86,7 +87,7 @@ def _read_answer(answer: EcuAnswer, bus: str) -> Message:
     return {"ecu": answer.ecu, "data_hex": b"".join(answer.messages).hex(), "message": message}
 
 
-def encode_elm(fields: BusFields) -> Message:
+def encode_elm(fields: Fields) -> Message:
     """Write a reply as an adapter does, echo and linefeeds off."""
     status = fields.text("status") if fields.has("status") else OK
     lines: list[str] = []

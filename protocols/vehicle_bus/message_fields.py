@@ -1,56 +1,11 @@
-"""What the readable forms of the vehicle bus share: hex with blanks, options, numbers of a message."""
+"""What the readable forms of the vehicle bus share: hex with blanks, options."""
 
 from collections.abc import Mapping
 
-from protocols.core.errors import FrameError, LocalProtocolError, OptionError
-from protocols.message_fields import Fields
-from protocols.vehicle_bus.signals import Number
+from protocols.core.errors import FrameError, OptionError
 
 Case = Mapping[str, object]
 Message = dict[str, object]
-
-
-class BusFields(Fields):
-    """A message's fields that are to be written, with objects among them."""
-
-    def record(self, name: str) -> "BusFields":
-        """An object."""
-        value = self._message.get(name)
-        if not isinstance(value, Mapping):
-            raise LocalProtocolError("an object", field=name)
-        return BusFields(value)
-
-    def records(self, name: str) -> list["BusFields"]:
-        """A list of objects."""
-        items = self.sequence(name)
-        if not all(isinstance(item, Mapping) for item in items):
-            raise LocalProtocolError("a list of objects", field=name)
-        return [BusFields(item) for item in items if isinstance(item, Mapping)]
-
-    def names(self, name: str) -> list[str]:
-        """A list of strings."""
-        items = self.sequence(name)
-        if not all(isinstance(item, str) for item in items):
-            raise LocalProtocolError("a list of texts", field=name)
-        return [item for item in items if isinstance(item, str)]
-
-    def integers(self, name: str, maximum: int) -> list[int]:
-        """A list of numbers from 0 to `maximum`."""
-        items = [item for item in self.sequence(name) if isinstance(item, int) and 0 <= item <= maximum]
-        if len(items) != len(self.sequence(name)):
-            raise LocalProtocolError(f"a list of numbers from 0 to {maximum}", field=name)
-        return items
-
-    def number(self, name: str) -> Number | None:
-        """A number, or None where it is null."""
-        value = self._message.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
-            raise LocalProtocolError("a number or null", field=name)
-        return value
-
-    def all_names(self) -> list[str]:
-        """The names of all fields, in order."""
-        return list(self._message)
 
 
 def octets(case: Case, name: str = "hex") -> bytes:

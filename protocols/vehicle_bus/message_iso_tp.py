@@ -1,6 +1,7 @@
 """Readable form of ISO-TP frames and messages. See `message.py`."""
 
 from protocols.core.errors import LocalProtocolError
+from protocols.message_fields import Fields
 from protocols.vehicle_bus.iso_tp import (
     CLASSIC_BYTES,
     FD_BYTES,
@@ -16,7 +17,7 @@ from protocols.vehicle_bus.iso_tp import (
     segment,
 )
 from protocols.vehicle_bus.iso_tp_assembly import Assembly
-from protocols.vehicle_bus.message_fields import BusFields, Case, Message, choice, flag, octets, octets_of, texts
+from protocols.vehicle_bus.message_fields import Case, Message, choice, flag, octets, octets_of, texts
 
 NORMAL = "normal"
 EXTENDED = "extended"
@@ -38,7 +39,7 @@ def decode_isotp(case: Case) -> Message:
     return {"messages": messages, "errors": assembly.errors, "incomplete": assembly.is_open}
 
 
-def encode_isotp(fields: BusFields) -> Message:
+def encode_isotp(fields: Fields) -> Message:
     """Write the frames of the messages, not padded."""
     frames = []
     for message in fields.names("messages"):
@@ -71,12 +72,12 @@ def _read(frame: IsoTpFrame) -> Message:
             }
 
 
-def encode_isotp_frame(fields: BusFields) -> Message:
+def encode_isotp_frame(fields: Fields) -> Message:
     """Write one data field, not padded."""
     return {"hex": encode_frame(_frame_of(fields)).hex()}
 
 
-def _frame_of(fields: BusFields) -> IsoTpFrame:
+def _frame_of(fields: Fields) -> IsoTpFrame:
     address = fields.optional("address_extension", 0xFF)
     most = FD_BYTES if fields.flag("fd", default=False) else CLASSIC_BYTES
     match fields.text("type"):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from protocols.core.errors import FieldError, FrameError, LocalProtocolError, NeedData, OptionError, RemoteProtocolError
+from protocols.message_fields import Fields
 from protocols.vehicle_bus import catalogue
 from protocols.vehicle_bus.catalogue import GROUPS, NAMES, TP_CM, TP_DT
 from protocols.vehicle_bus.diagnostics import (
@@ -33,7 +34,7 @@ from protocols.vehicle_bus.identity import (
     component_identification,
     vehicle_identification,
 )
-from protocols.vehicle_bus.message_fields import BusFields, Case, Message, octets, octets_of, text, texts
+from protocols.vehicle_bus.message_fields import Case, Message, octets, octets_of, text, texts
 from protocols.vehicle_bus.parameter_group import (
     Group,
     NumberGroup,
@@ -92,12 +93,12 @@ def decode_can_id(case: Case) -> Message:
     return head_of(identifier_of(text(case, "hex")))
 
 
-def encode_can_id(fields: BusFields) -> Message:
+def encode_can_id(fields: Fields) -> Message:
     """Write a message of kind `can_id`."""
     return {"hex": _digits(_identifier(fields))}
 
 
-def _identifier(fields: BusFields) -> Identifier:
+def _identifier(fields: Fields) -> Identifier:
     if fields.optional("bits", 29) == 11:
         return StandardId(fields.integer("id", MAX_11_BIT))
     pgn = fields.optional("pgn", MAX_PGN)
@@ -175,7 +176,7 @@ def _read_fault(fault: Fault) -> Message:
     return {**readable, "raw": encode_fault(fault).hex()} if fault.conversion else readable
 
 
-def encode_j1939(fields: BusFields) -> Message:
+def encode_j1939(fields: Fields) -> Message:
     """Write a message of kind `j1939`: its identifier and its data."""
     identifier = _identifier(fields)
     if isinstance(identifier, StandardId):
@@ -184,7 +185,7 @@ def encode_j1939(fields: BusFields) -> Message:
     return {"id": _digits(identifier), "hex": encode_group(group).hex()}
 
 
-def _group_of(pgn: int, fields: BusFields) -> Group:
+def _group_of(pgn: int, fields: Fields) -> Group:
     if pgn in GROUPS:
         values = {key: fields.number(key) for key in fields.all_names() if key not in _HEAD_KEYS}
         return number_group(pgn, values)
@@ -192,7 +193,7 @@ def _group_of(pgn: int, fields: BusFields) -> Group:
     return OtherGroup(pgn, fields.octets("raw")) if write is None else write(fields)
 
 
-def _dm_of(fields: BusFields) -> Group:
+def _dm_of(fields: Fields) -> Group:
     faults = []
     for one in fields.records("dtcs"):
         if one.has("raw"):
@@ -204,21 +205,21 @@ def _dm_of(fields: BusFields) -> Group:
     return diagnostic_message(_lamps_of(fields, ""), _lamps_of(fields, "_flash"), faults)
 
 
-def _lamps_of(fields: BusFields, suffix: str) -> Lamps:
+def _lamps_of(fields: Fields, suffix: str) -> Lamps:
     bits = [fields.optional(name + suffix, 1) for name in LAMPS]
     return Lamps(*(_NO_LAMP if one is None else one for one in bits))
 
 
-def _component_of(fields: BusFields) -> Group:
+def _component_of(fields: Fields) -> Group:
     parts = fields.record("component_id")
     return component_identification(*(parts.text(key) if parts.has(key) else None for key in _COMPONENT_KEYS))
 
 
-def _name_of(fields: BusFields) -> Group:
+def _name_of(fields: Fields) -> Group:
     return Name(*(fields.integer(field, (1 << size) - 1, 0) for field, size in NAME_FIELDS))
 
 
-_WRITERS: Mapping[int, Callable[[BusFields], Group]] = {
+_WRITERS: Mapping[int, Callable[[Fields], Group]] = {
     catalogue.DM1: _dm_of,
     catalogue.DM2: _dm_of,
     catalogue.DM3: lambda _fields: ClearFaults(),
@@ -287,7 +288,7 @@ def _read_aborted(event: Aborted) -> Message:
     }
 
 
-def encode_transport(fields: BusFields) -> Message:
+def encode_transport(fields: Fields) -> Message:
     """Write the messages of a message of kind `j1939_tp`: each as a broadcast, or as one grant to its destination."""
     frames: list[str] = []
     for one in fields.records("messages"):

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from protocols.core.errors import LocalProtocolError, OptionError
-from protocols.vehicle_bus.message_fields import BusFields, Case, Message, choice, octets, octets_of, texts
+from protocols.message_fields import Fields
+from protocols.vehicle_bus.message_fields import Case, Message, choice, octets, octets_of, texts
 from protocols.vehicle_bus.obd import (
     CLEAR_FAULTS,
     CURRENT_DATA,
@@ -130,7 +131,7 @@ def _read_info(answer: VehicleInformation, *, is_kline: bool) -> Message:
     return {"ecu_name": " ".join(read_text(item, "ecu_name") for item in items)}
 
 
-def encode_obd(fields: BusFields) -> Message:
+def encode_obd(fields: Fields) -> Message:
     """Write a message of kind `obd`."""
     bus = fields.text("bus") if fields.has("bus") else CAN
     if bus not in {CAN, KLINE}:
@@ -141,7 +142,7 @@ def encode_obd(fields: BusFields) -> Message:
     return {"hex": encode_answer(_answer_of(service, fields, is_kline=bus == KLINE)).hex()}
 
 
-def _answer_of(service: int, fields: BusFields, *, is_kline: bool) -> Answer:
+def _answer_of(service: int, fields: Fields, *, is_kline: bool) -> Answer:
     if fields.has("negative_code"):
         return NegativeAnswer(service, fields.integer("negative_code", 0xFF))
     if service == CURRENT_DATA:
@@ -165,7 +166,7 @@ def _answer_of(service: int, fields: BusFields, *, is_kline: bool) -> Answer:
     raise LocalProtocolError(f"no answer of service {service:02x} is known", field="service")
 
 
-def _info_of(info: int, fields: BusFields) -> bytes:
+def _info_of(info: int, fields: Fields) -> bytes:
     size = ITEM_BYTES.get(info, 0)
     match info:
         case 0:
@@ -182,7 +183,7 @@ def _info_of(info: int, fields: BusFields) -> bytes:
             return fields.octets("raw")
 
 
-def _kline_frames(fields: BusFields) -> list[str]:
+def _kline_frames(fields: Fields) -> list[str]:
     info = fields.integer("info", 0xFF)
     data = _info_of(info, fields)
     data = data.rjust(-(-len(data) // _KLINE_ITEM_BYTES) * _KLINE_ITEM_BYTES, b"\x00")
@@ -192,7 +193,7 @@ def _kline_frames(fields: BusFields) -> list[str]:
     ]
 
 
-def _current_of(fields: BusFields) -> CurrentData:
+def _current_of(fields: Fields) -> CurrentData:
     values: list[PidValue] = []
     rest = b""
     for key in fields.all_names():
