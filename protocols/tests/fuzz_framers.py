@@ -14,6 +14,12 @@ from protocols.modbus_devices.tcp import TcpFramer
 from protocols.modbus_devices.umb import UmbFramer
 from protocols.nmea0183.framer import Framer as Nmea0183Framer
 from protocols.pn532.frame import Framer as Pn532Framer
+from protocols.rfid_and_gates.idcard_sam import idcard_framer
+from protocols.rfid_and_gates.llrp_message import llrp_framer
+from protocols.rfid_and_gates.scanner import ScannerFramer
+from protocols.rfid_and_gates.uhf_m100 import m100_framer
+from protocols.rfid_and_gates.uhf_r2000 import r2000_framer
+from protocols.rfid_and_gates.uhf_reader18 import reader18_framer
 from protocols.sl651.framer import Framer as Sl651Framer
 from protocols.tests.kit import Framer
 from protocols.traffic_survey.rtms_g4 import rtms_framer
@@ -35,6 +41,12 @@ FRAMERS: dict[str, Callable[[], Framer]] = {
     "modbus_umb": UmbFramer,
     "nmea0183": Nmea0183Framer,
     "pn532": Pn532Framer,
+    "rfid_and_gates_idcard_sam": idcard_framer,
+    "rfid_and_gates_llrp": llrp_framer,
+    "rfid_and_gates_scanner": ScannerFramer,
+    "rfid_and_gates_uhf_m100": m100_framer,
+    "rfid_and_gates_uhf_r2000": r2000_framer,
+    "rfid_and_gates_uhf_reader18": reader18_framer,
     "sl651": Sl651Framer,
     "traffic_survey_jtt1008": survey_framer,
     "traffic_survey_rtms_g4": rtms_framer,

@@ -29,6 +29,8 @@ from protocols.jt808 import message as jt808
 from protocols.modbus_devices import message as modbus_devices
 from protocols.nmea0183 import message as nmea0183
 from protocols.pn532 import message as pn532
+from protocols.rfid_and_gates import message as rfid_and_gates
+from protocols.rfid_and_gates import uhf_reader18
 from protocols.sl651 import message as sl651
 from protocols.tests.fuzz_framers import FRAMERS, feed_framer
 from protocols.tests.kit import cases_of, input_of
@@ -53,6 +55,7 @@ PROTOCOLS: dict[str, Callable[[Mapping[str, object]], object]] = {
     "modbus_devices": partial(modbus_devices.decode_message, maps=ShippedMaps()),
     "nmea0183": nmea0183.decode_message,
     "pn532": pn532.decode_message,
+    "rfid_and_gates": rfid_and_gates.decode_message,
     "sl651": sl651.decode_message,
     "traffic_survey": traffic_survey.decode_message,
     "vehicle_bus": vehicle_bus.decode_message,
@@ -140,6 +143,11 @@ def for_seconds(seconds: float, most: int) -> Iterator[int]:
         number += 1
 
 
+OWN_FRAMES = {
+    "aton": encode_frame(Frame(1, 7, 1, b"\x00" * 20)),
+    "rfid_and_gates_uhf_reader18": uhf_reader18.encode_frame(uhf_reader18.Frame(0, 1, b"\x01\x01\x02\xe2\x00")),
+}
+"""Frames of formats that have no vector."""
 FORMS = [pytest.param(300, 10.0, id="short"), pytest.param(10**9, 15.0, id="long", marks=pytest.mark.long)]
 
 
@@ -195,11 +203,13 @@ def test_fuzz_a_framer(name: str, rounds: int, seconds: float) -> None:
 
 
 def frames_like(protocol: str) -> list[bytes]:
-    """The bytes of a protocol's vectors, as they are on the wire; of `aton`, which has none, a frame of our own.
+    """The bytes of a protocol's vectors, as they are on the wire; of what has none, a frame of our own.
 
     Where a family has several framings, what follows its name is the vectors' own `protocol`, if they have one.
     """
-    family = next((name for name in ("etc_rsu", "traffic_survey") if protocol.startswith(name)), protocol)
+    family = next(
+        (name for name in ("etc_rsu", "rfid_and_gates", "traffic_survey") if protocol.startswith(name)), protocol
+    )
     name = {"modbus": "modbus_devices", "vehicle_bus_elm": "vehicle_bus"}.get(family, family)
     wires = []
     framing = protocol.removeprefix(f"{family}_")
@@ -212,4 +222,4 @@ def frames_like(protocol: str) -> list[bytes]:
             for text in texts:
                 with suppress(ValueError):
                     wires.append(bytes.fromhex(text) if key == "hex" else text.encode("latin-1") + b"\r\n>")
-    return wires or [encode_frame(Frame(1, 7, 1, b"\x00" * 20))]
+    return wires or [OWN_FRAMES[protocol]]
