@@ -9,12 +9,12 @@ is safe because of these rules:
 * once 8054 went out, only the card itself says whether it was debited: a refusal counts no more than silence;
 * a purchase with an unknown end is settled before its card may pay again: by the proof that the card holds (805A) and
   by its balance (805C). Debited is what a balance lower by the amount shows, not debited what an unchanged one shows
-  when there is no proof. A proof beside an unchanged balance belongs to an earlier purchase, or the card was loaded
-  since: that stays unknown;
+  when there is no proof. Where there is one, the counter (8050 of amount 0) tells: as it was, the proof is an earlier
+  purchase's; else the card may have been loaded since, and that stays unknown;
 * the SAM gets no MAC2 that may be another purchase's: it counts wrong ones and locks itself.
 
-Where an amount is 0 the balance tells nothing: a proof alone decides, unchecked. Purchases into an overdraft stay
-unknown when their end is not heard: what a balance below zero looks like is not public.
+Where an amount is 0 the balance tells nothing: proof and counter decide. Purchases into an overdraft stay unknown when
+their end is not heard: what a balance below zero looks like is not public.
 
 What each step leads to stands in `PurchaseDialogue.TRANSITIONS`.
 """
@@ -57,7 +57,9 @@ MAX_FOLLOW_UPS = 4
 """GET RESPONSEs and repeats with another Le for one command: a card that never ends is refused."""
 
 _WAITS_FOR_SAM = frozenset({State.ASKING_MAC1, State.SELECTING_SAM, State.CHECKING_MAC2})
-_WAITS_FOR_CARD = frozenset({State.INITIALISING, State.UPDATING, State.DEBITING, State.PROVING, State.WEIGHING})
+_WAITS_FOR_CARD = frozenset(
+    {State.INITIALISING, State.UPDATING, State.DEBITING, State.PROVING, State.WEIGHING, State.COUNTING}
+)
 
 
 class PurchaseDialogue:
@@ -66,6 +68,8 @@ class PurchaseDialogue:
     def __init__(self, settings: PurchaseSettings) -> None:
         if not settings.proof_offsets:
             raise LocalProtocolError("at least one serial number to ask with", field="proof_offsets")
+        if settings.max_kept < 1:
+            raise LocalProtocolError("the purchase that runs must be kept", field="max_kept")
         self._settings = settings
         self._state = State.IDLE
         self._events: deque[PurchaseEvent] = deque()
@@ -117,6 +121,8 @@ class PurchaseDialogue:
             case CardLost():
                 self._lose("the card left", now)
             case Resume(pending):
+                if self._state is not State.IDLE:
+                    raise LocalProtocolError("a purchase runs")
                 if self._kept.of_card(pending.card.card_number) is not None:
                     raise LocalProtocolError("this card has a purchase to settle already", field="card")
                 self._keep(pending, now)
@@ -191,6 +197,8 @@ class PurchaseDialogue:
             case State.PROVING:
                 return verdicts.judge_proof(response, is_last=not self._serials)
         assert self._pending is not None
+        if self._state is State.COUNTING:
+            return verdicts.judge_count(response, self._pending, is_recovered=self._is_recovered)
         return verdicts.judge_balance(
             response,
             self._pending,
@@ -257,7 +265,7 @@ class PurchaseDialogue:
         assert self._pending is not None
         self._kept.forget(self._pending)
         self._events.append(NotDebited(self._pending))
-        self._is_recovered = False
+        self._proof, self._is_recovered = None, False
         self._begin(now)
 
     def _ask_mac1(self, now: float) -> None:
@@ -301,6 +309,11 @@ class PurchaseDialogue:
 
     def _weigh(self, now: float) -> None:
         self._tell_card(commands.get_balance(purse=self._settings.purse), now)
+
+    def _count(self, now: float) -> None:
+        assert self._buy is not None
+        assert self._pending is not None
+        self._tell_card(steps.count_of(self._settings, self._buy, self._pending), now)
 
     def _paid(self, _now: float) -> None:
         assert self._pending is not None
@@ -366,4 +379,10 @@ class PurchaseDialogue:
         (State.WEIGHING, Stimulus.DEBITED_CHECKABLE): (_check_mac2, State.CHECKING_MAC2),
         (State.WEIGHING, Stimulus.UNCLEAR): (_leave_unknown, State.IDLE),
         (State.WEIGHING, Stimulus.LOST): (_leave_unknown, State.IDLE),
+        (State.WEIGHING, Stimulus.DOUBTED): (_count, State.COUNTING),
+        (State.COUNTING, Stimulus.UNCHANGED): (_begin_anew, State.INITIALISING),
+        (State.COUNTING, Stimulus.UNCHANGED_REFUSED): (_decline, State.IDLE),
+        (State.COUNTING, Stimulus.DEBITED_BEFORE): (_paid, State.IDLE),
+        (State.COUNTING, Stimulus.UNCLEAR): (_leave_unknown, State.IDLE),
+        (State.COUNTING, Stimulus.LOST): (_leave_unknown, State.IDLE),
     }

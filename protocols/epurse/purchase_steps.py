@@ -14,6 +14,12 @@ def init_of(settings: PurchaseSettings, buy: Buy) -> CommandApdu:
     return commands.init_purchase(data, buy.trans_type, purse=settings.purse)
 
 
+def count_of(settings: PurchaseSettings, buy: Buy, pending: Pending) -> CommandApdu:
+    """8050 of amount 0: it reads counter and balance, and takes nothing."""
+    data = InitCommand(buy.key_index, 0, settings.terminal_id)
+    return commands.init_purchase(data, pending.trans_type, purse=settings.purse)
+
+
 def sam_init_of(settings: PurchaseSettings, buy: Buy, init: InitPurchaseAnswer) -> CommandApdu:
     """8070."""
     factors = factors_of(settings.factor_order, buy.card.card_factor, buy.card.issuer_id)

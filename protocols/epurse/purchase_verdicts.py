@@ -1,7 +1,7 @@
 """What the answers of card and SAM mean in a purchase: pure judgements, which `PurchaseDialogue` acts on.
 
 A judgement of money that looks at one answer alone stands nowhere here: `judge_balance` weighs proof and balance
-together.
+together, `judge_count` the counter where they disagree.
 """
 
 import msgspec
@@ -78,12 +78,31 @@ def judge_balance(
         balance = Balance.from_bytes(response.data).amount
     except RemoteProtocolError as error:
         return Verdict(Stimulus.UNCLEAR, reason=str(error))
-    if balance == pending.old_balance - pending.amount and (proof is not None or pending.amount):
-        may_check = is_checkable and proof is not None and pending.amount
+    if balance == pending.old_balance:
+        return Verdict(_not_debited(is_recovered=is_recovered) if proof is None else Stimulus.DOUBTED)
+    if balance == pending.old_balance - pending.amount:
+        may_check = is_checkable and proof is not None
         return Verdict(Stimulus.DEBITED_CHECKABLE if may_check else Stimulus.DEBITED_BEFORE)
-    if balance == pending.old_balance and proof is None:
-        return Verdict(Stimulus.UNCHANGED if is_recovered else Stimulus.UNCHANGED_REFUSED)
-    return Verdict(Stimulus.UNCLEAR, reason="balance and proof do not fit one another")
+    return Verdict(Stimulus.UNCLEAR, reason="the balance is neither the old one nor the new one")
+
+
+def judge_count(response: ResponseApdu, pending: Pending, *, is_recovered: bool) -> Verdict:
+    """The card's answer to an 8050 of amount 0, where its balance is the old one and yet it gave a proof.
+
+    A counter that still stands where it stood tells that the proof is an earlier purchase's.
+    """
+    verdict = judge_init(response, pending.old_balance)
+    if not isinstance(verdict.answer, InitPurchaseAnswer):
+        return Verdict(Stimulus.UNCLEAR, reason=f"the counter cannot be read: {verdict.reason}")
+    if verdict.answer.offline_serial == pending.offline_serial:
+        return Verdict(_not_debited(is_recovered=is_recovered))
+    if pending.amount == 0:
+        return Verdict(Stimulus.DEBITED_BEFORE)
+    return Verdict(Stimulus.UNCLEAR, reason="there is a proof, but the balance is the old one")
+
+
+def _not_debited(*, is_recovered: bool) -> Stimulus:
+    return Stimulus.UNCHANGED if is_recovered else Stimulus.UNCHANGED_REFUSED
 
 
 def judge_sam_init(response: ResponseApdu | None, *, may_select: bool) -> Verdict:

@@ -317,11 +317,18 @@ def test_one_purchase_at_a_time_and_one_open_end_a_card():
     with pytest.raises(LocalProtocolError):
         dialogue.send(buy(1), 0.0)
     pending = dialogue.next_event().pending
-    dialogue.send(Resume(msgspec.structs.replace(pending, card=buy(5).card)), 0.0)
     with pytest.raises(LocalProtocolError):
-        dialogue.send(Resume(msgspec.structs.replace(pending, card=buy(5).card)), 0.0)
+        dialogue.send(Resume(pending), 0.0)
+    dialogue.send(CardLost(), 0.0)
+    dialogue.send(Resume(pending), 0.0)
     with pytest.raises(LocalProtocolError):
-        PurchaseDialogue(PurchaseSettings(terminal_id=TERMINAL_ID, proof_offsets=()))
+        dialogue.send(Resume(pending), 0.0)
+
+
+@pytest.mark.parametrize("wrong", [{"proof_offsets": ()}, {"max_kept": 0}])
+def test_settings_that_cannot_be_are_our_own_error(wrong):
+    with pytest.raises(LocalProtocolError):
+        PurchaseDialogue(PurchaseSettings(terminal_id=TERMINAL_ID, **wrong))
 
 
 def test_what_is_kept_goes_when_its_time_is_up_or_the_oldest_for_room():

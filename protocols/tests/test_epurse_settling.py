@@ -142,19 +142,48 @@ def test_the_proof_is_asked_for_with_the_serial_and_then_the_next(serial, asked)
     assert dialogue.state is PurchaseState.WEIGHING
 
 
-def test_a_proof_of_an_earlier_purchase_is_not_believed():
+@pytest.mark.parametrize("settings", [SETTINGS, COUNTS_FIRST])
+@pytest.mark.parametrize("amount", [0, 200])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_proof_of_an_earlier_purchase_is_not_believed(settings, amount, moment):
     """A card that counts first keeps the earlier proof under the serial number that 8050 gives now."""
+    bench, card = Bench(settings), purse(counts_first=True)
+    bench.tap(card, buy(amount=amount))
+    bench.tap(card, buy(amount=amount), lift=cut_at(2, moment))
+    events = bench.tap(card, buy(amount=amount))
+    assert [type(event) for event in events] == ([Paid] if moment == "after" else [NotDebited, Paid])
+    assert events[-1].is_recovered is (moment == "after")
+    assert (card.balance, card.offline_serial, bench.sam.wrong_macs) == (2850 - 2 * amount, 2, 0)
+
+
+def test_a_refused_debit_beside_an_earlier_proof_is_declined():
     bench, card = Bench(), purse(counts_first=True)
     bench.tap(card, buy())
-    bench.tap(card, buy(), lift=cut_at(2, "before"))
+    (declined,) = bench.tap(Garbling(card, ResponseApdu(sw=0x9302), is_debited=False), buy())
+    assert (declined.sw, card.balance, bench.dialogue.kept) == (0x9302, 2650, ())
+
+
+def test_a_card_that_was_loaded_since_stays_unknown():
+    bench, card = Bench(), purse()
+    bench.tap(card, buy(), lift=cut_at(2, "after"))
+    card.balance += 200
     (unknown,) = bench.tap(card, buy())
     assert isinstance(unknown, Unknown)
-    assert (card.balance, bench.sam.wrong_macs, len(bench.dialogue.kept)) == (2650, 0, 1)
-    bench, card = Bench(COUNTS_FIRST), purse(counts_first=True)
-    bench.tap(card, buy())
-    bench.tap(card, buy(), lift=cut_at(2, "before"))
-    assert [type(event) for event in bench.tap(card, buy())] == [NotDebited, Paid]
-    assert card.balance == 2450
+    assert (card.balance, bench.dialogue.kept) == (2850, (unknown.pending,))
+
+
+@pytest.mark.parametrize("answer", ["6982", "9000", "00000b21001200000001 00a1b2c3d49000"])
+def test_a_counter_that_cannot_be_read_leaves_it_unknown(answer):
+    bench, card = Bench(), purse()
+    (unknown,) = bench.tap(card, buy(), lift=cut_at(2, "after"))
+    dialogue = PurchaseDialogue(SETTINGS)
+    dialogue.send(Resume(unknown.pending), 0.0)
+    dialogue.send(buy(), 0.0)
+    for one in ("ca7579bb651e3e589000", "00000b229000", answer):
+        dialogue.receive(bytes.fromhex(one), 0.0)
+    event = dialogue.next_event()
+    assert isinstance(event, Unknown)
+    assert event.reason.startswith("the counter cannot be read")
 
 
 def test_a_debit_without_proof_is_seen_in_the_balance():
@@ -291,7 +320,7 @@ def test_a_crowd_of_cards_on_a_bad_reader_loses_and_gains_nothing(seed):
     """Cards come, leave anywhere and come back; SAM and store fail at times; the terminal loses its power."""
     rng = random.Random(seed)
     bench = Bench()
-    cards = [purse(number, balance=100_000) for number in range(4)]
+    cards = [purse(number, balance=100_000, counts_first=number % 2 == 1) for number in range(4)]
     ledger = Ledger(cards)
     for _tap in range(60):
         number = rng.randrange(4)
