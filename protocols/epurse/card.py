@@ -34,12 +34,10 @@ from protocols.epurse.status import (
     SW_NO_PROOF,
     SW_WRONG_LENGTH,
 )
-from protocols.epurse.union_files import PurseRecord
+from protocols.epurse.union_files import LOG_RECORD_BYTES, SFI_LOG, SFI_PUBLIC_DATA, PurseRecord
 from protocols.iso14443 import apdu
 from protocols.iso14443.apdu import SW_OK, CommandApdu, ResponseApdu
 
-SFI_PUBLIC_DATA = 0x15
-SFI_LOG = 0x18
 LOG_RECORDS = 10
 LOCK_AT = 2
 """Where the lock flag of a record stands."""
@@ -128,7 +126,7 @@ class Purse:
         self.balance = balance
         self.offline_serial = self.online_serial = 0
         self.records: dict[int, list[bytes]] = {
-            SFI_LOG: [bytes(23)] * LOG_RECORDS,
+            SFI_LOG: [bytes(LOG_RECORD_BYTES)] * LOG_RECORDS,
             **{short_id: list(items) for short_id, items in (records or {}).items()},
         }
         self._proofs: dict[int, tuple[int, ProveAnswer]] = {}

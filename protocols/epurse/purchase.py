@@ -10,7 +10,8 @@ is safe because of these rules:
 * a purchase with an unknown end is settled before its card may pay again: by the proof that the card holds (805A) and
   by its balance (805C). Debited is what a balance lower by the amount shows, not debited what an unchanged one shows
   when there is no proof. Where there is one, the counter (8050 of amount 0) tells: as it was, the proof is an earlier
-  purchase's; else the card may have been loaded since, and that stays unknown;
+  purchase's; else the card may have been loaded since, and that stays unknown. Unknown it stays, too, where the newest
+  record of the log (file 18) is of another terminal: its purchase may have lowered the balance;
 * the SAM gets no MAC2 that may be another purchase's: it counts wrong ones and locks itself.
 
 Where an amount is 0 the balance tells nothing: proof and counter decide. Purchases into an overdraft stay unknown when
@@ -29,6 +30,8 @@ from protocols.epurse import purchase_steps as steps
 from protocols.epurse import purchase_verdicts as verdicts
 from protocols.epurse.kept import KeptPurchases
 from protocols.epurse.purchase_events import (
+    WAITS_FOR_CARD,
+    WAITS_FOR_SAM,
     AskSam,
     Buy,
     CardLost,
@@ -51,15 +54,19 @@ from protocols.epurse.purchase_events import PurchaseState as State
 from protocols.epurse.purchase_events import PurchaseStimulus as Stimulus
 from protocols.epurse.purchase_tables import InitPurchaseAnswer, ProveAnswer
 from protocols.epurse.sam import SamInitAnswer, credit_sam
-from protocols.iso14443.apdu import CommandApdu, ResponseApdu, decode_response, encode_command, follow_up, select_by_id
+from protocols.epurse.union_files import LOG_RECORD_BYTES, SFI_LOG
+from protocols.iso14443.apdu import (
+    CommandApdu,
+    ResponseApdu,
+    decode_response,
+    encode_command,
+    follow_up,
+    read_record,
+    select_by_id,
+)
 
 MAX_FOLLOW_UPS = 4
 """GET RESPONSEs and repeats with another Le for one command: a card that never ends is refused."""
-
-_WAITS_FOR_SAM = frozenset({State.ASKING_MAC1, State.SELECTING_SAM, State.CHECKING_MAC2})
-_WAITS_FOR_CARD = frozenset(
-    {State.INITIALISING, State.UPDATING, State.DEBITING, State.PROVING, State.WEIGHING, State.COUNTING}
-)
 
 
 class PurchaseDialogue:
@@ -113,7 +120,7 @@ class PurchaseDialogue:
             case Buy():
                 self._take(command, now)
             case SamAnswered(asked, response):
-                if self._state in _WAITS_FOR_SAM and asked == self._sam_asked:
+                if self._state in WAITS_FOR_SAM and asked == self._sam_asked:
                     self._hear_sam(response, now)
             case Stored(pending):
                 if self._state is State.STORING and pending == self._pending:
@@ -129,7 +136,7 @@ class PurchaseDialogue:
 
     def receive(self, data: bytes, now: float) -> None:
         """Take the card's answer. Raises nothing: what is no answer counts as a refusal."""
-        if self._state not in _WAITS_FOR_CARD or self._asked is None:
+        if self._state not in WAITS_FOR_CARD or self._asked is None:
             return
         try:
             response = decode_response(data)
@@ -160,7 +167,7 @@ class PurchaseDialogue:
     def tick(self, now: float) -> None:
         """Time has passed."""
         if self._deadline is not None and now >= self._deadline:
-            if self._state in _WAITS_FOR_CARD:
+            if self._state in WAITS_FOR_CARD:
                 self._lose("no answer", now)
             elif self._state is State.STORING:
                 self._reason = "not stored in time"
@@ -196,15 +203,18 @@ class PurchaseDialogue:
                 return verdicts.judge_debit(response)
             case State.PROVING:
                 return verdicts.judge_proof(response, is_last=not self._serials)
+        return self._weigh_answer(response)
+
+    def _weigh_answer(self, response: ResponseApdu) -> verdicts.Verdict:
+        """What tells whether a purchase took place."""
         assert self._pending is not None
         if self._state is State.COUNTING:
             return verdicts.judge_count(response, self._pending, is_recovered=self._is_recovered)
+        is_checkable = self._sam_session == self._pending
+        if self._state is State.READING_LOG:
+            return verdicts.judge_log(response, self._pending, self._proof, is_checkable=is_checkable)
         return verdicts.judge_balance(
-            response,
-            self._pending,
-            self._proof,
-            is_recovered=self._is_recovered,
-            is_checkable=self._sam_session == self._pending,
+            response, self._pending, self._proof, is_recovered=self._is_recovered, is_checkable=is_checkable
         )
 
     def _hear_sam(self, response: ResponseApdu | None, now: float) -> None:
@@ -310,10 +320,12 @@ class PurchaseDialogue:
     def _weigh(self, now: float) -> None:
         self._tell_card(commands.get_balance(purse=self._settings.purse), now)
 
+    def _read_log(self, now: float) -> None:
+        self._tell_card(read_record(1, LOG_RECORD_BYTES, short_id=SFI_LOG), now)
+
     def _count(self, now: float) -> None:
-        assert self._buy is not None
         assert self._pending is not None
-        self._tell_card(steps.count_of(self._settings, self._buy, self._pending), now)
+        self._tell_card(steps.count_of(self._settings, self._pending), now)
 
     def _paid(self, _now: float) -> None:
         assert self._pending is not None
@@ -379,6 +391,11 @@ class PurchaseDialogue:
         (State.WEIGHING, Stimulus.DEBITED_CHECKABLE): (_check_mac2, State.CHECKING_MAC2),
         (State.WEIGHING, Stimulus.UNCLEAR): (_leave_unknown, State.IDLE),
         (State.WEIGHING, Stimulus.LOST): (_leave_unknown, State.IDLE),
+        (State.WEIGHING, Stimulus.LOWER): (_read_log, State.READING_LOG),
+        (State.READING_LOG, Stimulus.DEBITED_BEFORE): (_paid, State.IDLE),
+        (State.READING_LOG, Stimulus.DEBITED_CHECKABLE): (_check_mac2, State.CHECKING_MAC2),
+        (State.READING_LOG, Stimulus.UNCLEAR): (_leave_unknown, State.IDLE),
+        (State.READING_LOG, Stimulus.LOST): (_leave_unknown, State.IDLE),
         (State.WEIGHING, Stimulus.DOUBTED): (_count, State.COUNTING),
         (State.COUNTING, Stimulus.UNCHANGED): (_begin_anew, State.INITIALISING),
         (State.COUNTING, Stimulus.UNCHANGED_REFUSED): (_decline, State.IDLE),

@@ -49,6 +49,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     """All that is needed to settle a purchase whose end was not heard. It is stored before the card may debit."""
 
     card: PurseCard
+    key_index: int
     offline_serial: int
     old_balance: int
     amount: int
@@ -171,6 +172,7 @@ class PurchaseState(Enum):
     PROVING = "asking for a proof"
     WEIGHING = "reading the balance"
     COUNTING = "reading the counter"
+    READING_LOG = "reading the log"
     INITIALISING = "initialising"
     ASKING_MAC1 = "asking for MAC1"
     SELECTING_SAM = "selecting in the SAM"
@@ -178,6 +180,10 @@ class PurchaseState(Enum):
     STORING = "storing"
     DEBITING = "debiting"
     CHECKING_MAC2 = "checking MAC2"
+
+
+WAITS_FOR_SAM = frozenset({PurchaseState.ASKING_MAC1, PurchaseState.SELECTING_SAM, PurchaseState.CHECKING_MAC2})
+WAITS_FOR_CARD = frozenset(PurchaseState) - WAITS_FOR_SAM - {PurchaseState.IDLE, PurchaseState.STORING}
 
 
 class PurchaseStimulus(Enum):
@@ -188,6 +194,7 @@ class PurchaseStimulus(Enum):
     PROOF = "proof"
     NO_PROOF_YET = "no proof, another serial left"
     NO_PROOF = "no proof"
+    LOWER = "balance lower by the amount, card was away"
     DOUBTED = "proof, but balance unchanged"
     UNCHANGED = "not debited"
     UNCHANGED_REFUSED = "not debited, 8054 refused"

@@ -14,9 +14,9 @@ def init_of(settings: PurchaseSettings, buy: Buy) -> CommandApdu:
     return commands.init_purchase(data, buy.trans_type, purse=settings.purse)
 
 
-def count_of(settings: PurchaseSettings, buy: Buy, pending: Pending) -> CommandApdu:
+def count_of(settings: PurchaseSettings, pending: Pending) -> CommandApdu:
     """8050 of amount 0: it reads counter and balance, and takes nothing."""
-    data = InitCommand(buy.key_index, 0, settings.terminal_id)
+    data = InitCommand(pending.key_index, 0, settings.terminal_id)
     return commands.init_purchase(data, pending.trans_type, purse=settings.purse)
 
 
@@ -47,6 +47,7 @@ def pending_of(settings: PurchaseSettings, buy: Buy, init: InitPurchaseAnswer, a
     """What must be stored before 8054."""
     return Pending(
         card=buy.card,
+        key_index=buy.key_index,
         offline_serial=init.offline_serial,
         old_balance=Balance(init.balance).amount,
         amount=buy.amount,

@@ -12,6 +12,7 @@ from protocols.epurse.purchase_events import PurchaseStimulus as Stimulus
 from protocols.epurse.purchase_tables import Balance, DebitAnswer, InitPurchaseAnswer, ProveAnswer
 from protocols.epurse.sam import SamInitAnswer
 from protocols.epurse.status import SW_CONDITIONS, SW_MAC_INVALID, SW_NO_KEY, meaning_of
+from protocols.epurse.union_files import LOG_RECORD_BYTES, PurseRecord
 from protocols.iso14443.apdu import ResponseApdu
 
 Answer = InitPurchaseAnswer | SamInitAnswer | ProveAnswer | None
@@ -71,7 +72,7 @@ def judge_proof(response: ResponseApdu, *, is_last: bool) -> Verdict:
 def judge_balance(
     response: ResponseApdu, pending: Pending, proof: ProveAnswer | None, *, is_recovered: bool, is_checkable: bool
 ) -> Verdict:
-    """The card's answer to 805C, beside its proof. is_checkable: the SAM still has the session of this purchase."""
+    """The card's answer to 805C, beside its proof. is_recovered: the card was away. is_checkable: the SAM was not."""
     if not response.ok:
         return Verdict(Stimulus.UNCLEAR, reason=f"the balance cannot be read: {meaning_of(response.sw)}")
     try:
@@ -81,8 +82,7 @@ def judge_balance(
     if balance == pending.old_balance:
         return Verdict(_not_debited(is_recovered=is_recovered) if proof is None else Stimulus.DOUBTED)
     if balance == pending.old_balance - pending.amount:
-        may_check = is_checkable and proof is not None
-        return Verdict(Stimulus.DEBITED_CHECKABLE if may_check else Stimulus.DEBITED_BEFORE)
+        return Verdict(Stimulus.LOWER if is_recovered else _debited(proof, is_checkable=is_checkable))
     return Verdict(Stimulus.UNCLEAR, reason="the balance is neither the old one nor the new one")
 
 
@@ -99,6 +99,23 @@ def judge_count(response: ResponseApdu, pending: Pending, *, is_recovered: bool)
     if pending.amount == 0:
         return Verdict(Stimulus.DEBITED_BEFORE)
     return Verdict(Stimulus.UNCLEAR, reason="there is a proof, but the balance is the old one")
+
+
+def judge_log(response: ResponseApdu, pending: Pending, proof: ProveAnswer | None, *, is_checkable: bool) -> Verdict:
+    """The newest record of the purse's log, where the card was away and its balance is lower by the amount.
+
+    A purchase at another terminal may have cost as much, and have the proof. Where the log cannot be read, or ends with
+    something else, balance and proof decide.
+    """
+    if response.ok and len(response.data) == LOG_RECORD_BYTES:
+        record = PurseRecord.from_bytes(response.data)
+        if record.trans_type == pending.trans_type and record.terminal_id != pending.terminal_id:
+            return Verdict(Stimulus.UNCLEAR, reason="another terminal may have debited it")
+    return Verdict(_debited(proof, is_checkable=is_checkable))
+
+
+def _debited(proof: ProveAnswer | None, *, is_checkable: bool) -> Stimulus:
+    return Stimulus.DEBITED_CHECKABLE if is_checkable and proof is not None else Stimulus.DEBITED_BEFORE
 
 
 def _not_debited(*, is_recovered: bool) -> Stimulus:

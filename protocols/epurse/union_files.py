@@ -24,6 +24,7 @@ from protocols.iso14443.ber_tlv import decode_tlv, find_tlv
 
 SFI_PUBLIC_DATA = 0x15
 SFI_LOG = 0x18
+LOG_RECORD_BYTES = 23
 SFI_MONTH = 0x19
 SFI_TRIPS = 0x1E
 MAX_TRIPS = 30

@@ -76,8 +76,8 @@ def trip_update():
 class SoftSam:
     """A SAM as strict as the standard. wrong_macs counts; three of them lock it."""
 
-    def __init__(self, suite=TRIPLE_DES, counter=0xABCC):
-        self.suite, self.counter = suite, counter
+    def __init__(self, suite=TRIPLE_DES, counter=0xABCC, terminal_id=TERMINAL_ID):
+        self.suite, self.counter, self.terminal_id = suite, counter, terminal_id
         self.session = None
         self.is_selected, self.is_silent = True, False
         self.wrong_macs = 0
@@ -105,7 +105,7 @@ class SoftSam:
         terms = PurchaseTerms(
             asked.amount,
             asked.trans_type,
-            TERMINAL_ID,
+            self.terminal_id,
             self.counter,
             asked.date,
             asked.time,

@@ -32,7 +32,7 @@ from protocols.epurse.purchase_events import (
     Unknown,
 )
 from protocols.iso14443.apdu import ResponseApdu
-from protocols.tests.epurse_ends import SETTINGS, TERMINAL_ID, Bench, buy, purse, trip_update
+from protocols.tests.epurse_ends import SETTINGS, TERMINAL_ID, Bench, SoftSam, buy, purse, trip_update
 
 COUNTS_FIRST = PurchaseSettings(terminal_id=TERMINAL_ID, proof_offsets=(1,))
 FULL = {"updates": (trip_update(),)}
@@ -87,13 +87,13 @@ def test_a_purchase_torn_at_any_command_is_settled_when_the_card_is_back(
     assert (bench.store, bench.dialogue.kept, bench.sam.wrong_macs) == ([], (), 0)
 
 
-@pytest.mark.parametrize("number", range(1, 4))
+@pytest.mark.parametrize("number", range(1, 5))
 def test_settling_that_is_torn_too_goes_on_at_the_next_tap(number):
     bench, card = Bench(), purse()
     bench.tap(card, buy(**FULL), lift=cut_at(LAST_COMMAND, "after"))
     events = bench.tap(card, buy(**FULL), lift=cut_at(number, "before"))
-    assert [type(event) for event in events] == ([Unknown] if number < 3 else [Paid])
-    if number < 3:
+    assert [type(event) for event in events] == ([Unknown] if number < 4 else [Paid])
+    if number < 4:
         assert bench.dialogue.kept == (events[0].pending,)
         (paid,) = bench.tap(card, buy(**FULL))
         assert paid.is_recovered
@@ -163,6 +163,28 @@ def test_a_refused_debit_beside_an_earlier_proof_is_declined():
     assert (declined.sw, card.balance, bench.dialogue.kept) == (0x9302, 2650, ())
 
 
+@pytest.mark.parametrize("amount", [200, 300])
+def test_a_purchase_at_another_terminal_is_not_taken_for_this_one(amount):
+    """It may cost as much, and its proof has the serial number that this one would have had."""
+    bench, card = Bench(), purse()
+    bench.tap(card, buy(), lift=cut_at(2, "before"))
+    elsewhere = b"\x58\x10\x00\x00\x00\x02"
+    other = Bench(PurchaseSettings(terminal_id=elsewhere), SoftSam(terminal_id=elsewhere))
+    assert [type(event) for event in other.tap(card, buy(amount=amount))] == [Paid]
+    (unknown,) = bench.tap(card, buy())
+    assert isinstance(unknown, Unknown)
+    assert (card.balance, len(bench.store), bench.sam.wrong_macs) == (2850 - amount, 1, 0)
+
+
+@pytest.mark.parametrize("record", [bytes(22), bytes(23), b""])
+def test_a_log_that_tells_nothing_leaves_it_to_balance_and_proof(record):
+    bench, card = Bench(), purse()
+    bench.tap(card, buy(), lift=cut_at(2, "after"))
+    card.records[0x18][0] = record
+    (paid,) = bench.tap(card, buy())
+    assert (paid.is_recovered, paid.mac2, card.balance) == (True, Mac2.GENUINE, 2650)
+
+
 def test_a_card_that_was_loaded_since_stays_unknown():
     bench, card = Bench(), purse()
     bench.tap(card, buy(), lift=cut_at(2, "after"))
@@ -214,7 +236,7 @@ def test_a_proof_of_the_wrong_length_is_none(balance, outcome):
     dialogue = PurchaseDialogue(SETTINGS)
     dialogue.send(Resume(unknown.pending), 0.0)
     dialogue.send(buy(), 0.0)
-    for answer in ("00" * 7 + "9000", "9406", balance + "9000"):
+    for answer in ("00" * 7 + "9000", "9406", balance + "9000", "6a83"):
         dialogue.receive(bytes.fromhex(answer), 0.0)
     assert isinstance(dialogue.next_event(), outcome)
 
