@@ -1,8 +1,21 @@
-"""Typed access to the fields of a message that is to be written, so that a wrong one is a `LocalProtocolError`."""
+"""Typed access to the fields of a message that is to be written, so that a wrong one is a `LocalProtocolError`.
+
+Beside it the hex digits of a case that is to be read.
+"""
 
 from collections.abc import Mapping, Sequence
 
-from protocols.core.errors import LocalProtocolError
+from protocols.core.errors import FrameError, LocalProtocolError
+
+
+def octets_of(digits: str, name: str = "hex", max_chars: int | None = None) -> bytes:
+    """Bytes from hex digits, blanks between them allowed. Raises `FrameError`; also for more than `max_chars`."""
+    if max_chars is not None and len(digits) > max_chars:
+        raise FrameError(f"{len(digits)} characters are no frame", 0, name)
+    try:
+        return bytes.fromhex(digits)
+    except ValueError:
+        raise FrameError("not whole bytes of hex digits", field=name) from None
 
 
 class Fields:

@@ -42,7 +42,7 @@ from protocols.epurse.purchase_tables import (
 from protocols.epurse.sam import SamInitAnswer, SamInitCommand
 from protocols.epurse.union_files import PublicData, PurseRecord, Trip
 from protocols.etc_rsu.table import Table
-from protocols.message_fields import Fields
+from protocols.message_fields import Fields, octets_of
 
 TABLES: Mapping[str, type[Table]] = {
     table.TABLE: table
@@ -103,10 +103,7 @@ def decode_message(case: Mapping[str, object]) -> dict[str, object]:
         raise OptionError("must be one of " + ", ".join(KINDS), field="kind")
     if not isinstance(text, str):
         raise OptionError("the data as hex digits", field="hex")
-    try:
-        data = bytes.fromhex(text)
-    except ValueError:
-        raise FrameError("not whole bytes of hex digits", field="hex") from None
+    data = octets_of(text)
     if kind in COMPUTATIONS:
         return {"kind": kind, **_computed(COMPUTATIONS[kind], data, case.get("params"))}
     if case.get("params") is not None:

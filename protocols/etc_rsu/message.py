@@ -22,7 +22,7 @@ fields have no public names. Text that is not GBK reads with U+FFFD; BCD is its 
 
 from collections.abc import Mapping
 
-from protocols.core.errors import FrameError, LocalProtocolError, OptionError, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, OptionError, RemoteProtocolError
 from protocols.etc_rsu import card_files, obu_files
 from protocols.etc_rsu.catalogue import UNNAMED, Interface, decode_payload, payload_types
 from protocols.etc_rsu.frame import (
@@ -46,7 +46,7 @@ from protocols.etc_rsu.frame import (
 )
 from protocols.etc_rsu.payload import AnyPayload, RawPayload
 from protocols.etc_rsu.table import Table
-from protocols.message_fields import Fields
+from protocols.message_fields import Fields, octets_of
 
 FileType = type[Table] | type[obu_files.ObuStatus]
 FILES: Mapping[str, FileType] = {
@@ -78,12 +78,7 @@ def decode_message(case: Mapping[str, object]) -> dict[str, object]:
         raise OptionError("must be one of " + ", ".join(_KINDS), field="kind")
     if not isinstance(text, str):
         raise OptionError("a frame or file as hex digits", field="hex")
-    if len(text) > _MAX_HEX_CHARS:
-        raise FrameError(f"{len(text)} characters are no frame", 0, "hex")
-    try:
-        wire = bytes.fromhex(text)
-    except ValueError:
-        raise FrameError("not whole bytes of hex digits", field="hex") from None
+    wire = octets_of(text, max_chars=_MAX_HEX_CHARS)
     if kind in FILES:
         return {"kind": kind, **_file_keys(FILES[kind], wire)}
     interface = _INTERFACES[kind]

@@ -31,7 +31,7 @@ from collections.abc import Callable, Mapping
 from protocols.core.errors import FrameError, LocalProtocolError, OptionError
 from protocols.iso14443 import message_activation, message_blocks
 from protocols.iso14443.crc import crc_a, crc_b
-from protocols.message_fields import Fields
+from protocols.message_fields import Fields, octets_of
 
 Decode = Callable[[bytes], dict[str, object]]
 Encode = Callable[[Fields], bytes]
@@ -60,17 +60,10 @@ def decode_message(case: Mapping[str, object]) -> dict[str, object]:
         raise OptionError("must be one of " + ", ".join(KINDS), field="kind")
     if not isinstance(text, str):
         raise OptionError("the frame as hex digits", field="hex")
-    data = _bytes_of(text)
+    data = octets_of(text)
     if not data and kind not in _MAY_BE_EMPTY:
         raise FrameError("an empty frame", offset=0)
     return {"kind": kind, **KINDS[kind][0](data)}
-
-
-def _bytes_of(text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise FrameError("not whole bytes of hex digits", field="hex") from None
 
 
 def encode_message(message: Mapping[str, object]) -> dict[str, object]:

@@ -16,13 +16,14 @@ it is written back.
 
 from collections.abc import Mapping
 
-from protocols.core.errors import FrameError, LocalProtocolError, OptionError, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, OptionError, RemoteProtocolError
 from protocols.jt808.catalogue import Packet, body_type, decode_body, read_packet
 from protocols.jt808.dialect import JT2011, JT2013, JT2019, JT2019_WIDE_MAKER, Dialect
 from protocols.jt808.frame import Frame, Package, decode_frame, encode_frame
 from protocols.jt808.general import RawBody
 from protocols.jt808.layout import Readable
 from protocols.jt808.subpackage import gather
+from protocols.message_fields import octets_of
 
 MAX_FRAMES = 65_535
 _OPTIONS = frozenset({"hex", "frames", "version"})
@@ -53,10 +54,7 @@ def decode_message(case: Mapping[str, object]) -> dict[str, object]:
 def _bytes_of(text: object, field: str) -> bytes:
     if not isinstance(text, str):
         raise OptionError("a frame as hex digits", field=field)
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise FrameError("not whole bytes of hex digits", field=field) from None
+    return octets_of(text, field)
 
 
 def _show_one(wire: bytes) -> dict[str, object]:

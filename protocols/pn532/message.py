@@ -16,8 +16,8 @@ A case holds `kind` and `hex`. The message holds the kind again, so that it can 
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from protocols.core.errors import FrameError, LocalProtocolError, OptionError, RemoteProtocolError
-from protocols.message_fields import Fields
+from protocols.core.errors import LocalProtocolError, OptionError, RemoteProtocolError
+from protocols.message_fields import Fields, octets_of
 from protocols.pn532.chip_commands import FirmwareVersion
 from protocols.pn532.errors import Status, decode_status, encode_status
 from protocols.pn532.frame import (
@@ -188,10 +188,7 @@ def decode_message(case: Mapping[str, object]) -> dict[str, object]:
         raise OptionError("must be one of " + ", ".join(KINDS), field="kind")
     if not isinstance(text, str):
         raise OptionError("the frame as hex digits", field="hex")
-    try:
-        data = bytes.fromhex(text)
-    except ValueError:
-        raise FrameError("not whole bytes of hex digits", field="hex") from None
+    data = octets_of(text)
     return {"kind": kind, **KINDS[kind][0](data)}
 
 

@@ -21,8 +21,8 @@ written back; tokens and tickets, which their issuer signs, and what a card says
 
 from collections.abc import Callable, Mapping
 
-from protocols.core.errors import FrameError, LocalProtocolError, OptionError, RemoteProtocolError
-from protocols.message_fields import Fields
+from protocols.core.errors import LocalProtocolError, OptionError, RemoteProtocolError
+from protocols.message_fields import Fields, octets_of
 from protocols.rfid_and_gates import message_codes as codes
 from protocols.rfid_and_gates import message_readers as readers
 from protocols.rfid_and_gates.llrp_message import MAX_MESSAGE_BYTES
@@ -74,7 +74,7 @@ def decode_message(case: Mapping[str, object]) -> dict[str, object]:
         raise OptionError("a text" if given == "text" else "bytes as hex digits", field=given)
     if protocol in _TEXTS:
         return {"protocol": protocol, **_TEXTS[protocol][0](value, case)}
-    return {"protocol": protocol, **_FRAMES[protocol][0](_bytes_of(value), case)}
+    return {"protocol": protocol, **_FRAMES[protocol][0](octets_of(value, max_chars=_MAX_HEX_CHARS), case)}
 
 
 def encode_message(message: Mapping[str, object]) -> dict[str, object]:
@@ -112,12 +112,3 @@ def _protocol_of(name: object, error: type[LocalProtocolError]) -> str:
     if not isinstance(name, str) or name not in PROTOCOLS:
         raise error("must be one of " + ", ".join(PROTOCOLS), field="protocol")
     return name
-
-
-def _bytes_of(text: str) -> bytes:
-    if len(text) > _MAX_HEX_CHARS:
-        raise FrameError(f"{len(text)} characters are no frame", 0, "hex")
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise FrameError("not whole bytes of hex digits", field="hex") from None

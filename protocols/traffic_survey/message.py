@@ -20,8 +20,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from protocols.core.errors import FrameError, LocalProtocolError, OptionError, RemoteProtocolError
-from protocols.message_fields import Fields
+from protocols.core.errors import LocalProtocolError, OptionError, RemoteProtocolError
+from protocols.message_fields import Fields, octets_of
 from protocols.traffic_survey.message_detectors import (
     decode_rtms,
     decode_ss125,
@@ -60,7 +60,7 @@ def decode_message(case: Mapping[str, object]) -> dict[str, object]:
         raise OptionError("a JSON object" if given == "text" else "a frame as hex digits", field=given)
     if protocol in _TEXTS:
         return {"protocol": protocol, **_TEXTS[protocol][0](value)}
-    wire = _bytes_of(value)
+    wire = octets_of(value, max_chars=_MAX_HEX_CHARS)
     if protocol in _FRAMES:
         return {"protocol": protocol, **_FRAMES[protocol][0](wire)}
     device_class = case.get("device_class", 1)
@@ -105,12 +105,3 @@ def _protocol_of(name: object, error: type[LocalProtocolError]) -> str:
     if not isinstance(name, str) or name not in PROTOCOLS:
         raise error("must be one of " + ", ".join(PROTOCOLS), field="protocol")
     return name
-
-
-def _bytes_of(text: str) -> bytes:
-    if len(text) > _MAX_HEX_CHARS:
-        raise FrameError(f"{len(text)} characters are no frame", 0, "hex")
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise FrameError("not whole bytes of hex digits", field="hex") from None

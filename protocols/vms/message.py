@@ -23,7 +23,8 @@ protocols.core.errors.FrameError: a bare 03 inside (at byte 7)
 
 from collections.abc import Mapping
 
-from protocols.core.errors import FrameError, LocalProtocolError, OptionError
+from protocols.core.errors import LocalProtocolError, OptionError
+from protocols.message_fields import octets_of
 from protocols.vms.contents import content_type, decode_content
 from protocols.vms.frame import DIALECTS, SANSI, Dialect, Frame, crc_xmodem, decode_frame, encode_frame
 from protocols.vms.frame import body_of as frame_body
@@ -48,7 +49,7 @@ def decode_message(case: Mapping[str, object]) -> dict[str, object]:
     digits = case.get("hex")
     if not isinstance(digits, str) or "text" in case:
         raise OptionError("a frame as hex digits, or a play list as text", field="hex")
-    return _read_frame(_octets(digits), dialect, request_type, is_response=is_response)
+    return _read_frame(octets_of(digits), dialect, request_type, is_response=is_response)
 
 
 def _dialect_of(case: Mapping[str, object]) -> Dialect:
@@ -73,13 +74,6 @@ def _request_type_of(case: Mapping[str, object]) -> str | None:
     if value is not None and not isinstance(value, str):
         raise OptionError('two digits such as "06"', field="request_type")
     return value
-
-
-def _octets(digits: str) -> bytes:
-    try:
-        return bytes.fromhex(digits)
-    except ValueError:
-        raise FrameError("not whole bytes of hex digits", field="hex") from None
 
 
 def _read_frame(wire: bytes, dialect: Dialect, request_type: str | None, *, is_response: bool) -> Message:
