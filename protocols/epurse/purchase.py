@@ -275,7 +275,7 @@ class PurchaseDialogue:
         assert self._pending is not None
         self._kept.forget(self._pending)
         self._events.append(NotDebited(self._pending))
-        self._proof, self._is_recovered = None, False
+        self._is_recovered = False
         self._begin(now)
 
     def _ask_mac1(self, now: float) -> None:
