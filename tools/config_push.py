@@ -23,7 +23,7 @@ from protocols.wayside.envelope import MAX_DOCUMENT_BYTES, Desired, build_envelo
 from protocols.wayside.state import Reported, ReportedConfig, decode
 from protocols.wayside.topics import down_topic, up_topic
 from tools import control
-from tools.output import Exit, fail, print_json, print_line, say, visible
+from tools.output import Exit, fail, fail_of_config, print_json, print_line, say, visible
 
 WAIT_S = 150.0
 RETAINED_WITHIN_S = 5.0
@@ -96,14 +96,9 @@ def checked_document(file: Path, node: str, *, as_json: bool) -> str:
     except UnicodeDecodeError:
         fail(_("{file}: is not UTF-8").format(file=file), Exit.USAGE, as_json=as_json)
     except ConfigError as error:
-        if as_json:
-            print_json({"ok": False, "problems": error.problems})
-        else:
-            for problem in error.problems:
-                print_line(visible(str(problem)))
         count = len(error.problems)
-        say(counted("{count} problem", "{count} problems", count).format(count=count))
-        raise typer.Exit(Exit.USAGE) from error
+        text = counted("{count} problem", "{count} problems", count).format(count=count)
+        fail_of_config(error.problems, text, as_json=as_json)
     if parsed.node.id != node:
         text = _("{file}: is the configuration of {other}, not of {node}")
         fail(text.format(file=file, other=parsed.node.id, node=node), Exit.USAGE, as_json=as_json)

@@ -7,7 +7,7 @@ line, in UTF-8 whatever the terminal's locale.
 import difflib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import Any, NoReturn
 
@@ -85,6 +85,17 @@ def fail(reason: str, code: Exit = Exit.REFUSED, *, as_json: bool = False) -> No
         print_json({"ok": False, "reason": reason})
     say(f"wayside: {reason}")
     raise typer.Exit(code)
+
+
+def fail_of_config(problems: Sequence[object], closing: str, *, as_json: bool) -> NoReturn:
+    """End the command: what is wrong with a configuration, a line each, and what that means."""
+    if as_json:
+        print_json({"ok": False, "problems": problems})
+    else:
+        for problem in problems:
+            print_line(visible(str(problem)))
+    say(closing)
+    raise typer.Exit(Exit.USAGE)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -19,7 +19,7 @@ import typer
 from drivers.text import _
 from edge.deploy import __file__ as deploy_package
 from edge.gateway.config import MAX_DOCUMENT_BYTES, ConfigError, NodeConfigFile, parse_config
-from tools.output import Exit, fail, print_json, print_line, say, visible
+from tools.output import Exit, fail, fail_of_config, print_json, print_line, say, visible
 
 CONFIG = Path("/etc/wayside/node.toml")
 UNITS = Path("/etc/systemd/system")
@@ -196,13 +196,7 @@ def _checked(config: Path, root: Path | None, *, as_json: bool) -> NodeConfigFil
     except OSError as error:
         fail(f"{file}: {error.strerror}", Exit.USAGE, as_json=as_json)
     except ConfigError as error:
-        if as_json:
-            print_json({"ok": False, "problems": error.problems})
-        else:
-            for problem in error.problems:
-                print_line(visible(str(problem)))
-        say(_("nothing was installed"))
-        raise typer.Exit(Exit.USAGE) from error
+        fail_of_config(error.problems, _("nothing was installed"), as_json=as_json)
 
 
 def _do(step: Step, root: Path) -> None:
