@@ -6,6 +6,8 @@ good one within two minutes and reports that; so the default is to wait a little
 """
 
 import asyncio
+import hashlib
+import re
 import time
 import tomllib
 from pathlib import Path
@@ -29,6 +31,8 @@ WAIT_S = 150.0
 RETAINED_WITHIN_S = 5.0
 """What the broker keeps comes at once; longer is only for a slow line."""
 
+_URL = re.compile(r"https://[!-~]{1,2000}")
+
 app = typer.Typer(no_args_is_help=True)
 
 
@@ -50,6 +54,10 @@ def push(
     version: Annotated[
         int | None, typer.Option("--version", min=1, help=_("its number; by default one more than the node's"))
     ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", metavar="https://...", help=_("where the node may fetch the same file")),
+    ] = None,
     timeout_s: Annotated[
         float, typer.Option("--timeout", min=0.1, max=86_400, help=_("seconds to wait for what becomes of it"))
     ] = WAIT_S,
@@ -60,10 +68,12 @@ def push(
 ) -> None:
     """Sign and publish a configuration: 0 it runs, 1 refused or rolled back, 3 nobody answered."""
     control.check_node(node, as_json=as_json)
-    document = checked_document(file, node, as_json=as_json)
+    if url is not None and not _URL.fullmatch(url):
+        fail(_("--url: is not https://HOST/PATH"), Exit.USAGE, as_json=as_json)
+    document = checked_document(file, node, is_inline=url is None, as_json=as_json)
     address = control.broker_of(broker, ca, cert, key, insecure_plain_mqtt=insecure_plain_mqtt, as_json=as_json)
     signer = control.signer_of(signing_key, key_id, as_json=as_json)
-    pushing = _Pushing(node, document, signer, version)
+    pushing = _Pushing(node, document, signer, version, url)
     link = control.ControlLink(address)
     if dry_run:
         if version is None:
@@ -84,7 +94,7 @@ def push(
     _show(pushing, pushing.outcome, as_json=as_json)
 
 
-def checked_document(file: Path, node: str, *, as_json: bool) -> str:
+def checked_document(file: Path, node: str, *, is_inline: bool, as_json: bool) -> str:
     """The document of a file. Ends the command with the lines of `wayside check` where it has mistakes."""
     try:
         with file.open("rb") as opened:
@@ -102,8 +112,8 @@ def checked_document(file: Path, node: str, *, as_json: bool) -> str:
     if parsed.node.id != node:
         text = _("{file}: is the configuration of {other}, not of {node}")
         fail(text.format(file=file, other=parsed.node.id, node=node), Exit.USAGE, as_json=as_json)
-    if len(data) > MAX_DOCUMENT_BYTES:
-        what = _("{file}: is {size} bytes long; {most} may travel")
+    if is_inline and len(data) > MAX_DOCUMENT_BYTES:
+        what = _("{file}: is {size} bytes long; {most} may travel; put it on a server and give --url")
         fail(what.format(file=file, size=len(data), most=MAX_DOCUMENT_BYTES), Exit.USAGE, as_json=as_json)
     return text
 
@@ -111,7 +121,7 @@ def checked_document(file: Path, node: str, *, as_json: bool) -> str:
 class _Pushing:
     """One configuration on its way."""
 
-    def __init__(self, node: str, document: str, signer: control.Signer, version: int | None) -> None:
+    def __init__(self, node: str, document: str, signer: control.Signer, version: int | None, url: str | None) -> None:
         self.node = node
         self.version = version
         self.digest = digest_of(tomllib.loads(document))
@@ -119,6 +129,7 @@ class _Pushing:
         self.taken_version: int | None = None
         """Of the node, as it reports it."""
         self._document = document
+        self._url = url
         self._signer = signer
         self._envelope = b""
 
@@ -162,7 +173,12 @@ class _Pushing:
         if not self._envelope:
             assert self.version is not None
             issued = time.time_ns() // 1_000_000
-            desired = Desired(v=1, node=self.node, version=self.version, issued=issued, document=self._document)
+            where: dict[str, str] = {"document": self._document}
+            if self._url is not None:
+                where = {"url": self._url, "sha256": hashlib.sha256(self._document.encode()).hexdigest()}
+            desired = msgspec.convert(
+                {"v": 1, "node": self.node, "version": self.version, "issued": issued} | where, Desired
+            )
             self._envelope = build_envelope("desired", desired, key_id=self._signer.key_id, sign=self._signer.key.sign)
         return self._envelope
 

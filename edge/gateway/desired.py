@@ -22,6 +22,7 @@ from edge.gateway.config import (
     problems_around,
 )
 from edge.gateway.config_history import ConfigHistory, HistoryError, HistoryState, sha256_of
+from edge.gateway.fetch import PAUSES_S, FetchError, fetch_document
 from edge.gateway.inbox import Inbox
 from edge.gateway.plain_text import as_text
 from edge.gateway.said import SaidOnce
@@ -86,6 +87,7 @@ class DesiredConfig:
         self._tasks: set[asyncio.Task[None]] = set()
         self._look_now = asyncio.Event()
         self._is_asked = False
+        self._fetching: asyncio.Task[None] | None = None
         self._unbelieved = SaidOnce()
         self._newest_pushed = 0
         """Waits its turn, or had it: the same one sent again while it waits shall not wait too."""
@@ -145,12 +147,15 @@ class DesiredConfig:
             self._not_taken(_("{operator} may not push").format(operator=envelope.key_id))
         elif desired.version <= max(self._history.state.version, self._newest_pushed):
             log.debug("configuration: version %d is not newer than what was taken up", desired.version)
-        elif desired.document is None:
-            self._refuse(_("only documents that travel inside the message are taken up"), desired.version)
         else:
             self._newest_pushed = desired.version
             self._audit("configuration", key_id=envelope.key_id, version=desired.version)
-            self._spawn(self._change(desired.document.encode(), desired.version))
+            if desired.document is not None:
+                self._spawn(self._change(desired.document.encode(), desired.version))
+            elif desired.url is not None and desired.sha256 is not None:
+                if self._fetching is not None:
+                    self._fetching.cancel()  # an older one is wanted no more
+                self._fetching = self._spawn(self._fetch(desired.url, desired.sha256, desired.version))
 
     def _not_taken(self, reason: str) -> None:
         """Nobody who may push has sent it: a broker can send it again as often as it likes."""
@@ -179,19 +184,39 @@ class DesiredConfig:
             await self._judge(now)
 
     async def aclose(self) -> None:
-        """Let a change under way end."""
+        """Let a change under way end, and fetch nothing any more."""
+        if self._fetching is not None:
+            self._fetching.cancel()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # Inside -----------------------------------------------------------------------------------------------------
 
-    def _spawn(self, work: Awaitable[None]) -> None:
+    async def _fetch(self, url: str, sha256: str, version: int) -> None:
+        """Fetch a document and put it to work. Where that fails its number is not used up: it may be sent again."""
+        reason = ""
+        for pause_s in PAUSES_S:
+            await asyncio.sleep(pause_s)
+            try:
+                document = await fetch_document(url, sha256, self._config.uplink.mqtt, self._file.parent)
+            except FetchError as error:
+                log.debug("configuration: version %d: %s", version, error)
+                reason = str(error)
+            else:
+                await asyncio.shield(self._spawn(self._change(document, version)))
+                return
+        if self._newest_pushed == version:
+            self._newest_pushed = self._history.state.version
+        self._refuse(reason, None)
+
+    def _spawn(self, work: Awaitable[None]) -> asyncio.Task[None]:
         async def run() -> None:
             await work
 
         task = asyncio.get_running_loop().create_task(run(), name="configuration")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _stamp(self) -> tuple[int, int, int] | None:
         try:
