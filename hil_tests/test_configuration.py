@@ -3,7 +3,9 @@
 import asyncio
 import json
 import signal
+import ssl
 import time
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
@@ -44,6 +46,34 @@ async def test_a_pushed_configuration_runs_and_is_still_there_after_a_power_cut(
     await bench.stop_gateway(signal.SIGKILL)
     await bench.start_gateway()
     assert set(bench.status()["devices"]) == {"plc-1", "plc-2"}
+    await bench.everything_arrived()
+
+
+async def test_a_configuration_too_long_for_a_message_is_fetched_from_where_the_message_says(bench: Bench):
+    first = counter_table("plc-1", await bench.add(counter()))
+    bench.shorten_trial(8.0)
+    bench.configure(first)
+    await bench.start()
+    await bench.connected()
+    document = bench.document(first + counter_table("plc-2", await bench.add(counter()))) + "# long\n" * 20_000
+    code, _out, said = await push(bench, document)
+    assert (code, "--url" in said) == (2, True)
+    made = bench.ca.issue_server("web", now=datetime.now(UTC))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(made.cert, made.key)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n" + document.encode())
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "localhost", 0, ssl=context) as server:
+        url = f"https://localhost:{server.sockets[0].getsockname()[1]}/bench-1.toml"
+        code, out, said = await push(bench, document, "--url", url)
+    assert code == 0, out + said + bench.log()
+    await bench.until(lambda: "plc-2" in bench.status()["devices"], "the new device is there")
+    assert bench.status()["config"]["version"] == 1
     await bench.everything_arrived()
 
 
