@@ -29,6 +29,9 @@ class ScannerFramer:
     prefixes: such as AIM identifiers (`]Q1`), which are taken off.
     """
 
+    max_bytes = MAX_CODE_CHARS
+    """Of a code whose end has not come."""
+
     def __init__(self, prefixes: tuple[str, ...] = ()) -> None:
         self._prefixes = prefixes
         self._code = bytearray()

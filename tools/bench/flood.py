@@ -48,7 +48,9 @@ def _take_all(framer: Any) -> None:
 
 
 def _ceiling_of(framer: Any) -> int:
-    """The ceiling of the one buffer that a framer has."""
+    """The ceiling of the one buffer that a framer has, or its own where it keeps none."""
+    if isinstance(own := getattr(framer, "max_bytes", None), int):
+        return own
     names = set(getattr(framer, "__dict__", ())).union(
         *(getattr(kind, "__slots__", ()) for kind in type(framer).__mro__)
     )
