@@ -18,6 +18,8 @@ MAX_CODE_CHARS = 4096
 """More than any symbol holds."""
 MAX_CODES = 4096
 """Codes that wait to be asked for; more push out the oldest."""
+MAX_WAITING_CHARS = 65_536
+"""The same for all of them together: a scanner that floods takes no more of a small box."""
 IDLE_S = 0.2
 CR, LF, STX, ETX = 0x0D, 0x0A, 0x02, 0x03
 _ENDS = frozenset({CR, LF, ETX})
@@ -36,6 +38,7 @@ class ScannerFramer:
         self._prefixes = prefixes
         self._code = bytearray()
         self._codes: deque[str] = deque()
+        self._waiting_chars = 0
         self._is_too_long = False
         self.discarded_bytes = 0
         """Bytes that belonged to no code; ends and starts are not counted."""
@@ -71,7 +74,7 @@ class ScannerFramer:
 
     def next_frame(self) -> str | NeedData:
         """The next code, or `NEED_DATA`. Raises nothing."""
-        return self._codes.popleft() if self._codes else NEED_DATA
+        return self._next() if self._codes else NEED_DATA
 
     def _end(self) -> None:
         code = self.pending
@@ -79,9 +82,15 @@ class ScannerFramer:
         self._is_too_long = False
         prefix = next((prefix for prefix in self._prefixes if code.startswith(prefix)), "")
         if len(code) > len(prefix):
-            if len(self._codes) == MAX_CODES:
-                self.discarded_bytes += len(self._codes.popleft())
             self._codes.append(code[len(prefix) :])
+            self._waiting_chars += len(self._codes[-1])
+            while len(self._codes) > MAX_CODES or self._waiting_chars > MAX_WAITING_CHARS:
+                self.discarded_bytes += len(self._next())
+
+    def _next(self) -> str:
+        code = self._codes.popleft()
+        self._waiting_chars -= len(code)
+        return code
 
     def _drop(self) -> None:
         self.discarded_bytes += len(self._code)

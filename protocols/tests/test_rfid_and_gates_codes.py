@@ -25,6 +25,7 @@ from protocols.rfid_and_gates.scanner import (
     IDLE_S,
     MAX_CODE_CHARS,
     MAX_CODES,
+    MAX_WAITING_CHARS,
     ScannerFramer,
     encode_codes,
     scanner_listener,
@@ -153,6 +154,12 @@ def test_an_endless_code_is_dropped_up_to_its_end() -> None:
     assert framer.discarded_bytes == 30_001
     framer.feed(b"a\r" * (MAX_CODES + 3))
     assert len(frames_of(framer)) == MAX_CODES
+    long = b"a" * MAX_CODE_CHARS + b"\r"
+    before = framer.discarded_bytes
+    framer.feed(long * 100)
+    kept = frames_of(framer)
+    assert sum(len(code) for code in kept) == MAX_WAITING_CHARS
+    assert framer.discarded_bytes - before == 100 * MAX_CODE_CHARS - MAX_WAITING_CHARS
 
 
 def test_a_code_without_an_end_is_one_after_a_while() -> None:
