@@ -33,16 +33,17 @@ async def fetch_document(url: str, sha256: str, config: MqttConfig, folder: Path
 
     Raises `FetchError`.
     """
+    name = url.partition("?")[0]  # what follows may be a token: it belongs in no log and no report
     try:
         async with asyncio.timeout(FETCH_WITHIN_S):
             document = await _get(url, _context(config, folder))
     except TimeoutError as error:
         text = _("{url}: nothing whole came within {seconds:.0f} s")
-        raise FetchError(text.format(url=url, seconds=FETCH_WITHIN_S)) from error
+        raise FetchError(text.format(url=name, seconds=FETCH_WITHIN_S)) from error
     except (OSError, ValueError, UplinkError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-        raise FetchError(f"{url}: {getattr(error, 'strerror', None) or error}") from error
+        raise FetchError(f"{name}: {getattr(error, 'strerror', None) or error}") from error
     if hashlib.sha256(document).hexdigest() != sha256:
-        raise FetchError(_("{url}: what lies there has another SHA-256 than the signed one").format(url=url))
+        raise FetchError(_("{url}: what lies there has another SHA-256 than the signed one").format(url=name))
     return document
 
 
@@ -53,39 +54,41 @@ def _context(config: MqttConfig, folder: Path) -> ssl.SSLContext:
 
 
 async def _get(url: str, context: ssl.SSLContext) -> bytes:
+    name = url.partition("?")[0]
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname or parts.username is not None:
-        raise FetchError(_("{url}: is not https://HOST/PATH").format(url=url))
+        text = _("the url is not https://HOST/PATH, without a name and password; its host is {host}")
+        raise FetchError(text.format(host=parts.hostname))
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     head = f"GET {target} HTTP/1.0\r\nHost: {parts.netloc}\r\nAccept: */*\r\nUser-Agent: wayside\r\n\r\n"
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 443, ssl=context, limit=MAX_HEAD_BYTES)
     try:
         writer.write(head.encode("ascii"))
         await writer.drain()
-        return await _answer(reader, url)
+        return await _answer(reader, name)
     finally:
         writer.transport.abort()  # nobody waits for a server's farewell
 
 
-async def _answer(reader: asyncio.StreamReader, url: str) -> bytes:
+async def _answer(reader: asyncio.StreamReader, name: str) -> bytes:
     head = await reader.readuntil(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
     words = lines[0].split(" ", 2)
     if not words[0].startswith("HTTP/1.") or len(words) < 2:
-        raise FetchError(_("{url}: the answer is not HTTP").format(url=url))
+        raise FetchError(_("{url}: the answer is not HTTP").format(url=name))
     if words[1] != str(_GOOD):
-        raise FetchError(_("{url}: the server says {status}").format(url=url, status=" ".join(words[1:])[:100]))
+        raise FetchError(_("{url}: the server says {status}").format(url=name, status=" ".join(words[1:])[:100]))
     pairs = [line.partition(":") for line in lines[1:]]
-    fields = {name.strip().lower(): value.strip() for name, _colon, value in pairs}
+    fields = {key.strip().lower(): value.strip() for key, _colon, value in pairs}
     if fields.get("transfer-encoding", "identity").lower() != "identity":
-        raise FetchError(_("{url}: the answer comes in chunks, which HTTP/1.0 has not").format(url=url))
+        raise FetchError(_("{url}: the answer comes in chunks, which HTTP/1.0 has not").format(url=name))
     body = bytearray()
     while piece := await reader.read(65_536):
         body += piece
         if len(body) > MAX_DOCUMENT_BYTES:
-            raise FetchError(_("{url}: is longer than {limit} bytes").format(url=url, limit=MAX_DOCUMENT_BYTES))
+            raise FetchError(_("{url}: is longer than {limit} bytes").format(url=name, limit=MAX_DOCUMENT_BYTES))
     length = fields.get("content-length")
     if length is not None and length != str(len(body)):
         text = _("{url}: {came} of {length} bytes came")
-        raise FetchError(text.format(url=url, came=len(body), length=length[:20]))
+        raise FetchError(text.format(url=name, came=len(body), length=length[:20]))
     return bytes(body)
