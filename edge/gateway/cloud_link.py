@@ -132,13 +132,17 @@ class CloudLink:
 
     def _publish_catalogue(self) -> None:
         """For whoever comes later: retained, beside its record. As with the record, the disk has it first."""
-        if self._catalogue is not None and self._is_catalogue_kept and self.uplink.is_connected:
-            self._is_copy_due = self.outbox.is_held("telemetry")
-            if self._is_copy_due:
-                return  # its number may be an old record's: the ingest will say
-            if self._catalogue.epoch == self._store.lanes["telemetry"].epoch:
-                self.outbox.sent_beside("telemetry", self._catalogue.seq)
-            self.uplink.publish(catalogue_route(self._catalogue.digest), self._catalogue.payload, retain=True)
+        known = self._catalogue
+        if known is None or not self._is_catalogue_kept or not self.uplink.is_connected:
+            return
+        # In the moment after an epoch has ended, its catalogue may bear a number that the ingest knows another record
+        # by. The new epoch's is published when its own record is made.
+        is_current = known.epoch == self._store.lanes["telemetry"].epoch
+        self._is_copy_due = is_current and self.outbox.is_held("telemetry")
+        if not is_current or self._is_copy_due:
+            return  # held: its number may be an old record's, too, and the ingest will say
+        self.outbox.sent_beside("telemetry", known.seq)
+        self.uplink.publish(catalogue_route(known.digest), known.payload, retain=True)
 
     def _read_catalogue(self) -> "KnownCatalogue | None":
         try:
