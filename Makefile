@@ -31,6 +31,12 @@ $(STAMP)-test: locks/test.txt $(STAMP)-demo
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --prefer-binary --no-build-isolation -r locks/test.txt
 	@touch $@
 
+# The signing side makes deltas with detools, which has no wheel: where no C compiler is and may be installed, the
+# tests that need it are skipped and say so.
+$(STAMP)-release: locks/release.txt $(STAMP)-test | apt-test
+	@if sh tools/setup/compiler.sh $(BIN)/python; then \
+	    $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --prefer-binary --no-build-isolation -r locks/release.txt && touch $@; fi
+
 setup: $(STAMP)-demo  ## the environment only: .venv with .venv/bin/wayside in it
 
 demo: setup  ## the main job for a minute, with its ledger; needs no root
@@ -39,10 +45,10 @@ demo: setup  ## the main job for a minute, with its ledger; needs no root
 apt-test:
 	@sh tools/setup/apt_test.sh
 
-test: $(STAMP)-test apt-test  ## every test (installs Mosquitto and libnfc through apt when it may)
+test: apt-test $(STAMP)-test $(STAMP)-release  ## every test (installs Mosquitto, libnfc and a C compiler through apt when it may)
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
-check: $(STAMP)-test  ## lint, types, import contracts, names, lengths, spelling, pages drawn from code
+check: $(STAMP)-test $(STAMP)-release  ## lint, types, import contracts, names, lengths, spelling, pages drawn from code
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -51,10 +57,10 @@ check: $(STAMP)-test  ## lint, types, import contracts, names, lengths, spelling
 	@$(BIN)/python -m tools.checks
 	@$(BIN)/python -m tools.docs --check
 
-hil: $(STAMP)-test apt-test  ## the end-to-end suite in its long form; RIG=hil_tests/rigs/<bench>.toml for real hardware
+hil: $(STAMP)-test $(STAMP)-release  ## the end-to-end suite in its long form; RIG=hil_tests/rigs/<bench>.toml for real hardware
 	@$(BIN)/python -m pytest hil_tests edge/tests --long $(if $(RIG),--rig $(RIG)) $(ARGS)
 
-bench: $(STAMP)-test apt-test  ## measure against the bare loop and write docs/bench.md
+bench: $(STAMP)-test $(STAMP)-release  ## measure against the bare loop and write docs/bench.md
 	@$(BIN)/wayside bench --write docs/bench.md $(ARGS)
 	@$(BIN)/wayside bench codecs --write docs/bench.md
 
@@ -68,7 +74,7 @@ $(STAMP)-fuzz: locks/fuzz.txt $(STAMP)-test
 fuzz: $(STAMP)-fuzz  ## a minute of hostile bytes, led by coverage, for every decoder and framer
 	@$(BIN)/python -m protocols.tests.guided_fuzz --seconds $(FUZZ_SECONDS) $(ARGS)
 
-soak: $(STAMP)-test apt-test  ## whatever has a long form: hostile bytes, hundreds of power cuts
+soak: $(STAMP)-test $(STAMP)-release  ## whatever has a long form: hostile bytes, hundreds of power cuts
 	@$(BIN)/python -m pytest --long -m long $(ARGS)
 
 release: check test  ## a reproducible wheel and source archive in dist/

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Pins every dependency anew, with the hashes of all its files, for each of the four environments.
+# Pins every dependency anew, with the hashes of all its files, for each of the five environments.
 # usage: lock.sh VENV
 set -eu
 venv=$1
@@ -11,7 +11,8 @@ pin() {
         --no-emit-index-url --no-header --no-annotate --quiet --output-file "$out" "$@"
 }
 mkdir -p locks
-pin locks/device.txt
-pin locks/demo.txt --extra tools --extra demo --group build
-pin locks/test.txt --extra tools --extra demo --group build --group test
-pin locks/fuzz.txt --extra tools --extra demo --group build --group test --group fuzz
+pin locks/device.txt --extra ota
+pin locks/demo.txt --extra ota --extra tools --extra demo --group build
+pin locks/test.txt --extra ota --extra tools --extra demo --group build --group test
+pin locks/release.txt --extra ota --extra tools --extra demo --extra release --group build --group test
+pin locks/fuzz.txt --extra ota --extra tools --extra demo --group build --group test --group fuzz

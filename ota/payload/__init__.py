@@ -1,0 +1,1 @@
+"""The bytes of an update: fetched block by block, kept over power cuts, deltas applied, all of it verified."""

@@ -1,0 +1,1 @@
+"""The signing side: keys, ceremony, releases, the Director. Nothing of it is needed on a device."""
