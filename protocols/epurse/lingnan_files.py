@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator
 from typing import Annotated, ClassVar
 
 from protocols.core.errors import FieldError
-from protocols.epurse.rows import Bytes1, Bytes2, Bytes4, Bytes7, Bytes8, Bytes13, Trailing
-from protocols.etc_rsu.rows import U8, U16, U24, U32, Date, Octets, TerminalId
-from protocols.etc_rsu.table import Table
+from protocols.epurse.rows import Bytes7, Bytes13, Trailing
+from protocols.table import Table
+from protocols.table_rows import U8, U16, U24, U32, Bytes1, Bytes2, Bytes4, Bytes8, Date, Octets, TerminalId
 
 SFI_MONTHS = 0x08
 MONTHS = 12

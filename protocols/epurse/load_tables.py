@@ -13,9 +13,9 @@ MAC1 proves the card to the host, MAC2 the host to the card.
 
 from typing import ClassVar
 
-from protocols.epurse.rows import Bytes4, Cryptogram, Time
-from protocols.etc_rsu.rows import U8, U16, U32, Date
-from protocols.etc_rsu.table import Table
+from protocols.epurse.rows import Cryptogram, Time
+from protocols.table import Table
+from protocols.table_rows import U8, U16, U32, Bytes4, Date
 
 
 class InitLoadAnswer(Table, frozen=True, gc=False):

@@ -41,8 +41,8 @@ from protocols.epurse.purchase_tables import (
 )
 from protocols.epurse.sam import SamInitAnswer, SamInitCommand
 from protocols.epurse.union_files import PublicData, PurseRecord, Trip
-from protocols.etc_rsu.table import Table
 from protocols.message_fields import Fields, octets_of
+from protocols.table import Table
 
 TABLES: Mapping[str, type[Table]] = {
     table.TABLE: table

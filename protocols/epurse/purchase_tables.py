@@ -20,9 +20,9 @@ from typing import ClassVar
 import msgspec
 
 from protocols.core.errors import FrameError, LocalProtocolError
-from protocols.epurse.rows import Bytes4, Cryptogram, Time
-from protocols.etc_rsu.rows import U8, U16, U24, U32, Date, TerminalId
-from protocols.etc_rsu.table import Table
+from protocols.epurse.rows import Cryptogram, Time
+from protocols.table import Table
+from protocols.table_rows import U8, U16, U24, U32, Bytes4, Date, TerminalId
 
 BALANCE_NOISE = 0x8000_0000
 """Bit 31 of a balance says nothing about its amount."""

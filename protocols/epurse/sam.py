@@ -14,10 +14,10 @@
 from enum import Enum
 from typing import ClassVar, Protocol
 
-from protocols.epurse.rows import Bytes4, Bytes8, Bytes8OrNone, Cryptogram, Time
-from protocols.etc_rsu.rows import U8, U16, U32, Date
-from protocols.etc_rsu.table import Form, Table
+from protocols.epurse.rows import Bytes8OrNone, Cryptogram, Time
 from protocols.iso14443.apdu import CommandApdu, ResponseApdu, read_binary
+from protocols.table import Form, Table
+from protocols.table_rows import U8, U16, U32, Bytes4, Bytes8, Date
 
 CLA_PURSE = 0x80
 INS_INIT_SAM = 0x70

@@ -17,10 +17,10 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from protocols.core.errors import FrameError
-from protocols.epurse.rows import Bytes2, Bytes3, Bytes6, Bytes7, Bytes8, Time
-from protocols.etc_rsu.rows import U8, U16, U24, U32, Date, Octets, TerminalId
-from protocols.etc_rsu.table import Table
+from protocols.epurse.rows import Bytes7, Time
 from protocols.iso14443.ber_tlv import decode_tlv, find_tlv
+from protocols.table import Table
+from protocols.table_rows import U8, U16, U24, U32, Bytes2, Bytes3, Bytes6, Bytes8, Date, Octets, TerminalId
 
 SFI_PUBLIC_DATA = 0x15
 SFI_LOG = 0x18

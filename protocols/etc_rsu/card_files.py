@@ -19,8 +19,9 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from protocols.core.errors import FrameError, LocalProtocolError
-from protocols.etc_rsu.rows import U8, U24, U32, Date, IssuerId, Octets, Plate, Serial
-from protocols.etc_rsu.table import Form, Table
+from protocols.etc_rsu.rows import IssuerId, Plate, Serial
+from protocols.table import Form, Table
+from protocols.table_rows import U8, U24, U32, Bytes2, Bytes3, Date, Octets
 
 STORED_VALUE = 0x16
 CHARGE = 0x17
@@ -35,9 +36,6 @@ RECORD_LENGTHS = {
     0xD2: 0x5E,
 }
 """Records of file 0019, and how many bytes follow their length."""
-
-Bytes2 = Annotated[bytes, Octets(2)]
-Bytes3 = Annotated[bytes, Octets(3)]
 
 
 class IssueData(Table, frozen=True, gc=False):

@@ -10,7 +10,8 @@ in seconds, `station` is the record to be written: what stands behind the lock f
 from typing import Annotated, ClassVar
 
 from protocols.etc_rsu.payload import Command
-from protocols.etc_rsu.rows import U8, U16, U32, IssuerId, ObuId, Octets, Time
+from protocols.etc_rsu.rows import IssuerId, ObuId, Time
+from protocols.table_rows import U8, U16, U32, Octets
 
 DROP = 1
 RESEND = 2

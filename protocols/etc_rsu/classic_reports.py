@@ -7,29 +7,14 @@ True
 from typing import Annotated, ClassVar
 
 from protocols.etc_rsu.payload import Report
-from protocols.etc_rsu.rows import (
-    U8,
-    U16,
-    U32,
-    Date,
-    IssuerId,
-    ObuId,
-    Octets,
-    Plate,
-    Serial,
-    TerminalId,
-    Time,
-    Unsigned,
-)
-from protocols.etc_rsu.table import Form
+from protocols.etc_rsu.rows import IssuerId, ObuId, Plate, Serial, Tac, Time
+from protocols.table import Form
+from protocols.table_rows import U8, U16, U32, Bytes2, Date, Octets, TerminalId, Unsigned
 
 HEARTBEAT = 0x80
 """`error_code` of an `ObuFound` without a vehicle."""
 NO_OBU = bytes(4)
 UNREAD_BALANCE = 0xFFFFFFFF
-
-Bytes2 = Annotated[bytes, Octets(2)]
-Tac = Annotated[bytes, Octets(4)]
 
 
 class DeviceState(Report, frozen=True, gc=False):

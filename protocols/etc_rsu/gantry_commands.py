@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar
 
 from protocols.etc_rsu.classic_commands import Continue as ClassicContinue
 from protocols.etc_rsu.payload import Command
-from protocols.etc_rsu.rows import U8, U16, U32, IssuerId, ObuId, Octets, PassRecord, Time, Unsigned
-from protocols.etc_rsu.table import Form, Records, Table
+from protocols.etc_rsu.rows import IssuerId, ObuId, PassRecord, Time
+from protocols.table import Form, Records, Table
+from protocols.table_rows import U8, U16, U32, Octets, Unsigned
 
 GantryId = Annotated[bytes, Octets(3)]
 _EF04_BYTES = 91

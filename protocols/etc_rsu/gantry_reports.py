@@ -2,26 +2,11 @@
 
 from typing import Annotated, ClassVar
 
-from protocols.etc_rsu.classic_reports import Tac
 from protocols.etc_rsu.gantry_commands import GantryId
 from protocols.etc_rsu.payload import Report
-from protocols.etc_rsu.rows import (
-    U8,
-    U24,
-    U32,
-    Date,
-    IssueFile,
-    IssuerId,
-    ObuId,
-    Octets,
-    PassRecord,
-    Serial,
-    TerminalId,
-    Time,
-    Unsigned,
-    VehicleFile,
-)
-from protocols.etc_rsu.table import Form, Records, Table
+from protocols.etc_rsu.rows import IssueFile, IssuerId, ObuId, PassRecord, Serial, Tac, Time, VehicleFile
+from protocols.table import Form, Records, Table
+from protocols.table_rows import U8, U24, U32, Date, Octets, TerminalId, Unsigned
 
 TWO_CHIPS = 1
 ONE_CHIP = 2

@@ -5,8 +5,9 @@ from typing import Annotated, Any, ClassVar, Self
 from protocols.core.errors import FieldError, FrameError, LocalProtocolError
 from protocols.etc_rsu.gantry_commands import GantryId
 from protocols.etc_rsu.payload import Report
-from protocols.etc_rsu.rows import U8, Octets, TerminalId, Time
-from protocols.etc_rsu.table import Records, Table, layout_of
+from protocols.etc_rsu.rows import Time
+from protocols.table import Records, Table, layout_of
+from protocols.table_rows import U8, Octets, TerminalId
 
 
 class Psam(Table, frozen=True, gc=False):

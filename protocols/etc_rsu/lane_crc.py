@@ -7,10 +7,11 @@ roadside unit fills what follows with zeros; the length stays.
 
 from typing import Annotated, ClassVar
 
-from protocols.etc_rsu.classic_reports import UNREAD_BALANCE, Tac
+from protocols.etc_rsu.classic_reports import UNREAD_BALANCE
 from protocols.etc_rsu.payload import Command, Report
-from protocols.etc_rsu.rows import U8, U16, U32, IssueFile, ObuId, Octets, PassRecord, Time, Unsigned, VehicleFile
-from protocols.etc_rsu.table import Form
+from protocols.etc_rsu.rows import IssueFile, ObuId, PassRecord, Tac, Time, VehicleFile
+from protocols.table import Form
+from protocols.table_rows import U8, U16, U32, Octets, Unsigned
 
 
 class VehicleFileRead(Report, frozen=True, gc=False):

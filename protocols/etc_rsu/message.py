@@ -45,8 +45,8 @@ from protocols.etc_rsu.frame import (
     wire_offset,
 )
 from protocols.etc_rsu.payload import AnyPayload, RawPayload
-from protocols.etc_rsu.table import Table
 from protocols.message_fields import Fields, octets_of
+from protocols.table import Table
 
 FileType = type[Table] | type[obu_files.ObuStatus]
 FILES: Mapping[str, FileType] = {

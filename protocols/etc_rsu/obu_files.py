@@ -15,9 +15,10 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from protocols.core.errors import FrameError
-from protocols.etc_rsu.rows import U8, U16, U24, Date, IssuerId, Octets, Plate, Serial, Text, Unsigned
-from protocols.etc_rsu.table import Form, Records, Table
+from protocols.etc_rsu.rows import IssuerId, Plate, Serial
 from protocols.message_fields import Fields
+from protocols.table import Form, Records, Table
+from protocols.table_rows import U8, U16, U24, Date, Octets, Text, Unsigned
 
 EF04_SUMMARY_OFFSET = 314
 EF04_PROVINCES_OFFSET = 405

@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 import msgspec
 
 from protocols.core.errors import FrameError, LocalProtocolError
-from protocols.etc_rsu.table import Table
+from protocols.table import Table
 
 
 class Payload(Table, frozen=True, gc=False):

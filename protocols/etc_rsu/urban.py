@@ -2,9 +2,9 @@
 
 from typing import Annotated, ClassVar
 
-from protocols.etc_rsu.classic_reports import Tac
 from protocols.etc_rsu.payload import Command, Report
-from protocols.etc_rsu.rows import U8, U16, U32, IssueFile, ObuId, Octets, PassRecord, TerminalId, Time, VehicleFile
+from protocols.etc_rsu.rows import IssueFile, ObuId, PassRecord, Tac, Time, VehicleFile
+from protocols.table_rows import U8, U16, U32, Octets, TerminalId
 
 
 class UrbanDeviceState(Report, frozen=True, gc=False):

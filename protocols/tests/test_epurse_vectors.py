@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from protocols.core.errors import LocalProtocolError, OptionError, RemoteProtocolError
 from protocols.epurse.message import COMPUTATIONS, KINDS, TABLES, decode_message, encode_message
 from protocols.epurse.purchase_tables import Balance
-from protocols.etc_rsu.table import layout_of
+from protocols.table import layout_of
 from protocols.tests.kit import cases_of, check_vector, damaged_message, each_vector, input_of
 
 GOOD = [case for case in cases_of("epurse") if "error" not in case["expect"]]

@@ -27,9 +27,9 @@ from protocols.etc_rsu.gantry_commands import BeginAuthorisation
 from protocols.etc_rsu.message import FILES, decode_frame, decode_message, encode_frame, encode_message, readable_of
 from protocols.etc_rsu.obu_files import ObuStatus
 from protocols.etc_rsu.payload import RawPayload
-from protocols.etc_rsu.rows import Unsigned, bytes_of_text, text_of
-from protocols.etc_rsu.table import Records, layout_of
 from protocols.length_framer import MAX_PIECE
+from protocols.table import Records, layout_of
+from protocols.table_rows import Unsigned, bytes_of_text, text_of
 from protocols.tests.kit import frames_of, pieces
 
 modest = settings(derandomize=True, deadline=None, max_examples=40)

@@ -1,4 +1,4 @@
-"""Tables of fields as types: read, written, shown and parsed by the rows that their fields carry (`rows.py`).
+"""Tables of fields as types: read, written, shown and parsed by the rows that their fields carry (`table_rows.py`).
 
     class Continue(Command, frozen=True):
         TABLE = "classic_C1"
@@ -17,8 +17,8 @@ from typing import Any, ClassVar, Self, get_type_hints
 import msgspec
 
 from protocols.core.errors import FieldError, FrameError, LocalProtocolError
-from protocols.etc_rsu.rows import Octets, Row, struct_of
 from protocols.message_fields import Fields
+from protocols.table_rows import Octets, Row, struct_of
 
 
 class Form(msgspec.Struct, frozen=True):
