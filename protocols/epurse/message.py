@@ -41,7 +41,8 @@ from protocols.epurse.purchase_tables import (
 )
 from protocols.epurse.sam import SamInitAnswer, SamInitCommand
 from protocols.epurse.union_files import PublicData, PurseRecord, Trip
-from protocols.message_fields import Fields, octets_of
+from protocols.message_case import kind_and_octets, one_of
+from protocols.message_fields import Fields
 from protocols.table import Table
 
 TABLES: Mapping[str, type[Table]] = {
@@ -95,15 +96,7 @@ KINDS = (*TABLES, "balance", *COMPUTATIONS)
 
 def decode_message(case: Mapping[str, object]) -> dict[str, object]:
     """Read one case. Raises `RemoteProtocolError` for bad bytes, `OptionError` for a bad case. Neither holds a key."""
-    unknown = sorted(case.keys() - {"kind", "hex", "params"})
-    if unknown:
-        raise OptionError(f"there is no option {unknown[0]!r}", field=unknown[0])
-    kind, text = case.get("kind"), case.get("hex")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise OptionError("must be one of " + ", ".join(KINDS), field="kind")
-    if not isinstance(text, str):
-        raise OptionError("the data as hex digits", field="hex")
-    data = octets_of(text)
+    kind, data = kind_and_octets(case, KINDS, "params")
     if kind in COMPUTATIONS:
         return {"kind": kind, **_computed(COMPUTATIONS[kind], data, case.get("params"))}
     if case.get("params") is not None:
@@ -130,9 +123,7 @@ def _computed(computation: Computation, data: bytes, params: object) -> dict[str
 
 def encode_message(message: Mapping[str, object]) -> dict[str, object]:
     """Write one message. Raises `LocalProtocolError` for what has no canonical form."""
-    kind = message.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise LocalProtocolError("one of " + ", ".join(KINDS), field="kind")
+    kind = one_of(message.get("kind"), KINDS, "kind")
     if kind in TABLES:
         shown = {name: value for name, value in message.items() if name != "kind"}
         return {"hex": TABLES[kind].from_readable(shown).to_bytes().hex()}

@@ -22,7 +22,7 @@ fields have no public names. Text that is not GBK reads with U+FFFD; BCD is its 
 
 from collections.abc import Mapping
 
-from protocols.core.errors import LocalProtocolError, OptionError, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, RemoteProtocolError
 from protocols.etc_rsu import card_files, obu_files
 from protocols.etc_rsu.catalogue import UNNAMED, Interface, decode_payload, payload_types
 from protocols.etc_rsu.frame import (
@@ -45,7 +45,8 @@ from protocols.etc_rsu.frame import (
     wire_offset,
 )
 from protocols.etc_rsu.payload import AnyPayload, RawPayload
-from protocols.message_fields import Fields, octets_of
+from protocols.message_case import kind_and_octets, one_of
+from protocols.message_fields import Fields
 from protocols.table import Table
 
 FileType = type[Table] | type[obu_files.ObuStatus]
@@ -70,15 +71,7 @@ _FRAME_KEYS = frozenset({"kind", "data", "frame", "rsctl", "bcc_ok", "version", 
 
 def decode_message(case: Mapping[str, object]) -> dict[str, object]:
     """Read one case. Raises `RemoteProtocolError` for bad bytes, `OptionError` for a bad case."""
-    for key in case:
-        if key not in ("kind", "hex"):
-            raise OptionError(f"there is no option {key!r}", field=key)
-    kind, text = case.get("kind"), case.get("hex")
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise OptionError("must be one of " + ", ".join(_KINDS), field="kind")
-    if not isinstance(text, str):
-        raise OptionError("a frame or file as hex digits", field="hex")
-    wire = octets_of(text, max_chars=_MAX_HEX_CHARS)
+    kind, wire = kind_and_octets(case, _KINDS, max_chars=_MAX_HEX_CHARS)
     if kind in FILES:
         return {"kind": kind, **_file_keys(FILES[kind], wire)}
     interface = _INTERFACES[kind]
@@ -151,9 +144,7 @@ def _offset_on_wire(frame: Frame, offset: int) -> int:
 
 def encode_message(message: Mapping[str, object]) -> dict[str, object]:
     """Write one frame or file: `{"hex": ...}`. Raises `LocalProtocolError`."""
-    kind = message.get("kind")
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise LocalProtocolError("one of " + ", ".join(_KINDS), field="kind")
+    kind = one_of(message.get("kind"), _KINDS, "kind")
     rest = {key: value for key, value in message.items() if key != "kind"}
     if kind in FILES:
         wire = _file_bytes(FILES[kind], rest)

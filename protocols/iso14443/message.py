@@ -28,10 +28,11 @@ hex values are lower-case. A key with a star says no more than the others togeth
 
 from collections.abc import Callable, Mapping
 
-from protocols.core.errors import FrameError, LocalProtocolError, OptionError
+from protocols.core.errors import FrameError, LocalProtocolError
 from protocols.iso14443 import message_activation, message_blocks
 from protocols.iso14443.crc import crc_a, crc_b
-from protocols.message_fields import Fields, octets_of
+from protocols.message_case import kind_and_octets, one_of
+from protocols.message_fields import Fields
 
 Decode = Callable[[bytes], dict[str, object]]
 Encode = Callable[[Fields], bytes]
@@ -52,15 +53,7 @@ _MAY_BE_EMPTY = frozenset({"crc_a", "crc_b", "ber_tlv"})
 
 def decode_message(case: Mapping[str, object]) -> dict[str, object]:
     """Read one case. Raises `RemoteProtocolError` for bad bytes, `OptionError` for a bad case."""
-    unknown = sorted(case.keys() - {"kind", "hex"})
-    if unknown:
-        raise OptionError(f"there is no option {unknown[0]!r}", field=unknown[0])
-    kind, text = case.get("kind"), case.get("hex")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise OptionError("must be one of " + ", ".join(KINDS), field="kind")
-    if not isinstance(text, str):
-        raise OptionError("the frame as hex digits", field="hex")
-    data = octets_of(text)
+    kind, data = kind_and_octets(case, KINDS)
     if not data and kind not in _MAY_BE_EMPTY:
         raise FrameError("an empty frame", offset=0)
     return {"kind": kind, **KINDS[kind][0](data)}
@@ -68,7 +61,5 @@ def decode_message(case: Mapping[str, object]) -> dict[str, object]:
 
 def encode_message(message: Mapping[str, object]) -> dict[str, object]:
     """Write one message. Raises `LocalProtocolError` for what has no canonical frame."""
-    kind = message.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise LocalProtocolError("one of " + ", ".join(KINDS), field="kind")
+    kind = one_of(message.get("kind"), KINDS, "kind")
     return {"hex": KINDS[kind][1](Fields(message)).hex()}

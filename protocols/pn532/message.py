@@ -16,8 +16,9 @@ A case holds `kind` and `hex`. The message holds the kind again, so that it can 
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from protocols.core.errors import LocalProtocolError, OptionError, RemoteProtocolError
-from protocols.message_fields import Fields, octets_of
+from protocols.core.errors import LocalProtocolError, RemoteProtocolError
+from protocols.message_case import kind_and_octets, one_of
+from protocols.message_fields import Fields
 from protocols.pn532.chip_commands import FirmwareVersion
 from protocols.pn532.errors import Status, decode_status, encode_status
 from protocols.pn532.frame import (
@@ -180,21 +181,11 @@ KINDS: Mapping[str, tuple[Callable[[bytes], dict[str, object]], Callable[[Fields
 
 def decode_message(case: Mapping[str, object]) -> dict[str, object]:
     """Read one case. Raises `RemoteProtocolError` for bad bytes, `OptionError` for a bad case."""
-    unknown = sorted(case.keys() - {"kind", "hex"})
-    if unknown:
-        raise OptionError(f"there is no option {unknown[0]!r}", field=unknown[0])
-    kind, text = case.get("kind"), case.get("hex")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise OptionError("must be one of " + ", ".join(KINDS), field="kind")
-    if not isinstance(text, str):
-        raise OptionError("the frame as hex digits", field="hex")
-    data = octets_of(text)
+    kind, data = kind_and_octets(case, KINDS)
     return {"kind": kind, **KINDS[kind][0](data)}
 
 
 def encode_message(message: Mapping[str, object]) -> dict[str, object]:
     """Write one message. Raises `LocalProtocolError` for what has no canonical frame."""
-    kind = message.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise LocalProtocolError("one of " + ", ".join(KINDS), field="kind")
+    kind = one_of(message.get("kind"), KINDS, "kind")
     return {"hex": KINDS[kind][1](Fields(message)).hex()}

@@ -22,6 +22,7 @@ written back; tokens and tickets, which their issuer signs, and what a card says
 from collections.abc import Callable, Mapping
 
 from protocols.core.errors import LocalProtocolError, OptionError, RemoteProtocolError
+from protocols.message_case import check_options, one_of, text_in
 from protocols.message_fields import Fields, octets_of
 from protocols.rfid_and_gates import message_codes as codes
 from protocols.rfid_and_gates import message_readers as readers
@@ -63,15 +64,11 @@ PROTOCOLS = (*_FRAMES, *_TEXTS)
 
 def decode_message(case: Mapping[str, object]) -> dict[str, object]:
     """Read one case. Raises `RemoteProtocolError` for bad bytes, `OptionError` for a bad case."""
-    protocol = _protocol_of(case.get("protocol"), OptionError)
+    protocol = one_of(case.get("protocol"), PROTOCOLS, "protocol", OptionError)
     given = "text" if protocol in _TEXTS else "hex"
     options = (_TEXTS[protocol] if protocol in _TEXTS else _FRAMES[protocol])[2]
-    for name in case:
-        if name not in ("protocol", given) and name not in options:
-            raise OptionError(f"{protocol} has no option {name!r:.40}", field=name)
-    value = case.get(given)
-    if not isinstance(value, str):
-        raise OptionError("a text" if given == "text" else "bytes as hex digits", field=given)
+    check_options(case, ("protocol", given, *options), protocol)
+    value = text_in(case, given, "a text" if given == "text" else "bytes as hex digits")
     if protocol in _TEXTS:
         return {"protocol": protocol, **_TEXTS[protocol][0](value, case)}
     return {"protocol": protocol, **_FRAMES[protocol][0](octets_of(value, max_chars=_MAX_HEX_CHARS), case)}
@@ -79,7 +76,7 @@ def decode_message(case: Mapping[str, object]) -> dict[str, object]:
 
 def encode_message(message: Mapping[str, object]) -> dict[str, object]:
     """Write one message as `hex` or `text`. Raises `LocalProtocolError` for what cannot be written."""
-    protocol = _protocol_of(message.get("protocol"), LocalProtocolError)
+    protocol = one_of(message.get("protocol"), PROTOCOLS, "protocol")
     options = {name: message[name] for name in ("kind", "direction") if name in message}
     try:
         written = _written(protocol, Fields(message))
@@ -106,9 +103,3 @@ def _is_same(value: object, read: object) -> bool:
     if isinstance(value, str) and isinstance(read, str):
         return value.lower() == read.lower()
     return type(value) is type(read) and value == read
-
-
-def _protocol_of(name: object, error: type[LocalProtocolError]) -> str:
-    if not isinstance(name, str) or name not in PROTOCOLS:
-        raise error("must be one of " + ", ".join(PROTOCOLS), field="protocol")
-    return name

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from protocols.core.errors import LocalProtocolError, OptionError, RemoteProtocolError
+from protocols.message_case import check_options, one_of, text_in
 from protocols.message_fields import Fields, octets_of
 from protocols.traffic_survey.message_detectors import (
     decode_rtms,
@@ -50,14 +51,10 @@ _MAX_HEX_CHARS = 4 * MAX_FRAME_BYTES
 
 def decode_message(case: Mapping[str, object]) -> dict[str, object]:
     """Read one case. Raises `RemoteProtocolError` for bad bytes, `OptionError` for a bad case."""
-    protocol = _protocol_of(case.get("protocol", SURVEY), OptionError)
+    protocol = one_of(case.get("protocol", SURVEY), PROTOCOLS, "protocol", OptionError)
     given = "text" if protocol in _TEXTS else "hex"
-    for name in case:
-        if name not in ("protocol", given) and not (protocol == SURVEY and name == "device_class"):
-            raise OptionError(f"{protocol} has no option {name!r:.40}", field=name)
-    value = case.get(given)
-    if not isinstance(value, str):
-        raise OptionError("a JSON object" if given == "text" else "a frame as hex digits", field=given)
+    check_options(case, ("protocol", given, "device_class") if protocol == SURVEY else ("protocol", given), protocol)
+    value = text_in(case, given, "a JSON object" if given == "text" else "a frame as hex digits")
     if protocol in _TEXTS:
         return {"protocol": protocol, **_TEXTS[protocol][0](value)}
     wire = octets_of(value, max_chars=_MAX_HEX_CHARS)
@@ -71,7 +68,7 @@ def decode_message(case: Mapping[str, object]) -> dict[str, object]:
 
 def encode_message(message: Mapping[str, object]) -> dict[str, object]:
     """Write one message as `hex` or `text`. Raises `LocalProtocolError` for what cannot be written."""
-    protocol = _protocol_of(message.get("protocol", SURVEY), LocalProtocolError)
+    protocol = one_of(message.get("protocol", SURVEY), PROTOCOLS, "protocol")
     if protocol in _TEXTS:
         text = _text_of(message, _TEXTS[protocol][1])
         _check_fits(message, {"protocol": protocol, "text": text})
@@ -99,9 +96,3 @@ def _check_fits(message: Mapping[str, object], case: Mapping[str, object]) -> No
     for name, value in message.items():
         if name not in read or value != read[name]:
             raise LocalProtocolError("does not fit the rest", field=name)
-
-
-def _protocol_of(name: object, error: type[LocalProtocolError]) -> str:
-    if not isinstance(name, str) or name not in PROTOCOLS:
-        raise error("must be one of " + ", ".join(PROTOCOLS), field="protocol")
-    return name
