@@ -2,6 +2,10 @@
 
 MicroPython-clean. What cannot begin a frame is thrown away and counted. A false start costs one byte. Half a frame
 looks like one that is still on its way: `silence()` tells that nothing more will come.
+
+Bytes can be made so that a long frame seems to begin at every few of them and each fails at its very end. What is
+looked at in vain is therefore paid for by what leaves the buffer (`VAIN_BYTES_A_BYTE`); a false frame for which there
+is no credit left is thrown away whole. Noise never comes to that, nor does any format of at most 256 bytes.
 """
 
 from protocols.core.buffer import ByteBuffer
@@ -15,10 +19,16 @@ if TYPE_CHECKING:
     FoundT = TypeVar("FoundT")
 
 
+VAIN_BYTES_A_BYTE = 256
+"""So many bytes may be decoded in vain for each byte that leaves the buffer,"""
+VAIN_FRAMES = 16
+"""and so many of the longest frames at once."""
+
+
 class FrameSearch:
     """What framers of such formats have in common; each has its own `next_frame()`, which calls `_search()`."""
 
-    __slots__ = ("_buffer", "_is_silent", "_longest", "_starts", "bad_checks", "discarded_bytes")
+    __slots__ = ("_buffer", "_credit", "_is_silent", "_longest", "_starts", "bad_checks", "discarded_bytes")
 
     def __init__(self, starts: tuple[bytes, ...], longest: int, max_piece: int = 0) -> None:
         """starts: how a frame may begin. longest: of a frame in bytes. max_piece: how much is kept besides."""
@@ -26,6 +36,7 @@ class FrameSearch:
         self._longest = longest
         self._buffer = ByteBuffer(longest + max_piece)
         self._is_silent = False
+        self._credit = VAIN_FRAMES * longest
         self.discarded_bytes = 0
         """Bytes that belonged to no frame."""
         self.bad_checks = 0
@@ -53,12 +64,14 @@ class FrameSearch:
         """
         buffer = self._buffer
         while self._find_start():
+            count = 1  # the very next byte may begin a true frame
             try:
                 size = size_of()
                 if 0 < size <= self._longest:
                     if size <= len(buffer):
+                        count = self._pay(size)
                         frame = decode(buffer.peek(0, size))
-                        buffer.drop(size)
+                        self._drop(size)
                         return frame
                     if not self._is_silent:
                         return NEED_DATA
@@ -66,7 +79,7 @@ class FrameSearch:
                 self.bad_checks += 1
             except RemoteProtocolError:
                 pass  # no frame begins here; the byte is counted below
-            self._throw_away(1)  # the very next byte may begin a true frame
+            self._throw_away(count)
         return NEED_DATA
 
     def _find_start(self) -> bool:
@@ -93,6 +106,15 @@ class FrameSearch:
             count -= 1
         return count
 
-    def _throw_away(self, count: int) -> None:
+    def _pay(self, size: int) -> int:
+        """Pay for a decode; answer how much is to be thrown away should it be in vain."""
+        self._credit -= size
+        return 1 if self._credit >= 0 else size
+
+    def _drop(self, count: int) -> None:
         self._buffer.drop(count)
+        self._credit = min(self._credit + VAIN_BYTES_A_BYTE * count, VAIN_FRAMES * self._longest)
+
+    def _throw_away(self, count: int) -> None:
+        self._drop(count)
         self.discarded_bytes += count

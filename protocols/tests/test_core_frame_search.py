@@ -3,7 +3,7 @@
 import pytest
 
 from protocols.core.errors import NEED_DATA, ChecksumError, FrameError, NeedData
-from protocols.core.frame_search import FrameSearch
+from protocols.core.frame_search import VAIN_BYTES_A_BYTE, VAIN_FRAMES, FrameSearch
 from protocols.tests.kit import drip, frames_of
 
 LONGEST = 12
@@ -80,3 +80,43 @@ def test_more_than_fits_pushes_out_the_oldest() -> None:
     framer = Framer()
     framer.feed(b"#4x." * 4)
     assert (len(frames_of(framer)), framer.discarded_bytes) == (3, 4)
+
+
+class LongFramer(Framer):
+    """The same with frames of up to 36 times 100 bytes, and it counts what it is given to decode."""
+
+    def __init__(self) -> None:
+        FrameSearch.__init__(self, (b"#",), 3600, 400)
+        self.decoded_bytes = 0
+
+    def _size(self) -> int:
+        return 100 * super()._size() if len(self._buffer) > 1 else 2
+
+    def _decode(self, wire: bytes) -> bytes:
+        self.decoded_bytes += len(wire)
+        return super()._decode(wire)
+
+
+def test_bytes_that_are_a_false_start_again_and_again_take_time_in_proportion() -> None:
+    framer = LongFramer()
+    fed = 0
+    for _ in range(1000):
+        framer.feed(b"#z" * 200)
+        fed += 400
+        assert framer.next_frame() is NEED_DATA
+    assert framer.discarded_bytes > fed - 4000
+    assert framer.decoded_bytes <= fed * VAIN_BYTES_A_BYTE + VAIN_FRAMES * 3600
+    found = []
+    frame = b"#1" + b"x" * 97 + b"."
+    for _ in range(100):
+        framer.feed(frame)
+        found += frames_of(framer)
+    assert found[-60:] == [frame] * 60
+
+
+def test_some_false_starts_never_swallow_a_true_frame() -> None:
+    framer = LongFramer()
+    frame = b"#1" + b"x" * 97 + b"."
+    for _ in range(50):
+        framer.feed(b"#z" * (VAIN_FRAMES - 1) + frame + b"-" * 3600)
+        assert frames_of(framer) == [frame]
