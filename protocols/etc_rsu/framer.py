@@ -133,25 +133,38 @@ def _form(
     )
 
 
+def _sequenced(crc: CrcFunction) -> FrameForm[SequencedFrame]:
+    return _form(START, SEQUENCED_HEAD, 2, _CRC_BYTES, lambda wire: decode_sequenced(wire, crc))
+
+
+def _urban(crc: CrcFunction) -> FrameForm[UrbanFrame]:
+    return _form(START, URBAN_HEAD, 0, _CRC_BYTES, lambda wire: decode_urban(wire, crc))
+
+
+_SEQUENCED = _sequenced(crc_x25)
+_URBAN = _urban(crc_x25)
+_VENDOR = _form(VENDOR_START, VENDOR_HEAD, 1, _BCC_BYTES, decode_vendor)
+
+
 class SequencedFramer(LengthFramer[SequencedFrame]):
     """Of a gantry, or of a lane with CRC."""
 
     def __init__(self, crc: CrcFunction = crc_x25) -> None:
-        super().__init__(_form(START, SEQUENCED_HEAD, 2, _CRC_BYTES, lambda wire: decode_sequenced(wire, crc)))
+        super().__init__(_SEQUENCED if crc is crc_x25 else _sequenced(crc))
 
 
 class UrbanFramer(LengthFramer[UrbanFrame]):
     """Of urban parking."""
 
     def __init__(self, crc: CrcFunction = crc_x25) -> None:
-        super().__init__(_form(START, URBAN_HEAD, 0, _CRC_BYTES, lambda wire: decode_urban(wire, crc)))
+        super().__init__(_URBAN if crc is crc_x25 else _urban(crc))
 
 
 class VendorFramer(LengthFramer[VendorFrame]):
     """Of frames that begin with 55 AA."""
 
     def __init__(self) -> None:
-        super().__init__(_form(VENDOR_START, VENDOR_HEAD, 1, _BCC_BYTES, decode_vendor))
+        super().__init__(_VENDOR)
 
 
 def framer_of(interface: Interface, crc: CrcFunction = crc_x25) -> Framer:

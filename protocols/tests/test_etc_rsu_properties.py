@@ -225,6 +225,12 @@ def test_memory_is_bounded_and_noise_is_counted(framer_type: Any) -> None:
     assert framer.next_frame() is NEED_DATA
 
 
+@pytest.mark.parametrize("framer_type", [SequencedFramer, UrbanFramer, VendorFramer])
+def test_framers_share_what_says_how_their_frames_look(framer_type: Any) -> None:
+    """Each holds its buffer and little else: what it holds is its stated ceiling."""
+    assert framer_type()._form is framer_type()._form
+
+
 @pytest.mark.parametrize("framer_type", FRAMERS)
 def test_a_bad_check_is_counted(framer_type: Any) -> None:
     interface, frame = {
