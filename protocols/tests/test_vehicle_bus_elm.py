@@ -108,7 +108,18 @@ def test_one_prompt_at_the_end(text):
 def test_commands():
     assert encode_command("01 0c 1") == b"01 0c 1\r"
     assert encode_command("at sp 0") == b"at sp 0\r"
-    for wrong in ("hello", "ÄT", "ATZ\x07", "01;02"):
+    for wrong in (
+        "hello",
+        "ÄT",
+        "ATZ\x07",
+        "01;02",
+        "ATE0\rATZ",
+        "010C\n010D",
+        "01\u30000C",
+        "01\t0C",
+        "AT\xa0Z",
+        "\u017fT",
+    ):
         with pytest.raises(LocalProtocolError):
             encode_command(wrong)
 

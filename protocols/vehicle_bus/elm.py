@@ -47,7 +47,7 @@ _ERRORS = tuple((re.compile(_PATTERNS.get(status, re.escape(text))), status) for
 STATUSES = (OK, EMPTY, *ERROR_TEXTS)
 _PREFIX = re.compile(r"^(?:SEARCHING\.*|BUS INIT:[ .]*OK)\s*", re.IGNORECASE)
 _LINE_END = re.compile(r"[\r\n]+")
-_COMMAND = re.compile(r"(?:AT|ST)[ -~]*|[0-9A-F]*", re.IGNORECASE)
+_COMMAND = re.compile(r" *[AS] *T[ -~]*|[ 0-9A-F]*", re.IGNORECASE | re.ASCII)
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -70,8 +70,8 @@ def is_setting(command: str) -> bool:
 
 def encode_command(command: str) -> bytes:
     """A command as it is sent. Raises `LocalProtocolError` for what is neither a setting nor hex digits."""
-    if not _COMMAND.fullmatch(plain_command(command)):
-        raise LocalProtocolError("AT.., ST.., or hex digits", field="request")
+    if not _COMMAND.fullmatch(command):
+        raise LocalProtocolError("one line of AT.., ST.., or hex digits", field="request")
     return command.encode("ascii") + b"\r"
 
 
