@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from protocols.core.errors import FrameError, LocalProtocolError
 
+TOO_LARGE = 1e100
+"""Beyond it reckoning with whole numbers could leave what a float holds."""
+
 
 def octets_of(digits: str, name: str = "hex", max_chars: int | None = None) -> bytes:
     """Bytes from hex digits, blanks between them allowed. Raises `FrameError`; also for more than `max_chars`."""
@@ -100,9 +103,11 @@ class Fields:
         return items
 
     def number(self, name: str) -> float | None:
-        """A number, or None where it is null."""
+        """A number, or None where it is null. No field holds one from `TOO_LARGE` on, nor what is not finite."""
         value = self._message.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < TOO_LARGE:
             raise LocalProtocolError("a number or null", field=name)
         return value
 

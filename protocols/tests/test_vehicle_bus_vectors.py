@@ -199,6 +199,9 @@ def test_obd_from_the_tables(digits, expect):
         (["49060112345678"], {"cvns": ["12345678"]}),
         (["49060212345678", "490601ABCDEF01"], {"cvns": ["abcdef01", "12345678"]}),
         (["7F0112"], {"negative": "subfunction_not_supported"}),
+        (["7F0911"], {"service": 9, "negative": "service_not_supported"}),
+        (["43000000000000"], {"dtcs": []}),
+        (["43042001330134", "43C10000000000"], {"dtcs": ["P0420", "P0133", "P0134", "U0100"]}),
         (["410D32"], {"speed_kmh": 50}),
     ],
 )
@@ -238,6 +241,14 @@ def test_aborts_and_messages_that_are_not_what_they_say():
     assert message["messages"] == [
         {"pgn": 65260, "group": "VI", "source": 0, "destination": 255, "size": 10, "data_hex": "80" * 10}
     ]
+
+
+def test_faults_on_the_k_line_are_three_a_message():
+    """ISO 15031-5: a message of service 03 has three codes there, 00 00 for none."""
+    none = {"kind": "obd", "bus": "kline", "service": 3, "dtcs": []}
+    assert encode_message(none) == {"hex": "43000000000000"}
+    four = {**none, "dtcs": ["P0420", "P0133", "P0134", "U0100"]}
+    assert encode_message(four) == {"frames": ["43042001330134", "43c10000000000"]}
 
 
 def test_two_lists_of_supported_pids_become_one():

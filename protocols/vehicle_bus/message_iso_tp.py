@@ -1,10 +1,9 @@
 """Readable form of ISO-TP frames and messages. See `message.py`."""
 
-from protocols.core.errors import LocalProtocolError
+from protocols.core.errors import LocalProtocolError, RemoteProtocolError
 from protocols.message_fields import Fields
 from protocols.vehicle_bus.iso_tp import (
     CLASSIC_BYTES,
-    FD_BYTES,
     MAX_LENGTH,
     MAX_SHORT_LENGTH,
     ConsecutiveFrame,
@@ -74,19 +73,20 @@ def _read(frame: IsoTpFrame) -> Message:
 
 def encode_isotp_frame(fields: Fields) -> Message:
     """Write one data field, not padded."""
-    return {"hex": encode_frame(_frame_of(fields)).hex()}
+    wire = encode_frame(_frame_of(fields))
+    try:
+        decode_frame(wire, is_extended=fields.has("address_extension"), is_fd=fields.flag("fd", default=False))
+    except RemoteProtocolError as error:
+        raise LocalProtocolError(error.reason, field=error.field) from None
+    return {"hex": wire.hex()}
 
 
 def _frame_of(fields: Fields) -> IsoTpFrame:
     address = fields.optional("address_extension", 0xFF)
-    most = FD_BYTES if fields.flag("fd", default=False) else CLASSIC_BYTES
     match fields.text("type"):
         case "single":
             data = fields.octets("data_hex")
-            is_long = len(data) > CLASSIC_BYTES - 1 - (address is not None)
-            if len(data) + 1 + is_long + (address is not None) > most:
-                raise LocalProtocolError("more than a single frame holds", field="data_hex")
-            return SingleFrame(data, is_long=is_long, address=address)
+            return SingleFrame(data, is_long=len(data) > CLASSIC_BYTES - 1 - (address is not None), address=address)
         case "first":
             length = fields.integer("length", MAX_LENGTH)
             return FirstFrame(length, fields.octets("data_hex"), length > MAX_SHORT_LENGTH, address)

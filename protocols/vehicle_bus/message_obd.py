@@ -52,6 +52,8 @@ CAN = "can"
 KLINE = "kline"
 _MONITOR_KEYS = ("dtc_count", "ignition", "monitors", "monitors_incomplete")
 _KLINE_ITEM_BYTES = 4
+_KLINE_FAULTS = 3
+"""In one message."""
 
 
 def decode_obd(case: Case) -> Message:
@@ -137,24 +139,33 @@ def encode_obd(fields: Fields) -> Message:
     if bus not in {CAN, KLINE}:
         raise LocalProtocolError("can or kline", field="bus")
     service = fields.integer("service", 0xFF)
-    if bus == KLINE and service == VEHICLE_INFORMATION:
-        return {"frames": _kline_frames(fields)}
-    return {"hex": encode_answer(_answer_of(service, fields, is_kline=bus == KLINE)).hex()}
+    if bus == KLINE and not fields.has("negative_code"):
+        if service == VEHICLE_INFORMATION:
+            return {"frames": _kline_frames(fields)}
+        if service in FAULT_SERVICES:
+            messages = _kline_faults(service, fields)
+            return {"hex": messages[0]} if len(messages) == 1 else {"frames": messages}
+    return {"hex": encode_answer(_answer_of(service, fields)).hex()}
 
 
-def _answer_of(service: int, fields: Fields, *, is_kline: bool) -> Answer:
+def _kline_faults(service: int, fields: Fields) -> list[str]:
+    numbers = [code_number(code) for code in fields.names("dtcs")] or [0]
+    numbers += [0] * (-len(numbers) % _KLINE_FAULTS)
+    groups = [tuple(numbers[at : at + _KLINE_FAULTS]) for at in range(0, len(numbers), _KLINE_FAULTS)]
+    return [encode_answer(FaultCodes(service, group, has_count=False)).hex() for group in groups]
+
+
+def _answer_of(service: int, fields: Fields) -> Answer:
     if fields.has("negative_code"):
         return NegativeAnswer(service, fields.integer("negative_code", 0xFF))
     if service == CURRENT_DATA:
         return _current_of(fields)
     if service in FAULT_SERVICES:
         numbers = [code_number(code) for code in fields.names("dtcs")]
-        if not is_kline:
-            # Entries that say "none" are counted, but have no text.
-            numbers += [0] * (fields.integer("dtc_count", 0xFF, len(numbers)) - len(numbers))
-        else:
-            numbers += [0] * (-len(numbers) % 3)
-        return FaultCodes(service, tuple(numbers), has_count=not is_kline)
+        nones = fields.integer("dtc_count", 0xFF, min(len(numbers), 0xFF)) - len(numbers)
+        if nones < 0:
+            raise LocalProtocolError("as many as there are, 255 at most", field="dtc_count")
+        return FaultCodes(service, (*numbers, *(0,) * nones))  # those that say "none" are counted, but have no text
     if service == CLEAR_FAULTS:
         return FaultsCleared()
     if service == VEHICLE_INFORMATION:
@@ -162,7 +173,10 @@ def _answer_of(service: int, fields: Fields, *, is_kline: bool) -> Answer:
         if info == SUPPORTED or (info != VIN and info not in ITEM_BYTES):
             return VehicleInformation(info, _info_of(info, fields))
         data = _info_of(info, fields)
-        return VehicleInformation(info, bytes((len(data) // ITEM_BYTES.get(info, len(data)),)) + data)
+        count = len(data) // ITEM_BYTES.get(info, len(data))
+        if not 1 <= count <= 0xFF:
+            raise LocalProtocolError(f"1 to 255 items, not {count}", field="info")
+        return VehicleInformation(info, bytes((count,)) + data)
     raise LocalProtocolError(f"no answer of service {service:02x} is known", field="service")
 
 
@@ -176,16 +190,25 @@ def _info_of(info: int, fields: Fields) -> bytes:
         case 4:
             return b"".join(text_octets(one, size, "calibration_ids") for one in fields.names("calibration_ids"))
         case 6:
-            return b"".join(octets_of(one, "cvns") for one in fields.names("cvns"))
+            return b"".join(_verification_number(one) for one in fields.names("cvns"))
         case 10:
             return text_octets(fields.text("ecu_name"), size, "ecu_name")
         case _:
             return fields.octets("raw")
 
 
+def _verification_number(digits: str) -> bytes:
+    data = octets_of(digits, "cvns")
+    if len(data) != ITEM_BYTES[VERIFICATION_NUMBERS]:
+        raise LocalProtocolError("four bytes each", field="cvns")
+    return data
+
+
 def _kline_frames(fields: Fields) -> list[str]:
     info = fields.integer("info", 0xFF)
     data = _info_of(info, fields)
+    if len(data) > 0xFF * _KLINE_ITEM_BYTES:
+        raise LocalProtocolError("more than 255 messages", field="info")
     data = data.rjust(-(-len(data) // _KLINE_ITEM_BYTES) * _KLINE_ITEM_BYTES, b"\x00")
     parts = [data[at : at + _KLINE_ITEM_BYTES] for at in range(0, len(data), _KLINE_ITEM_BYTES)]
     return [
@@ -194,35 +217,50 @@ def _kline_frames(fields: Fields) -> list[str]:
 
 
 def _current_of(fields: Fields) -> CurrentData:
-    values: list[PidValue] = []
+    beside = {"kind", "bus", "service", "unknown_pid"}
+    beside |= {"raw"} if fields.has("unknown_pid") else set()
+    beside |= set(_MONITOR_KEYS) if fields.has("mil") else set()
+    values = [value for key in fields.all_names() if key not in beside for value in _pids_of(key, fields)]
     rest = b""
-    for key in fields.all_names():
-        if key in PIDS_BY_KEY:
-            row = PIDS_BY_KEY[key]
-            number = fields.number(key)
-            if number is None:
-                raise LocalProtocolError("a number", field=key)
-            values.append(PidValue(row.pid, row.octets(number)))
-        elif key == "supported_pids":
-            values += _supported_of(fields.integers(key, 0xFF))
-        elif key == "mil":
-            monitors = monitors_of(
-                has_lamp=bool(fields.integer("mil", 1)),
-                fault_count=fields.integer("dtc_count", 0x7F),
-                ignition=fields.text("ignition"),
-                supported=fields.names("monitors"),
-                incomplete=fields.names("monitors_incomplete"),
-            )
-            values.append(PidValue(MONITOR_STATUS, encode_monitors(monitors)))
-        elif key == "fuel_system":
-            values.append(PidValue(FUEL_SYSTEM, bytes(fields.integers(key, 0xFF)[:2]).ljust(2, b"\x00")))
-        elif key == "unknown_pid":
-            rest = bytes((fields.integer(key, 0xFF),)) + fields.octets("raw", default="")
-        elif key not in {"kind", "bus", "service", "raw", *_MONITOR_KEYS}:
-            raise LocalProtocolError("no such PID", field=key)
+    if fields.has("unknown_pid"):
+        rest = bytes((fields.integer("unknown_pid", 0xFF),)) + fields.octets("raw", default="")
+    if not values and not rest:
+        raise LocalProtocolError("one PID at least", field="service")
     return CurrentData(tuple(values), rest)
 
 
+def _pids_of(key: str, fields: Fields) -> list[PidValue]:
+    """The PIDs that a key stands for."""
+    match key:
+        case "supported_pids":
+            return _supported_of(fields.integers(key, 0xFF))
+        case "mil":
+            return [PidValue(MONITOR_STATUS, _monitor_status(fields))]
+        case "fuel_system":
+            systems = fields.integers(key, 0xFF)
+            if len(systems) != 2:
+                raise LocalProtocolError("two numbers", field=key)
+            return [PidValue(FUEL_SYSTEM, bytes(systems))]
+    row = PIDS_BY_KEY.get(key)
+    number = fields.number(key)
+    if row is None or number is None:
+        raise LocalProtocolError("no such PID, or no number", field=key)
+    return [PidValue(row.pid, row.octets(number))]
+
+
+def _monitor_status(fields: Fields) -> bytes:
+    monitors = monitors_of(
+        has_lamp=bool(fields.integer("mil", 1)),
+        fault_count=fields.integer("dtc_count", 0x7F),
+        ignition=fields.text("ignition"),
+        supported=fields.names("monitors"),
+        incomplete=fields.names("monitors_incomplete"),
+    )
+    return encode_monitors(monitors)
+
+
 def _supported_of(supported: list[int]) -> list[PidValue]:
-    bases = sorted({(pid - 1) // SUPPORTED_STEP * SUPPORTED_STEP for pid in supported if pid} or {0})
+    if 0 in supported:
+        raise LocalProtocolError("nothing tells whether there is PID 00", field="supported_pids")
+    bases = sorted({(pid - 1) // SUPPORTED_STEP * SUPPORTED_STEP for pid in supported} or {0})
     return [PidValue(base, supported_octets(base, supported)) for base in bases]

@@ -9,7 +9,7 @@
 """
 
 from protocols.core.errors import FieldError, LocalProtocolError
-from protocols.vehicle_bus.obd_pids import supported_octets, supported_of
+from protocols.vehicle_bus.obd_pids import SUPPORTED_STEP, supported_octets, supported_of
 
 SUPPORTED = 0x00
 VIN = 0x02
@@ -67,5 +67,7 @@ def vin_octets(vin: str) -> bytes:
 
 
 def supported_info_octets(supported: list[int]) -> bytes:
-    """The four bytes of info type 00."""
+    """The four bytes of info type 00. Raises `LocalProtocolError`."""
+    if not all(0 < info <= SUPPORTED_STEP for info in supported):
+        raise LocalProtocolError(f"from 1 to {SUPPORTED_STEP}", field="supported_infos")
     return supported_octets(SUPPORTED, supported)
