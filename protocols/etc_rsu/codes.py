@@ -66,10 +66,10 @@ GANTRY_CARD_ERRORS = {
     TEST_FRAME: "test frame",
 }
 """B4 of a gantry."""
-OUTCOME_UNKNOWN = 0x01
+PURCHASE_GOOD = 0x14
 GANTRY_RESULT_ERRORS = {
     0x00: "good",
-    OUTCOME_UNKNOWN: "no DSRC answer to the debit, outcome unknown",
+    0x01: "no DSRC answer to the debit, outcome unknown",
     0x02: "uplink cannot be decoded",
     0x06: "PSAM has no MAC1",
     0x07: "MAC2 does not hold",
@@ -85,22 +85,21 @@ GANTRY_RESULT_ERRORS = {
     0x11: "purchase alone: failed",
     0x12: "EF04 good, purchase failed",
     0x13: "EF04 and purchase failed",
-    0x14: "EF04 failed, purchase good",
+    PURCHASE_GOOD: "EF04 failed, purchase good",
     TEST_FRAME: "test frame",
 }
 """B5 of a gantry."""
+TAC_GOOD = 0x05
 GANTRY_TAC_ERRORS = {
     0x00: "good",
     0x01: "no DSRC answer",
     0x02: "uplink cannot be decoded",
     0x03: "EF04 written, no TAC",
     0x04: "EF04 not written, no TAC",
-    0x05: "EF04 failed, TAC good",
+    TAC_GOOD: "EF04 failed, TAC good",
     TEST_FRAME: "test frame",
 }
 """B8 of a gantry."""
-LANE_OUTCOME_UNKNOWN = 0x02
-"""B5 of a lane with CRC framing: the debit is uncertain; balance and TAC are all FF."""
 LANE_ERRORS = {
     0x00: "good",
     0x03: "purchase cannot be begun",
@@ -130,7 +129,7 @@ _ERRORS: Mapping[str, Mapping[int, str]] = {
     "gantry_B8": GANTRY_TAC_ERRORS,
     "lanecrc_B3": LANE_ERRORS,
     "lanecrc_B4": LANE_ERRORS,
-    "lanecrc_B5": {**LANE_ERRORS, LANE_OUTCOME_UNKNOWN: "outcome of the debit unknown"},
+    "lanecrc_B5": {**LANE_ERRORS, 0x02: "outcome of the debit unknown"},
     "urban_B5": URBAN_RESULT_ERRORS,
 }
 

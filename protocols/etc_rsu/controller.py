@@ -52,7 +52,9 @@ MAX_ASKS = 2
 """A vehicle's report is asked for again so often."""
 MAX_KNOWN_FRAMES = 5
 REPEAT_S = 5.0
-"""A report that comes again is known among the last few, and for so long. Numbers come around again."""
+"""A report that comes again is known among the last few, and for so long. Numbers come around again.
+
+A vehicle's own last report is known whatever others have said since."""
 
 
 class Controller(EventQueue[ControllerEvent]):
@@ -161,7 +163,9 @@ class Controller(EventQueue[ControllerEvent]):
         obu_id, kind = obu_of(report), type_of(report)
         stimulus = REPORT_STIMULI.get(kind or 0)
         if stimulus is not None and obu_id is not None:
-            if self._state is LinkState.UP or stimulus is PassageStimulus.RESULT:
+            if self._vehicles.has_heard(obu_id, key):
+                self.repeats += 1
+            elif self._state is LinkState.UP or stimulus is PassageStimulus.RESULT:
                 self._know(key, now)
                 self._vehicles.report(obu_id, key, report, stimulus, now)
             return

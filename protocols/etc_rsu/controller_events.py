@@ -76,8 +76,8 @@ class Told(msgspec.Struct, frozen=True):
 class Reported(msgspec.Struct, frozen=True):
     """A vehicle's report. `Decide` is due; after a result once that is stored durably.
 
-    unsettled: an earlier debit or entry of this vehicle whose result was never heard. is_written: the card carries its
-    record, so it was done: prove it with C7 or C8. Another C6 for it is refused.
+    unsettled: a debit or entry of this vehicle with no result, or with an error: it may have been done all the same.
+    is_written: the card carries its record, so it was: prove it with C7 or C8. Another C6 for it is refused.
     """
 
     obu_id: bytes

@@ -2,7 +2,7 @@
 
 from protocols.etc_rsu.catalogue import Interface
 from protocols.etc_rsu.classic_commands import DROP, Stop
-from protocols.etc_rsu.codes import LANE_OUTCOME_UNKNOWN, OUTCOME_UNKNOWN
+from protocols.etc_rsu.codes import PURCHASE_GOOD, TAC_GOOD
 from protocols.etc_rsu.controller_events import PassageState, PassageStimulus
 from protocols.etc_rsu.gantry_commands import GantryStop
 from protocols.etc_rsu.payload import AnyPayload, Payload
@@ -26,7 +26,9 @@ DECISION_STIMULI = {
 TAKES_ANEW = (0xC3, 0xC6)
 """These debit or write. C7 and C8 ask after what was done before."""
 DEBIT = 0xC6
-_UNKNOWN = {Interface.GANTRY: OUTCOME_UNKNOWN, Interface.LANE_CRC: LANE_OUTCOME_UNKNOWN}
+_GOOD = 0
+_TAKEN = {(Interface.GANTRY, 0xB5): (_GOOD, PURCHASE_GOOD), (Interface.GANTRY, 0xB8): (_GOOD, TAC_GOOD)}
+"""Codes of results that say that the money was taken, where it is not 0 alone."""
 _RECORD_HEAD = 3
 """Identifier, length and lock flag of a record of file 0019."""
 
@@ -38,12 +40,14 @@ Key = tuple[int, bytes]
 class Passage:
     """A vehicle. `key` is that of its last report."""
 
-    __slots__ = ("asks", "deadline", "is_written", "key", "obu_id", "report", "state", "trade", "unsettled")
+    __slots__ = ("answer", "asks", "deadline", "is_written", "key", "obu_id", "report", "state", "trade", "unsettled")
 
     def __init__(self, obu_id: bytes) -> None:
         self.obu_id = obu_id
         self.state = PassageState.ABSENT
         self.key: Key = (0, b"")
+        self.answer = b""
+        """What was decided after that; empty while nobody has."""
         self.report: AnyPayload | None = None
         self.deadline: float | None = None
         self.asks = 0
@@ -51,7 +55,7 @@ class Passage:
         self.trade: AnyPayload | None = None
         """What it is trading now."""
         self.unsettled: AnyPayload | None = None
-        """What it traded, with a result that was never heard."""
+        """What it traded, with no result yet that settles it."""
         self.is_written = False
 
 
@@ -80,10 +84,10 @@ def stop_of(interface: Interface, obu_id: bytes, stop_type: int = DROP) -> AnyPa
     return Stop(obu_id, stop_type)
 
 
-def is_outcome_unknown(interface: Interface, report: AnyPayload) -> bool:
-    """Whether a result says that nobody knows whether the money was taken."""
-    is_result = type_of(report) in (0xB5, 0xB8)
-    return is_result and interface in _UNKNOWN and getattr(report, "error_code", None) == _UNKNOWN[interface]
+def is_settled(interface: Interface, report: AnyPayload) -> bool:
+    """Whether a result says that the money was taken. One that does not leaves it to the card to tell."""
+    kind = type_of(report)
+    return kind is None or getattr(report, "error_code", _GOOD) in _TAKEN.get((interface, kind), (_GOOD,))
 
 
 def is_on_card(trade: AnyPayload, report: AnyPayload) -> bool:

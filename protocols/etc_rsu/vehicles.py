@@ -26,7 +26,7 @@ from protocols.etc_rsu.passage import (
     Key,
     Passage,
     is_on_card,
-    is_outcome_unknown,
+    is_settled,
     obu_of,
     stop_of,
     type_of,
@@ -82,6 +82,15 @@ class Vehicles:
             self._give_up(passage, now)
         self._passages.clear()
 
+    def has_heard(self, obu_id: bytes, key: Key) -> bool:
+        """Whether this is a vehicle's last report once more. It is answered as it was, if it was."""
+        passage = self._passages.get(obu_id)
+        if passage is None or passage.key != key:
+            return False
+        if passage.answer:
+            self._answer(key, passage.answer)
+        return True
+
     def report(self, obu_id: bytes, key: Key, report: AnyPayload, stimulus: PassageStimulus, now: float) -> None:
         """The unit reports something of a vehicle."""
         passage = self._passages.pop(obu_id, None) or Passage(obu_id)
@@ -90,7 +99,7 @@ class Vehicles:
             self._give_up(left, now)
         self._passages[obu_id] = passage
         passage.unsettled = self._unsettled.get(obu_id)
-        passage.key, passage.report, passage.asks = key, report, 0
+        passage.key, passage.report, passage.answer, passage.asks = key, report, b"", 0
         self._move(passage, stimulus, now)
 
     def decide(self, command: Decide, now: float) -> None:
@@ -103,7 +112,9 @@ class Vehicles:
             raise LocalProtocolError("is another vehicle's", field="obu_id")
         if type_of(command.payload) == DEBIT and (passage.is_written or self._is_done(passage, command.payload)):
             raise LocalProtocolError("the card carries the record of a debit already", field="payload")
-        self._answer(passage.key, command.payload.to_bytes())
+        answer = command.payload.to_bytes()
+        self._answer(passage.key, answer)
+        passage.answer = answer
         if stimulus is PassageStimulus.TRADE:
             passage.trade = command.payload if type_of(command.payload) in TAKES_ANEW else passage.unsettled
         self._move(passage, stimulus, now)
@@ -133,12 +144,10 @@ class Vehicles:
     def _tell_result(self, passage: Passage, _now: float) -> None:
         """A result waits for as long as it takes to store it."""
         assert passage.report is not None
-        if is_outcome_unknown(self._settings.interface, passage.report):
-            self._leave_open(passage)
-        else:
+        if is_settled(self._settings.interface, passage.report):
             self._unsettled.pop(passage.obu_id, None)
-            passage.unsettled = None
-        passage.trade = None
+            passage.unsettled = passage.trade = None
+        self._leave_open(passage)
         self._ask_decision(passage, None)
 
     def _ask_decision(self, passage: Passage, deadline: float | None) -> None:

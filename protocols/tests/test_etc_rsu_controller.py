@@ -1,5 +1,6 @@
 """The computer's end of an ETC link, told frame by frame: answers, repeats, every timer, and debits that stay open."""
 
+import msgspec
 import pytest
 
 from protocols.core.errors import LocalProtocolError
@@ -215,6 +216,23 @@ def test_a_debit_that_the_card_does_not_carry_may_be_tried_again():
     decided(controller, 0x48, b3(), c1(), 2.0)
     event = decided(controller, 0x58, b4(), c6(), 2.0)
     assert (event.unsettled, event.is_written) == (c6(), False)
+
+
+def test_a_result_with_an_error_leaves_open_what_the_card_will_tell():
+    """08, no DSRC answer for 3 s: the card may have been debited all the same."""
+    controller = ready()
+    card_read(controller)
+    controller.send(Decide(OBU, c6()), 1.0)
+    sent_by(controller)
+    assert decided(controller, 0x38, b5(error_code=8), c2(), 1.5).unsettled == c6()
+    event = card_read(controller, 0x48, 2.0, last_station=WRITTEN)
+    assert event == Reported(OBU, b4(last_station=WRITTEN), unsettled=c6(), is_written=True)
+    later = msgspec.structs.replace(c6(), station=bytes(8) + STATION[8:])
+    with pytest.raises(LocalProtocolError):
+        controller.send(Decide(OBU, later), 2.0)
+    controller.send(Decide(OBU, c7()), 2.0)
+    sent_by(controller)
+    assert decided(controller, 0x78, b5(), c1(), 2.5).unsettled is None
 
 
 def test_a_result_that_comes_late_or_unasked_is_told():

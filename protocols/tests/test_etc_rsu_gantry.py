@@ -1,5 +1,7 @@
 """The computer's end of an ETC link whose frames have a CRC: gantries, and lanes with tables of their own."""
 
+import pytest
+
 from protocols.etc_rsu import gantry_commands, gantry_reports
 from protocols.etc_rsu.catalogue import VARIANTS, Interface
 from protocols.etc_rsu.classic_commands import DROP
@@ -106,6 +108,38 @@ def test_a_gantry_proves_a_debit_whose_outcome_is_unknown():
     assert sequenced_of(controller) == [(0x60, fetch.to_bytes())]
     proved = gantry_reports.TacFetched(OBU, 0, b"\xa0\xb0\xc0\xd0", bytes(4), 98_750)
     assert sequenced(controller, 7, proved)[1] == [Reported(OBU, proved)]
+
+
+@pytest.mark.parametrize(
+    ("error_code", "unsettled"),
+    [(0x00, None), (0x14, None), (0x01, gantry_c6()), (0x02, gantry_c6()), (0x13, gantry_c6())],
+)
+def test_a_gantry_settles_a_debit_only_by_a_result_that_says_so(error_code, unsettled):
+    """14: EF04 failed, the purchase did not."""
+    controller = gantry()
+    sequenced(controller, 2, gantry_b2())
+    controller.send(Decide(OBU, c1()), 1.0)
+    sequenced(controller, 3, gantry_b4())
+    controller.send(Decide(OBU, gantry_c6()), 1.0)
+    result = gantry_b5(error_code=error_code)
+    assert sequenced(controller, 4, result)[1] == [Reported(OBU, result, unsettled)]
+
+
+def test_a_vehicles_report_that_comes_again_is_known_however_many_others_came_between():
+    """The unit did not hear C6. A second one, of another time, might debit a second time."""
+    controller = gantry()
+    others = [bytes((3, 0, 0, number)) for number in range(6)]
+    for obu_id in (OBU, *others):
+        sequenced(controller, 2, gantry_b2(obu_id))
+        controller.send(Decide(obu_id, c1(obu_id)), 1.0)
+    sequenced(controller, 3, gantry_b4())
+    controller.send(Decide(OBU, gantry_c6()), 1.1)
+    sequenced_of(controller)
+    for obu_id in others:
+        sequenced(controller, 4, gantry_b4(obu_id), 1.1)
+    assert sequenced(controller, 3, gantry_b4(), 1.2) == ([(0x30, gantry_c6().to_bytes())], [])
+    assert sequenced(controller, 4, gantry_b4(others[0]), 1.2) == ([], [])  # nobody has decided
+    assert controller.repeats == 2
 
 
 def test_who_does_not_decide_at_a_gantry_sends_its_c2():
