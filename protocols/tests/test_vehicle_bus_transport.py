@@ -18,7 +18,7 @@ from protocols.vehicle_bus.transport import (
 )
 from protocols.vehicle_bus.transport_listener import Aborted, TransportListener
 from protocols.vehicle_bus.transport_receiver import MAX_SESSIONS, Received, ReceiveFailed, TransportReceiver
-from protocols.vehicle_bus.transport_sender import Message, SenderState, SendFailed, Sent, TransportSender
+from protocols.vehicle_bus.transport_sender import MAX_HOLDS, Message, SenderState, SendFailed, Sent, TransportSender
 
 EXAMPLES = settings(max_examples=100, derandomize=True, deadline=None)
 PGN = 65259
@@ -227,6 +227,19 @@ def test_nobody_makes_it_send_for_ever():
     assert len(sent_of(sender)) <= 10
 
 
+@pytest.mark.parametrize("frame", ["1CEC0102#110000FFFFB0FE00", "1CEC0102#110001FFFFB0FE00"])
+def test_nobody_holds_it_for_ever(frame):
+    sender = to_one()
+    held = 0
+    while sender.state is SenderState.CTS_DUE:
+        held += 1
+        sender.receive(frame_of(frame), held * 0.5)
+    assert held == MAX_HOLDS + 1
+    assert [event.reason for event in events_of(sender)] == ["the receiver holds for too long"]
+    assert sent_of(sender) == ["1CEC0201#FF03FFFFFFB0FE00"]
+    assert sender.next_deadline() is None
+
+
 def test_what_cannot_be_sent():
     sender = TransportSender(1)
     for wrong in (
@@ -267,6 +280,33 @@ def test_a_silent_sender_is_asked_twice():
     assert times == [1.25, 2.5, 3.75]
     assert sent_of(receiver) == ["1CEC0102#110301FFFFB0FE00"] * 2 + ["1CEC0102#FF03FFFFFFB0FE00"]
     assert events_of(receiver) == [ReceiveFailed(65200, 1, "packets did not come")]
+
+
+@pytest.mark.parametrize("sequence", ["01", "63", "FF", "00"])
+def test_packets_that_bring_nothing_keep_no_session_alive(sequence):
+    receiver = TransportReceiver(2)
+    receiver.receive(frame_of("1CEC0201#10140003FFB0FE00"), 0.0)
+    receiver.receive(frame_of("1CEB0201#0100010203040506"), 0.0)
+    now = 0.0
+    while receiver.open_sessions:
+        now += 0.25
+        assert now < 10.0, "no end"
+        receiver.receive(frame_of(f"1CEB0201#{sequence}00010203040506"), now)
+        receiver.tick(now)
+    assert events_of(receiver) == [ReceiveFailed(65200, 1, "packets did not come")]
+
+
+def test_a_later_packet_of_the_window_shows_that_the_sender_is_at_work():
+    receiver = TransportReceiver(2)
+    receiver.receive(frame_of("1CEC0201#10230005FFB0FE00"), 0.0)
+    sent_of(receiver)
+    for number, now in ((2, 1.0), (3, 1.6), (4, 2.2)):
+        receiver.receive(frame_of(f"1CEB0201#0{number}00010203040506"), now)
+        receiver.tick(now)
+        assert receiver.next_deadline() == pytest.approx(now + 0.75)
+        assert sent_of(receiver) == []
+    receiver.receive(frame_of("1CEB0201#0500010203040506"), 2.8)
+    assert sent_of(receiver) == ["1CEC0102#110501FFFFB0FE00"]
 
 
 def test_a_receiver_has_few_sessions_and_keeps_the_window():

@@ -98,6 +98,7 @@ class ReceiverSession:
         self._data = bytearray()
         self._next_packet = 1
         self._granted_to = 0
+        self._newest = 0
         self._retries = 0
 
     def begin(self, now: float) -> None:
@@ -138,6 +139,7 @@ class ReceiverSession:
         # The sender's "most" is 0 in RTS of some old nodes; one packet a CTS is always right.
         granted = min(left, WINDOW_PACKETS, max(self.control.most, 1))
         self._granted_to = self._next_packet + granted - 1
+        self._newest = self._next_packet
         self._put(clear_to_send(self.control.pgn, granted, self._next_packet))
         self.deadline = now + T2_S
 
@@ -152,7 +154,10 @@ class ReceiverSession:
         self._grant(now)
 
     def _pass_over(self, now: float) -> None:
-        self.deadline = now + T1_S
+        """A later packet of the same CTS shows that the sender is at work; no other is waited for any longer."""
+        if self._newest < self._packet.sequence < self._granted_to:
+            self._newest = self._packet.sequence
+            self.deadline = now + T1_S
 
     def _ask_again(self, now: float) -> None:
         self._retries += 1

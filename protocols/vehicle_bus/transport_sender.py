@@ -2,7 +2,8 @@
 
 One message is under way: to everybody (BAM, a packet every 50 ms) or to one node (RTS, then what its CTS asks for).
 Bytes in and out are whole frames in the layout of `can_frame.py`, one a call. T3 (1.25 s for CTS or the end) and T4
-(1.05 s after "hold") are kept; a node that asks for the same packets over and over is given up.
+(1.05 s after "hold") are kept; a node that asks for the same packets over and over, or says "hold" without end, is
+given up.
 
 What each event leads to stands in `TransportSender.TRANSITIONS`.
 """
@@ -40,6 +41,8 @@ PACKET_GAP_S = 0.05
 """Between the packets of a broadcast, the least that the standard allows."""
 T3_S = 1.25
 T4_S = 1.05
+MAX_HOLDS = 120
+"""Times in a row that a node may say "hold": a minute, as it says so every half second."""
 MAX_REPEATS = 2
 """How many times over a message is sent again at most, its packets counted one by one."""
 
@@ -85,6 +88,7 @@ class SenderStimulus(Enum):
     CTS = "CTS"
     CTS_LAST = "CTS that includes the last packet"
     HOLD = "CTS for 0 packets"
+    HOLDS_SPENT = "CTS for 0 packets, once too often"
     END = "end of message"
     ABORT = "abort"
     SILENCE = "T3 or T4"
@@ -105,6 +109,7 @@ class TransportSender(FrameEnd[Sent | SendFailed]):
         self._packets = 0
         self._next_packet = 0
         self._budget = 0
+        self._holds = 0
         self.stray_frames = 0
         """Transport frames to us that fit nothing under way."""
 
@@ -125,6 +130,7 @@ class TransportSender(FrameEnd[Sent | SendFailed]):
         self._packets = packets_of(len(message.data))
         self._next_packet = 1
         self._budget = (1 + MAX_REPEATS) * self._packets
+        self._holds = 0
         is_broadcast = message.destination == GLOBAL_ADDRESS
         self._step(SenderStimulus.BROADCAST if is_broadcast else SenderStimulus.RTS, now)
 
@@ -163,7 +169,7 @@ class TransportSender(FrameEnd[Sent | SendFailed]):
     def _judge(self, control: Control) -> SenderStimulus | None:
         match control.kind:
             case transport.CTS if control.granted == 0:
-                return SenderStimulus.HOLD
+                return SenderStimulus.HOLD if self._holds < MAX_HOLDS else SenderStimulus.HOLDS_SPENT
             case transport.CTS if 1 <= control.next_packet <= self._packets:
                 if self._granted() > self._budget:
                     return SenderStimulus.REPEATS_SPENT
@@ -212,11 +218,13 @@ class TransportSender(FrameEnd[Sent | SendFailed]):
     def _send_granted(self, now: float) -> None:
         self._next_packet = self._control.next_packet
         self._budget -= self._granted()
+        self._holds = 0
         for _ in range(self._granted()):
             self._put_packet()
         self._deadline = now + T3_S
 
     def _hold(self, now: float) -> None:
+        self._holds += 1
         self._deadline = now + T4_S
 
     def _sent(self, _now: float) -> None:
@@ -227,11 +235,16 @@ class TransportSender(FrameEnd[Sent | SendFailed]):
         self._fail("the receiver aborted", self._control.reason)
 
     def _silence(self, _now: float) -> None:
-        self._fail("the receiver is silent", TIMEOUT)
-        self._put(TP_CM, encode_control(abort(self._message.pgn, TIMEOUT)))
+        self._give_up("the receiver is silent")
 
-    def _spent(self, _now: float) -> None:
-        self._fail("the receiver asks for the same again and again", TIMEOUT)
+    def _repeats_spent(self, _now: float) -> None:
+        self._give_up("the receiver asks for the same again and again")
+
+    def _holds_spent(self, _now: float) -> None:
+        self._give_up("the receiver holds for too long")
+
+    def _give_up(self, reason: str) -> None:
+        self._fail(reason, TIMEOUT)
         self._put(TP_CM, encode_control(abort(self._message.pgn, TIMEOUT)))
 
     def _fail(self, reason: str, code: int) -> None:
@@ -252,13 +265,15 @@ class TransportSender(FrameEnd[Sent | SendFailed]):
         (SenderState.CTS_DUE, SenderStimulus.HOLD): (_hold, SenderState.CTS_DUE),
         (SenderState.CTS_DUE, SenderStimulus.CTS_LAST): (_send_granted, SenderState.END_DUE),
         (SenderState.CTS_DUE, SenderStimulus.ABORT): (_aborted, SenderState.IDLE),
-        (SenderState.CTS_DUE, SenderStimulus.REPEATS_SPENT): (_spent, SenderState.IDLE),
+        (SenderState.CTS_DUE, SenderStimulus.REPEATS_SPENT): (_repeats_spent, SenderState.IDLE),
+        (SenderState.CTS_DUE, SenderStimulus.HOLDS_SPENT): (_holds_spent, SenderState.IDLE),
         (SenderState.CTS_DUE, SenderStimulus.SILENCE): (_silence, SenderState.IDLE),
         (SenderState.END_DUE, SenderStimulus.CTS): (_send_granted, SenderState.CTS_DUE),
         (SenderState.END_DUE, SenderStimulus.CTS_LAST): (_send_granted, SenderState.END_DUE),
         (SenderState.END_DUE, SenderStimulus.HOLD): (_hold, SenderState.END_DUE),
         (SenderState.END_DUE, SenderStimulus.END): (_sent, SenderState.IDLE),
         (SenderState.END_DUE, SenderStimulus.ABORT): (_aborted, SenderState.IDLE),
-        (SenderState.END_DUE, SenderStimulus.REPEATS_SPENT): (_spent, SenderState.IDLE),
+        (SenderState.END_DUE, SenderStimulus.REPEATS_SPENT): (_repeats_spent, SenderState.IDLE),
+        (SenderState.END_DUE, SenderStimulus.HOLDS_SPENT): (_holds_spent, SenderState.IDLE),
         (SenderState.END_DUE, SenderStimulus.SILENCE): (_silence, SenderState.IDLE),
     }
