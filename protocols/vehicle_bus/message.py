@@ -24,6 +24,7 @@ it can be written back. `null` says not available, error, or an indicator.
 from collections.abc import Callable, Mapping
 
 from protocols.core.errors import FrameError, LocalProtocolError, OptionError
+from protocols.message_case import check_options, one_of
 from protocols.message_fields import Fields
 from protocols.vehicle_bus import message_elm, message_iso_tp, message_j1939, message_obd
 from protocols.vehicle_bus.message_fields import Case, Message
@@ -57,21 +58,15 @@ KINDS: Mapping[str, tuple[Decode, Encode, frozenset[str]]] = {
 
 def decode_message(case: Mapping[str, object]) -> dict[str, object]:
     """Read one case. Raises `RemoteProtocolError` for bad bytes, `OptionError` for a bad case."""
-    kind = case.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise OptionError("must be one of " + ", ".join(KINDS), field="kind")
+    kind = one_of(case.get("kind"), KINDS, "kind", OptionError)
     decode, _encode, options = KINDS[kind]
-    for name in case:
-        if name != "kind" and name not in options:
-            raise OptionError(f"{kind} has no option {name!r:.40}", field=name)
+    check_options(case, ("kind", *options), kind)
     return {"kind": kind, **decode(case)}
 
 
 def encode_message(message: Mapping[str, object]) -> dict[str, object]:
     """Write one message as hex, text or frames. Raises `LocalProtocolError` for what cannot be written."""
-    kind = message.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise LocalProtocolError("one of " + ", ".join(KINDS), field="kind")
+    kind = one_of(message.get("kind"), KINDS, "kind")
     try:
         return KINDS[kind][1](Fields(message))
     except FrameError as error:

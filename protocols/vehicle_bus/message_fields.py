@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
-from protocols.core.errors import FrameError, OptionError
+from protocols import message_fields
+from protocols.core.errors import OptionError
+from protocols.message_case import text_in
 
 Case = Mapping[str, object]
 Message = dict[str, object]
@@ -13,20 +15,14 @@ def octets(case: Case, name: str = "hex") -> bytes:
     return octets_of(text(case, name), name)
 
 
-def octets_of(digits: str, name: str = "hex") -> bytes:
-    """Bytes from hex digits. Raises `FrameError`."""
-    try:
-        return bytes.fromhex("".join(digits.split()))
-    except ValueError:
-        raise FrameError("not whole bytes of hex digits", field=name) from None
+def octets_of(digits: str, name: str) -> bytes:
+    """Bytes from hex digits, blanks anywhere. Raises `FrameError`."""
+    return message_fields.octets_of("".join(digits.split()), name)
 
 
 def text(case: Case, name: str) -> str:
     """A string of a case. Raises `OptionError`."""
-    value = case.get(name)
-    if not isinstance(value, str):
-        raise OptionError("is text", field=name)
-    return value
+    return text_in(case, name, "is text")
 
 
 def texts(case: Case, name: str) -> list[str]:
