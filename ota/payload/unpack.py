@@ -3,9 +3,15 @@
 import lzma
 import zlib
 from collections.abc import Iterable
-from typing import Protocol
+from typing import IO, Protocol, cast
+
+import zstandard
 
 from ota.errors import RefusedError, Rule
+
+ZSTD_WINDOW_BITS = 23
+"""What a release may use, and a device sets aside: 8 MiB."""
+_FEED_BYTES = 1 << 14
 
 
 class Unpacker(Protocol):
@@ -100,3 +106,47 @@ def lzma2_filters(window_bits: int) -> list[dict[str, int]]:
 def deflate(chunks: Iterable[bytes], window_bits: int, what: str) -> Unpacker:
     """Raw deflate, as MicroPython's `deflate` undoes it."""
     return _Stream(chunks, _Inflater(window_bits), what)
+
+
+def zstd(chunks: Iterable[bytes], what: str) -> Unpacker:
+    """A Zstandard frame with a window of 8 MiB at most."""
+    return _Zstd(chunks, what)
+
+
+class _Zstd:
+    """zstandard's reader, which alone bounds what one read gives."""
+
+    def __init__(self, chunks: Iterable[bytes], what: str) -> None:
+        self._feed = _Feed(chunks)
+        self._what = what
+        unpacker = zstandard.ZstdDecompressor(max_window_size=1 << ZSTD_WINDOW_BITS)
+        self._reader = unpacker.stream_reader(cast("IO[bytes]", self._feed), read_size=_FEED_BYTES)
+
+    def take(self, most: int) -> bytes:
+        """See `Unpacker`."""
+        try:
+            return self._reader.read(most)
+        except zstandard.ZstdError as error:
+            raise RefusedError(Rule.FORMAT, self._what, f"it cannot be unpacked: {error}") from error
+
+    def end(self) -> None:
+        """See `Unpacker`. A frame that is cut short ends too early, which the image's length shows."""
+        if self.take(1) or self._feed.read(1):
+            raise RefusedError(Rule.LENGTH, self._what, "bytes follow its end")
+
+
+class _Feed:
+    """Pieces as a file, as far as zstandard asks for one."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = b""
+
+    def read(self, size: int) -> bytes:
+        while not self._rest:
+            more = next(self._chunks, None)
+            if more is None:
+                return b""
+            self._rest = more
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return data
