@@ -7,8 +7,10 @@ One command is in flight. The chip acknowledges it, works, and responds. What go
 * a response whose check does not hold is asked for again with NACK, twice at most;
 * no response in time: an ACK from the host stops the chip.
 
-After a failure nothing that comes before the next acknowledgement is believed: it may answer an older command. Until
-the chip was configured (SAMConfiguration), and after PowerDown or silence, a command is preceded by bytes that wake it.
+After a failure nothing that comes before the next acknowledgement is believed: it may answer an older command. Where
+even that may be an older one's (a command that was sent twice, or ended without one), the next one waits until the line
+has been left alone for a while. Until the chip was configured (SAMConfiguration), and after PowerDown or silence, a
+command is preceded by bytes that wake it.
 
 What each frame leads to stands in `HostDialogue.TRANSITIONS`.
 """
@@ -109,6 +111,9 @@ class HostDialogue(StreamEnd[HostEvent]):
         self._response_deadline = 0.0
         self._held = b""
         self._not_before = 0.0
+        self._doubted: int | None = None
+        """The code of the command that must not go out before that; None: no command may."""
+        self._is_acknowledged = False
         self._command: Command | None = None
         self._response = Response()
         self._reason = ""
@@ -140,7 +145,7 @@ class HostDialogue(StreamEnd[HostEvent]):
         encode_command(command.command)
         self._command = command.command
         timeout_s = command.command.TIMEOUT_S if command.timeout_s is None else command.timeout_s
-        self._response_deadline = max(now, self._not_before) + timeout_s
+        self._response_deadline = (self._not_before if self._must_wait(now) else now) + timeout_s
         self._resends = self._nacks = 0
         self._step(HostStimulus.REQUEST, now)
 
@@ -217,7 +222,8 @@ class HostDialogue(StreamEnd[HostEvent]):
         assert self._command is not None
         self._framer.broken_body = b""
         data = (WAKE_UP if self._is_asleep else b"") + encode_command(self._command)
-        if now < self._not_before:
+        self._is_acknowledged = False
+        if self._must_wait(now):
             self._held = data
             self._deadline = self._not_before
         else:
@@ -232,7 +238,12 @@ class HostDialogue(StreamEnd[HostEvent]):
         self._framer.reset()
         self._request(now)
 
+    def _must_wait(self, now: float) -> bool:
+        assert self._command is not None
+        return now < self._not_before and self._doubted in (None, self._command.CODE)
+
     def _acknowledged(self, _now: float) -> None:
+        self._is_acknowledged = True
         self._may_be_stale = False
         self._deadline = self._response_deadline
 
@@ -255,21 +266,30 @@ class HostDialogue(StreamEnd[HostEvent]):
 
     def _stop(self, now: float) -> None:
         self._outgoing += ACK
-        self._may_be_stale = True
+        self._doubt(now)
         self._end(Aborted, now)
 
     def _gave_up(self, now: float) -> None:
         """Without a word from the chip it may have slept, or been plugged in anew."""
-        self._is_asleep = self._may_be_stale = True
+        self._is_asleep = True
+        self._doubt(now)
         self._fail(now, is_acknowledged=False)
 
     def _no_response(self, now: float) -> None:
         self._outgoing += ACK
-        self._may_be_stale = True
-        self._fail(now, is_acknowledged=True)
+        self._is_asleep = self._is_asleep or not self._is_acknowledged
+        self._doubt(now)
+        self._fail(now, is_acknowledged=self._is_acknowledged)
 
     def _wrong_response(self, now: float) -> None:
         self._fail(now, is_acknowledged=True)
+
+    def _doubt(self, now: float) -> None:
+        """The response may be on its way still; without an acknowledgement, that too."""
+        assert self._command is not None
+        self._may_be_stale = True
+        if not self._is_acknowledged:
+            self._not_before, self._doubted = now + ACK_TIMEOUT_S, self._command.CODE
 
     def _fail(self, now: float, *, is_acknowledged: bool) -> None:
         self._framer.reset()
@@ -278,7 +298,7 @@ class HostDialogue(StreamEnd[HostEvent]):
     def _end(self, event: Callable[[Command], HostEvent], now: float) -> None:
         assert self._command is not None
         if self._resends:
-            self._not_before = now + ACK_TIMEOUT_S
+            self._not_before, self._doubted = now + ACK_TIMEOUT_S, None
         command, self._command = self._command, None
         self._deadline = None
         self._held = b""
@@ -299,6 +319,7 @@ class HostDialogue(StreamEnd[HostEvent]):
         (HostState.RESPONSE_DUE, HostStimulus.RESPONSE): (_responded, HostState.IDLE),
         (HostState.RESPONSE_DUE, HostStimulus.WRONG_RESPONSE): (_wrong_response, HostState.IDLE),
         (HostState.RESPONSE_DUE, HostStimulus.ERROR): (_refused, HostState.IDLE),
+        (HostState.RESPONSE_DUE, HostStimulus.ACK): (_acknowledged, HostState.RESPONSE_DUE),
         (HostState.RESPONSE_DUE, HostStimulus.GARBLED): (_ask_again, HostState.RESPONSE_DUE),
         (HostState.RESPONSE_DUE, HostStimulus.NO_RESPONSE): (_no_response, HostState.IDLE),
         (HostState.RESPONSE_DUE, HostStimulus.ABORT): (_stop, HostState.IDLE),

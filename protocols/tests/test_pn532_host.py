@@ -99,8 +99,19 @@ def test_what_a_card_hears_is_never_sent_twice():
     host.bytes_to_send()
     host.tick(2.0 + ACK_TIMEOUT_S)
     host.tick(3.0)
-    assert host.next_event() == Failed(InDataExchange(1, b"debit"), "no response", is_acknowledged=True)
+    assert host.next_event() == Failed(InDataExchange(1, b"debit"), "no response", is_acknowledged=False)
     assert host.bytes_to_send() == ACK
+    host.send(Request(GetFirmwareVersion()), 9.0)
+    assert host.bytes_to_send().startswith(WAKE_UP)  # not a word came: the chip may sleep
+
+
+def test_a_late_acknowledgement_still_counts():
+    host = awake()
+    host.send(Request(InDataExchange(1), 1.0), 1.0)
+    host.tick(1.0 + ACK_TIMEOUT_S)
+    host.receive(ACK, 1.5)
+    host.tick(2.0)
+    assert host.next_event() == Failed(InDataExchange(1), "no response", is_acknowledged=True)
 
 
 def test_an_older_answer_is_not_believed_after_a_failure():
@@ -117,6 +128,37 @@ def test_an_older_answer_is_not_believed_after_a_failure():
     host.receive(encode_response(second, StatusAndData(Status(), b"new")), 2.0)
     assert host.next_event() == Responded(second, StatusAndData(Status(), b"new"))
     assert host.stray_frames == 1
+
+
+def test_what_was_stopped_before_its_acknowledgement_is_not_heard_as_the_next_one():
+    """Both the acknowledgement and the response of the first may be on the line still."""
+    host = awake()
+    first, second = InDataExchange(1, b"first"), InDataExchange(1, b"second")
+    host.send(Request(first), 1.0)
+    host.send(Abort(), 1.01)
+    assert isinstance(host.next_event(), Aborted)
+    host.bytes_to_send()
+    host.send(Request(second), 1.02)
+    assert host.bytes_to_send() == b""
+    host.receive(ACK + encode_response(first, StatusAndData(Status(), b"old")), 1.03)
+    assert host.next_event() is NEED_DATA
+    host.tick(host.next_deadline())
+    assert host.bytes_to_send() == encode_command(second)
+    host.receive(ACK + encode_response(second, StatusAndData(Status(), b"new")), 1.2)
+    assert host.next_event() == Responded(second, StatusAndData(Status(), b"new"))
+
+
+def test_another_command_goes_out_at_once_after_a_stop():
+    """The old response cannot be taken for its own: it has another code."""
+    host = awake()
+    host.send(Request(InDataExchange(1)), 1.0)
+    host.send(Abort(), 1.01)
+    host.next_event()
+    host.bytes_to_send()
+    host.send(Request(GetFirmwareVersion()), 1.02)
+    assert host.bytes_to_send() == encode_command(GetFirmwareVersion())
+    host.receive(ACK + encode_response(InDataExchange(1), StatusAndData(Status(), b"old")) + ACK + FIRMWARE, 1.03)
+    assert host.next_event() == Responded(GetFirmwareVersion(), FirmwareVersion())
 
 
 def test_a_doubtful_link_does_not_wait_for_an_unacknowledged_card_command():
