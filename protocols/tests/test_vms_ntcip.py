@@ -73,6 +73,8 @@ def test_an_activation_out_of_bounds():
         Activation(0xFFFF, 1, CHANGEABLE, 1, 0, (0, 0, 0, 0)),
         Activation(1, 256, CHANGEABLE, 1, 0, (0, 0, 0, 0)),
         Activation(1, 1, CHANGEABLE, 1, 0, (0, 0, 0, 256)),
+        Activation(1, 1, CHANGEABLE, 1, 0, (10, 0, 1)),
+        Activation(1, 1, CHANGEABLE, 1, 0, (10, 0, 1, 2, 3)),
     ):
         with pytest.raises(LocalProtocolError):
             encode_activation(wrong)

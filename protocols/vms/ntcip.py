@@ -50,6 +50,7 @@ CONTROL_MODES = {2: "local", 3: "external", 4: "central", 5: "central_override"}
 ILLUMINATION_CONTROLS = {2: "photocell", 3: "timer", 4: "manual"}
 
 _FOR_EVER = 0xFFFF
+_IPV4_BYTES = 4
 _ACTIVATION = struct.Struct(">HBBHH4s")
 _crc_x25: Callable[[bytes], int] = crc16.ibm_sdlc
 
@@ -76,6 +77,8 @@ def decode_activation(data: bytes) -> Activation:
 def encode_activation(activation: Activation) -> bytes:
     """Write an activation. Raises `LocalProtocolError`."""
     duration = _FOR_EVER if activation.duration_min is None else activation.duration_min
+    if len(activation.source) != _IPV4_BYTES:
+        raise LocalProtocolError("four bytes", field="source")
     if activation.duration_min == _FOR_EVER:
         raise LocalProtocolError("65535 minutes mean for ever: None", field="duration_min")
     try:
