@@ -26,6 +26,7 @@ from protocols.vms.frame import (
     SANSI,
     Frame,
     Framer,
+    crc_xmodem,
     decode_frame,
     encode_frame,
 )
@@ -61,18 +62,43 @@ def test_frames_are_read_as_they_were_written_however_they_are_split(data, diale
     assert framer.discarded_bytes == framer.bad_frames == 0
 
 
-@EXAMPLES
-@given(
-    wire=st.binary(max_size=40).map(lambda inner: b"\x02" + inner + b"\x03"),
-    dialect=ANY_DIALECT,
-    response=st.booleans(),
+BODIES = st.binary(max_size=40) | st.builds(
+    bytes.__add__, st.text("0123456789", max_size=6).map(str.encode), st.binary()
 )
-def test_any_bytes_are_a_frame_or_refused(wire, dialect, response):
+
+
+@EXAMPLES
+@given(body=BODIES, dialect=ANY_DIALECT, response=st.booleans())
+def test_any_body_with_a_good_crc_is_a_frame_or_has_a_bad_header(body, dialect, response):
+    wire = body + crc_xmodem(body).to_bytes(2, "big")
+    wire = wire.replace(b"\x1b", b"\x1b\x00").replace(b"\x02", b"\x1b\xe7").replace(b"\x03", b"\x1b\xe8")
+    wire = b"\x02" + wire + b"\x03"
+    has_type = dialect.has_type(is_response=response)
+    header = 2 + 2 * dialect.has_source + 2 * has_type
+    kind = body[:2] if dialect.type_first else body[header - 2 : header]
+    if len(body) < header or (has_type and not kind.isdigit()):
+        with pytest.raises(FrameError if len(body) < header else FieldError):
+            decode_frame(wire, dialect, is_response=response)
+        return
+    frame = decode_frame(wire, dialect, is_response=response)
+    assert frame.data == body[header:]
+    assert encode_frame(frame, dialect, is_response=response) == wire
+
+
+@EXAMPLES
+@given(inner=st.binary(max_size=40), dialect=ANY_DIALECT, response=st.booleans())
+def test_any_bytes_raise_nothing_else(inner, dialect, response):
+    wire = b"\x02" + inner + b"\x03"
+    offset = None
     try:
         frame = decode_frame(wire, dialect, is_response=response)
-    except RemoteProtocolError:
+    except RemoteProtocolError as error:
+        offset = error.offset
+    else:
+        assert encode_frame(frame, dialect, is_response=response) == wire
         return
-    assert encode_frame(frame, dialect, is_response=response) == wire
+    assert offset is not None
+    assert 0 <= offset < len(wire)
 
 
 GOOD = "0230303036ba4c03"
@@ -183,6 +209,7 @@ def test_any_content_is_written_back_byte_for_byte_or_refused(where, data):
         (sansi.FileRequest(b"play.lst", 258), b"play.lst\x00\x00\x01\x02"),
         (sansi.FileChunk(b"a-b.lst", b"+", 1, b"x+y"), b"a-b.lst+\x00\x00\x00\x01x+y"),
         (sansi.FileChunk(b"play.lst", b"-", 0, b"a+b"), b"play.lst-\x00\x00\x00\x00a+b"),
+        (sansi.FileChunk(b"play", b"+", 0, b"a.b-c"), b"play+\x00\x00\x00\x00a.b-c"),
         (sansi.FengHaiFile(0x30, b"a.lst+\x00\x00\x00\x00[x]"), b"0a.lst+\x00\x00\x00\x00[x]"),
         (sansi.SansiItem(1, 300, 2, 7, b"<a>"), b"0010030002" + b"00007<a>"),
         (dianming.DianMingLevels(b"FFFFFF"), b"FFFFFF"),

@@ -129,6 +129,32 @@ def test_markup_that_cannot_be_written(element, dialect):
         encode_markup([element], dialect)
 
 
+@pytest.mark.parametrize(
+    ("elements", "dialect"),
+    [
+        ([TextElement("a"), TextElement("b")], SANSI),
+        ([TextElement("a", x=1)], SANSI),
+        ([TextElement("a", font_height=32, font_width=32)], SANSI),
+        ([ImageElement("bmp", "001", y=1)], SANSI),
+        ([TextElement("a"), TextElement("b")], FENGHAI),
+        ([TextElement("a", 0, 0)], FENGHAI),
+        ([TextElement("a", font_color="255000000000")], FENGHAI),
+        ([ImageElement("BMP", "008")], FENGHAI),
+        ([ImageElement("bmp", "0.8")], FENGHAI),
+    ],
+    ids=str,
+)
+def test_elements_that_would_be_read_as_others_are_not_written(elements, dialect):
+    with pytest.raises(LocalProtocolError):
+        encode_markup(elements, dialect)
+
+
+def test_a_ground_that_is_no_colour_is_named():
+    with pytest.raises(LocalProtocolError) as caught:
+        encode_markup([TextElement("a", back_color="black")], SANSI)
+    assert caught.value.field == "back_color"
+
+
 @EXAMPLES
 @given(text=st.text(max_size=80))
 def test_a_list_is_written_back_as_it_was(text):

@@ -7,15 +7,9 @@ from protocols.core.errors import (
     FrameError,
     LocalProtocolError,
     OptionError,
+    RemoteProtocolError,
 )
-from protocols.vms.frame import (
-    DIANMING,
-    FENGHAI,
-    SANSI,
-    XIANKE,
-    Frame,
-    encode_frame,
-)
+from protocols.vms.frame import DIANMING, FENGHAI, SANSI, XIANKE, Frame, encode_frame
 from protocols.vms.message import decode_message, encode_message
 
 GOOD = "0230303036ba4c03"
@@ -130,6 +124,37 @@ def test_a_case_is_refused(case, error):
 
 
 @pytest.mark.parametrize(
+    ("case", "offset", "reason"),
+    [
+        ({"hex": GOOD.replace("ba4c", "ba4d")}, 5, "CRC is ba4d where ba4c is due"),
+        ({"hex": frame_hex("09", b"\x02ab")}, 9, "no offset"),
+        ({"hex": frame_hex("05", b"3x3131")}, 5, "2 digits"),
+        (asked("57", b"0000000x", DIANMING), 7, "8 digits"),
+        (told("09", b"0a.lst+\0\0", FENGHAI), 14, "no offset"),
+        (told("21", b"\x01003a.b000x", XIANKE), 12, "4 digits"),
+        ({"hex": frame_hex("10", b"a.lst+\0\0\0\0\xff\xff")}, None, "no GBK at its byte 0"),
+        ({"hex": encode_frame(Frame(b"00", b"6A"), SANSI, is_response=True).hex()}, 3, "two digits"),
+        (
+            {"hex": frame_hex("10", b"a.lst+\0\0\0\0" + LIST + b"\\c25")},
+            None,
+            "item 0: 12 digits at character 2 of its media",
+        ),
+        (told_by_sansi("97", b"001003000100000\\c25"), None, "12 digits at character 0 of its media"),
+        (
+            {"text": "[playlist]\r\nitem_no=1\r\nitem0=300,1,0,a\\c25"},
+            None,
+            "item 0: 12 digits at character 1 of its media",
+        ),
+    ],
+    ids=range(11),
+)
+def test_an_error_tells_where_it_is_in_the_frame(case, offset, reason):
+    with pytest.raises(RemoteProtocolError) as caught:
+        decode_message(case)
+    assert (caught.value.offset, caught.value.reason) == (offset, reason)
+
+
+@pytest.mark.parametrize(
     "message",
     [
         {},
@@ -138,11 +163,18 @@ def test_a_case_is_refused(case, error):
         {"items": [{"stay_raw": 300, "in_mode": 1, "play_speed": 0}]},
         {"items": [{"stay_raw": 300, "in_mode": 1, "play_speed": True, "media_text": "a"}]},
         {"items": [{"stay_raw": 300, "in_mode": 1, "play_speed": 0, "elements": [1]}]},
+        {
+            "items": [
+                {"stay_raw": 300, "in_mode": 1, "play_speed": 0, "elements": [{"kind": "text", "text": "a", "x": 1}]}
+            ]
+        },
         {"items": [{"stay_raw": 300, "in_mode": 1, "play_speed": 0, "elements": [{"kind": "text"}]}]},
         {"address": "0", "frame_type": "06", "data_hex": ""},
         {"address": "zzzz", "frame_type": "06", "data_hex": ""},
         {"address": "00", "frame_type": 6, "data_hex": ""},
         {"address": "00", "frame_type": "06", "data_hex": "x"},
+        {"address": "00", "frame_type": "06", "data_hex": 5},
+        {"address": "00", "frame_type": "05", "brightness_raw": 32},
         {"address": "00", "frame_type": "06"},
         {
             "address": "00",

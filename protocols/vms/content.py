@@ -65,6 +65,15 @@ class Result(Content, frozen=True):
         return octet_of(self.code, "result") + self.rest
 
 
+def read_behind_result(kind: type[Content], rest: bytes) -> Content:
+    """What stands behind the byte of a result. Raises `FieldError`; offsets count from the result."""
+    try:
+        return kind.from_data(rest)
+    except FieldError as error:
+        error.offset = 1 + (error.offset or 0)
+        raise
+
+
 class CurrentItem(Content, frozen=True):
     """What is shown now. media: as in a play list."""
 

@@ -54,6 +54,10 @@ class Dialect(msgspec.Struct, frozen=True):
         """Whether a frame tells what it is."""
         return self.response_has_type or not is_response
 
+    def header_bytes(self, *, is_response: bool) -> int:
+        """How many bytes stand in front of the data."""
+        return 2 + 2 * self.has_source + 2 * self.has_type(is_response=is_response)
+
 
 SANSI = Dialect("sansi", response_has_type=False)
 DIANMING = Dialect("dianming", has_source=True)
@@ -72,12 +76,30 @@ class Frame(msgspec.Struct, frozen=True):
 
 
 def decode_frame(wire: bytes, dialect: Dialect, *, is_response: bool) -> Frame:
-    """Read one frame from its start to its end. Raises `FrameError`, `ChecksumError`, `FieldError`."""
+    """Read one frame from its start to its end. Raises `FrameError`, `ChecksumError`, `FieldError`.
+
+    Their offsets count on the wire, escapes included.
+    """
     if not wire or wire[0] != STX:
         raise FrameError("does not begin with 02", offset=0, raw=wire)
     if wire[-1] != ETX or len(wire) < 2:
         raise FrameError("does not end with 03", offset=len(wire) - 1, raw=wire[-8:])
-    return parse_body(_checked(_restored(wire[1:-1])), dialect, is_response=is_response)
+    body = _restored(wire[1:-1])
+    try:
+        return parse_body(_checked(body), dialect, is_response=is_response)
+    except RemoteProtocolError as error:
+        error.offset = wire_offset(wire, error.offset or 0)
+        raise
+
+
+def wire_offset(wire: bytes, at: int) -> int:
+    """Where a byte stands in a frame, by its place behind the start once the escapes are taken off."""
+    position = 1 + at
+    escape = wire.find(ESCAPE, 1)
+    while 0 <= escape < position:
+        position += 1
+        escape = wire.find(ESCAPE, escape + 2)
+    return position
 
 
 def encode_frame(frame: Frame, dialect: Dialect, *, is_response: bool) -> bytes:
@@ -107,7 +129,7 @@ def body_of(frame: Frame, dialect: Dialect, *, is_response: bool) -> bytes:
 def parse_body(body: bytes, dialect: Dialect, *, is_response: bool) -> Frame:
     """Header and data of what the CRC covers. Raises `FrameError`, `FieldError`; offsets count from the header."""
     has_type = dialect.has_type(is_response=is_response)
-    size = 2 + 2 * dialect.has_source + 2 * has_type
+    size = dialect.header_bytes(is_response=is_response)
     if len(body) < size:
         raise FrameError(f"{len(body)} bytes where a header of {size} is due", offset=len(body), raw=body)
     address_at = 2 if dialect.type_first else 0
@@ -145,13 +167,13 @@ def _restored(inner: bytes) -> bytes:
 
 
 def _checked(body: bytes) -> bytes:
-    """What the CRC covers. Raises `FrameError`, `ChecksumError`."""
+    """What the CRC covers. Raises `FrameError`, `ChecksumError`; offsets count from the header."""
     if len(body) < CRC_BYTES:
         raise FrameError("no room for a CRC", offset=len(body), raw=body)
     covered, crc = body[:-CRC_BYTES], int.from_bytes(body[-CRC_BYTES:], "big")
     if crc_xmodem(covered) != crc:
         reason = f"CRC is {crc:04x} where {crc_xmodem(covered):04x} is due"
-        raise ChecksumError(reason, offset=len(covered) + 1, field="crc", raw=body)
+        raise ChecksumError(reason, offset=len(covered), field="crc", raw=body)
     return covered
 
 

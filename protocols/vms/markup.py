@@ -178,10 +178,14 @@ def decode_markup(text: str, dialect: Dialect) -> list[Element]:
 
 
 def encode_markup(elements: Sequence[Element], dialect: Dialect) -> str:
-    """The media text of an item. Raises `LocalProtocolError` for what the dialect cannot say."""
+    """The media text of an item. Raises `LocalProtocolError` for what the dialect cannot say, or not in this order."""
     if dialect is FENGHAI:
-        return "".join(map(_angled_text, elements))
-    return "".join(_element_text(element, MARKUPS[dialect.name]) for element in elements)
+        text = "".join(map(_angled_text, elements))
+    else:
+        text = "".join(_element_text(element, MARKUPS[dialect.name]) for element in elements)
+    if decode_markup(text, dialect) != list(elements):
+        raise LocalProtocolError("would be read as other elements than these", field="elements")
+    return text
 
 
 def _angled_text(element: Element) -> str:
@@ -202,10 +206,13 @@ def _element_text(element: Element, markup: Markup) -> str:
         return "".join((*parts, escape, element.image))
     if element.font is not None:
         parts.append(markup.font + _font_text(element, markup))
-    for escape, color in ((markup.color, element.font_color), (markup.ground, element.back_color)):
+    for name, escape, color in (
+        ("font_color", markup.color, element.font_color),
+        ("back_color", markup.ground, element.back_color),
+    ):
         if color is not None:
             if len(color) != 12 or not (color.isascii() and color.isdigit()):
-                raise LocalProtocolError("12 digits", field="font_color")
+                raise LocalProtocolError("12 digits", field=name)
             parts.append(escape + color)
     if element.char_space is not None:
         parts.append(markup.space + _number(element.char_space, markup.space_digits, "char_space"))

@@ -23,10 +23,11 @@ protocols.core.errors.FrameError: a bare 03 inside (at byte 7)
 
 from collections.abc import Mapping
 
-from protocols.core.errors import LocalProtocolError, OptionError
-from protocols.message_fields import octets_of
+from protocols.core.errors import LocalProtocolError, OptionError, RemoteProtocolError
+from protocols.message_case import check_options, one_of
+from protocols.message_fields import Fields, octets_of
 from protocols.vms.contents import content_type, decode_content
-from protocols.vms.frame import DIALECTS, SANSI, Dialect, Frame, crc_xmodem, decode_frame, encode_frame
+from protocols.vms.frame import DIALECTS, SANSI, Dialect, Frame, crc_xmodem, decode_frame, encode_frame, wire_offset
 from protocols.vms.frame import body_of as frame_body
 from protocols.vms.message_content import read_content, write_content
 from protocols.vms.message_lists import Message, read_list, write_list
@@ -37,9 +38,7 @@ _DIRECTIONS = ("request", "response")
 
 def decode_message(case: Mapping[str, object]) -> dict[str, object]:
     """Read one case. Raises `RemoteProtocolError` for bad bytes, `OptionError` for a bad case."""
-    for name in case:
-        if name not in _OPTIONS:
-            raise OptionError(f"there is no option {name!r:.40}", field=name)
+    check_options(case, _OPTIONS, "vms")
     dialect = _dialect_of(case)
     is_response = _is_response(case)
     request_type = _request_type_of(case)
@@ -53,17 +52,11 @@ def decode_message(case: Mapping[str, object]) -> dict[str, object]:
 
 
 def _dialect_of(case: Mapping[str, object]) -> Dialect:
-    name = case.get("profile", SANSI.name)
-    if not isinstance(name, str) or name not in DIALECTS:
-        raise OptionError("one of " + ", ".join(DIALECTS), field="profile")
-    return DIALECTS[name]
+    return DIALECTS[one_of(case.get("profile", SANSI.name), DIALECTS, "profile", OptionError)]
 
 
 def _is_response(case: Mapping[str, object]) -> bool:
-    direction = case.get("direction", _DIRECTIONS[0])
-    if direction not in _DIRECTIONS:
-        raise OptionError("request or response", field="direction")
-    return direction == _DIRECTIONS[1]
+    return one_of(case.get("direction", _DIRECTIONS[0]), _DIRECTIONS, "direction", OptionError) == _DIRECTIONS[1]
 
 
 def _request_type_of(case: Mapping[str, object]) -> str | None:
@@ -87,7 +80,11 @@ def _read_frame(wire: bytes, dialect: Dialect, request_type: str | None, *, is_r
     if frame.source is not None:
         head["src_address"] = _address_text(frame.source)
     head |= {"frame_type": frame.frame_type, "data_hex": frame.data.hex(), "crc_hex": f"{crc:04x}"}
-    content = decode_content(frame, dialect, is_response=is_response, request_type=request_type)
+    try:
+        content = decode_content(frame, dialect, is_response=is_response, request_type=request_type)
+    except RemoteProtocolError as error:
+        error.offset = wire_offset(wire, dialect.header_bytes(is_response=is_response) + (error.offset or 0))
+        raise
     return {**head, **read_content(content, dialect)}
 
 
@@ -111,15 +108,11 @@ def encode_message(message: Mapping[str, object]) -> dict[str, object]:
 
 
 def _data_of(message: Mapping[str, object], frame_type: str | None, dialect: Dialect, *, is_response: bool) -> bytes:
-    digits = message.get("data_hex")
-    if digits is None:
-        kind = frame_type or _request_type_of(message)
-        known = content_type(kind, dialect, is_response=is_response)
-        return write_content(known, message, dialect)
-    try:
-        return bytes.fromhex(digits) if isinstance(digits, str) else b""
-    except ValueError:
-        raise LocalProtocolError("hex digits", field="data_hex") from None
+    fields = Fields(message)
+    if fields.has("data_hex"):
+        return fields.octets("data_hex")
+    kind = frame_type or _request_type_of(message)
+    return write_content(content_type(kind, dialect, is_response=is_response), message, dialect)
 
 
 def _address_octets(message: Mapping[str, object], name: str) -> bytes:

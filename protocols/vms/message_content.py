@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from protocols.core.errors import LocalProtocolError
+from protocols.message_fields import Fields
 from protocols.vms import dianming, sansi, xianke
 from protocols.vms.content import Content, CurrentItem, Result, Unread
 from protocols.vms.frame import Dialect
@@ -10,9 +11,9 @@ from protocols.vms.message_lists import (
     Message,
     integer_of,
     media_of,
-    octets_of,
     read_current,
     read_list,
+    text_octets,
     text_of,
     write_list,
 )
@@ -131,27 +132,24 @@ def write_content(kind: type[Content], message: Given, dialect: Dialect) -> byte
     if write is not None:
         return write(message, dialect).data()
     assert issubclass(kind, Result)
-    return bytes((kind.SUCCESS if _flag(message, "result_ok") else kind.SUCCESS ^ 1,))
+    return bytes((kind.SUCCESS if _is_ok(message) else kind.SUCCESS ^ 1,))
 
 
-def _flag(message: Given, name: str) -> bool:
-    value = message.get(name)
-    if not isinstance(value, bool):
-        raise LocalProtocolError("true or false", field=name)
-    return value
+def _is_ok(message: Given) -> bool:
+    return Fields(message).flag("result_ok")
 
 
 def _text(message: Given, name: str, default: str | None = None) -> bytes:
     value = message.get(name, default)
     if not isinstance(value, str):
         raise LocalProtocolError("text", field=name)
-    return octets_of(value, name)
+    return text_octets(value, name)
 
 
 def _list(message: Given, dialect: Dialect) -> bytes:
     """A file's content: as text, or as the items of a list."""
     if "play_list_text" not in message and "items" in message:
-        return octets_of(write_list(message["items"], dialect), "items")
+        return text_octets(write_list(message["items"], dialect), "items")
     return _text(message, "play_list_text", "")
 
 
@@ -163,7 +161,7 @@ def _is_automatic(message: Given) -> bool:
 
 
 def _levels(message: Given, _dialect: Dialect) -> Content:
-    level = integer_of(message, "brightness_raw")
+    level = Fields(message).integer("brightness_raw", sansi.MAX_LEVEL)
     return sansi.LevelsRequest(level, level, level)
 
 
@@ -183,7 +181,7 @@ def _brightness(message: Given, _dialect: Dialect) -> sansi.Brightness:
 
 
 def _fenghai_brightness(message: Given, dialect: Dialect) -> Content:
-    if not _flag(message, "result_ok"):
+    if not _is_ok(message):
         return sansi.FengHaiBrightness(sansi.SUCCESS ^ 1)
     return sansi.FengHaiBrightness(sansi.SUCCESS, _brightness(message, dialect).data())
 
@@ -198,7 +196,7 @@ def _chunk(message: Given, dialect: Dialect) -> sansi.FileChunk:
 
 
 def _fenghai_file(message: Given, dialect: Dialect) -> Content:
-    if not _flag(message, "result_ok"):
+    if not _is_ok(message):
         return sansi.FengHaiFile(sansi.SUCCESS ^ 1)
     return sansi.FengHaiFile(sansi.SUCCESS, _chunk(message, dialect).data())
 
@@ -217,7 +215,7 @@ def _xianke_file(message: Given, dialect: Dialect) -> xianke.XianKeFile:
 
 
 def _fetched(message: Given, dialect: Dialect) -> Content:
-    if not _flag(message, "result_ok"):
+    if not _is_ok(message):
         return xianke.XianKeFetched(0)
     return xianke.XianKeFetched(xianke.XianKeFetched.SUCCESS, _xianke_file(message, dialect).data())
 
@@ -228,7 +226,7 @@ def _shown(message: Given, dialect: Dialect) -> tuple[int, int, int, int, bytes]
         integer_of(message, "stay_raw"),
         integer_of(message, "in_mode"),
         integer_of(message, "play_speed"),
-        octets_of(media_of(message, dialect), "media_text"),
+        text_octets(media_of(message, dialect), "media_text"),
     )
 
 

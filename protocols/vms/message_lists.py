@@ -27,10 +27,10 @@ def text_of(data: bytes, field: str) -> str:
     try:
         return data.decode(ENCODING)
     except UnicodeDecodeError as error:
-        raise FieldError("no GBK", offset=error.start, field=field, raw=data[error.start :]) from None
+        raise FieldError(f"no GBK at its byte {error.start}", field=field, raw=data[error.start :]) from None
 
 
-def octets_of(text: str, field: str) -> bytes:
+def text_octets(text: str, field: str) -> bytes:
     """GBK bytes. Raises `LocalProtocolError`."""
     try:
         return text.encode(ENCODING)
@@ -41,10 +41,10 @@ def octets_of(text: str, field: str) -> bytes:
 def read_list(text: str, dialect: Dialect) -> Message:
     """`item_count` and `items` of a list. Raises `FieldError`."""
     items = items_of(decode_play_list(text), dialect)
-    return {"item_count": len(items), "items": [_read_item(item, dialect) for item in items]}
+    return {"item_count": len(items), "items": [_read_item(item, at, dialect) for at, item in enumerate(items)]}
 
 
-def _read_item(item: Item, dialect: Dialect) -> Message:
+def _read_item(item: Item, at: int, dialect: Dialect) -> Message:
     numbers: Message = {
         "stay_raw": item.stay,
         "stay_s": stay_s(item.stay, dialect),
@@ -53,7 +53,7 @@ def _read_item(item: Item, dialect: Dialect) -> Message:
     }
     if item.effect is not None:
         numbers |= {"effect_mode": item.effect, "out_mode": item.out_mode}
-    return {**numbers, **_read_media(item.media, dialect)}
+    return {**numbers, **_read_media(item.media, dialect, f"item {at}: ")}
 
 
 def read_current(item: CurrentItem, dialect: Dialect) -> Message:
@@ -70,9 +70,14 @@ def read_current(item: CurrentItem, dialect: Dialect) -> Message:
     return {**numbers, **_read_media(text_of(item.media, "media_text"), dialect)}
 
 
-def _read_media(media: str, dialect: Dialect) -> Message:
+def _read_media(media: str, dialect: Dialect, whose: str = "") -> Message:
     text = media.rstrip("\0")
-    return {"media_text": text, "elements": [_read_element(one) for one in decode_markup(text, dialect)]}
+    try:
+        elements = decode_markup(text, dialect)
+    except FieldError as error:
+        reason = f"{whose}{error.reason} at character {error.offset} of its media"
+        raise FieldError(reason, field=error.field) from None
+    return {"media_text": text, "elements": [_read_element(one) for one in elements]}
 
 
 def _read_element(element: Element) -> Message:

@@ -17,11 +17,20 @@ from collections.abc import Mapping
 from typing import ClassVar, Self
 
 from protocols.core.errors import FieldError, LocalProtocolError
-from protocols.vms.content import Content, CurrentItem, Result, digits_of, number_at, offset_octets
+from protocols.vms.content import (
+    Content,
+    CurrentItem,
+    Result,
+    digits_of,
+    number_at,
+    offset_octets,
+    read_behind_result,
+)
 
 MAX_LEVEL = 31
 SUCCESS = ord("0")
-_NAME = re.compile(rb"([^.]*\.[0-9A-Za-z]+)([+-])", re.DOTALL)
+_NAME = re.compile(rb"([^.\x00-\x1f]*\.[0-9A-Za-z]+)([+-])", re.DOTALL)
+"""No control characters: a name without an extension must not run on into its offset."""
 _BARE_NAME = re.compile(rb"([^+-]*)([+-])", re.DOTALL)
 
 
@@ -181,7 +190,7 @@ class FengHaiFile(SansiResult, frozen=True):
         """Read the result and hold the rest to its form."""
         file = super().from_data(data)
         if file.rest:
-            FileChunk.from_data(file.rest)
+            read_behind_result(FileChunk, file.rest)
         return file
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Self
 
 from protocols.core.errors import FieldError
-from protocols.vms.content import Content, Result, digits_of, number_at
+from protocols.vms.content import Content, Result, digits_of, number_at, read_behind_result
 
 
 class XianKeResult(Result, frozen=True):
@@ -54,7 +54,7 @@ class XianKeFetched(XianKeResult, frozen=True):
         """Read the result and hold the rest to its form."""
         fetched = super().from_data(data)
         if fetched.rest:
-            XianKeFile.from_data(fetched.rest)
+            read_behind_result(XianKeFile, fetched.rest)
         return fetched
 
 
