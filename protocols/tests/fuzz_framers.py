@@ -1,6 +1,7 @@
 """Framers under hostile bytes: one plain function, whatever chooses the bytes."""
 
 from collections.abc import Callable
+from functools import partial
 
 from protocols.aton.frame import Framer as AtonFramer
 from protocols.core.errors import NEED_DATA, RemoteProtocolError
@@ -26,6 +27,8 @@ from protocols.traffic_survey.rtms_g4 import rtms_framer
 from protocols.traffic_survey.ss125 import ss125_framer
 from protocols.traffic_survey.survey_frame import survey_framer
 from protocols.vehicle_bus.elm import Framer as ElmFramer
+from protocols.vms.frame import DIANMING, FENGHAI, SANSI, XIANKE
+from protocols.vms.frame import Framer as VmsFramer
 
 FRAMERS: dict[str, Callable[[], Framer]] = {
     "aton": AtonFramer,
@@ -52,6 +55,11 @@ FRAMERS: dict[str, Callable[[], Framer]] = {
     "traffic_survey_rtms_g4": rtms_framer,
     "traffic_survey_ss125": ss125_framer,
     "vehicle_bus_elm": ElmFramer,
+    "vms_dianming": partial(VmsFramer, DIANMING, is_response=True),
+    "vms_fenghai": partial(VmsFramer, FENGHAI, is_response=True),
+    "vms_sansi_host": partial(VmsFramer, SANSI, is_response=True),
+    "vms_sansi_sign": partial(VmsFramer, SANSI, is_response=False),
+    "vms_xianke": partial(VmsFramer, XIANKE, is_response=True),
 }
 
 
