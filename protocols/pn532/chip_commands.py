@@ -5,7 +5,18 @@ from typing import ClassVar, Self
 import msgspec
 
 from protocols.core.errors import FrameError, LocalProtocolError
-from protocols.pn532.command import Command, DataResponse, Response, StatusResponse, check_size, octet
+from protocols.pn532.command import (
+    Command,
+    DataResponse,
+    FixedCommand,
+    FixedResponse,
+    HeadedCommand,
+    Response,
+    StatusResponse,
+    check_size,
+    octet,
+    write_fixed,
+)
 
 IC_PN532 = 0x32
 BAUD_RATES = (9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600, 1_288_000)
@@ -60,7 +71,7 @@ class DiagnoseResponse(DataResponse, frozen=True):
     """The echo, a result byte, or a status, by the test."""
 
 
-class Diagnose(Command, frozen=True):
+class Diagnose(HeadedCommand, frozen=True):
     """A self-test. With `DIAGNOSE_LINE` the chip answers test number and data."""
 
     CODE: ClassVar[int] = 0x00
@@ -70,34 +81,14 @@ class Diagnose(Command, frozen=True):
     test: int
     data: bytes = b""
 
-    def parameters(self) -> bytes:
-        """Test number and data."""
-        return bytes((octet(self.test, "test"),)) + self.data
 
-    @classmethod
-    def from_parameters(cls, data: bytes) -> Self:
-        """Read test number and data."""
-        check_size(data, 1)
-        return cls(data[0], bytes(data[1:]))
-
-
-class FirmwareVersion(Response, frozen=True):
+class FirmwareVersion(FixedResponse, frozen=True):
     """ic: 32 for a PN532. support: bit 0 type A, bit 1 type B, bit 2 ISO/IEC 18092."""
 
     ic: int = IC_PN532
     version: int = 1
     revision: int = 6
     support: int = 7
-
-    def payload(self) -> bytes:
-        """The four bytes."""
-        return bytes(octet(value, "ic") for value in (self.ic, self.version, self.revision, self.support))
-
-    @classmethod
-    def from_payload(cls, data: bytes) -> Self:
-        """Read the four bytes."""
-        check_size(data, 4, 4)
-        return cls(*data)
 
 
 class GetFirmwareVersion(Command, frozen=True):
@@ -126,8 +117,9 @@ class GeneralStatus(Response, frozen=True):
 
     def payload(self) -> bytes:
         """The bytes of it all."""
-        targets = (value for one in self.targets for value in (one.tg, one.rate_rx, one.rate_tx, one.modulation))
-        return bytes((self.error, self.field, len(self.targets), *targets, self.sam_status))
+        head = (octet(self.error, "error"), octet(self.field, "field"), octet(len(self.targets), "targets"))
+        targets = b"".join(write_fixed(one) for one in self.targets)
+        return bytes(head) + targets + bytes((octet(self.sam_status, "sam_status"),))
 
     @classmethod
     def from_payload(cls, data: bytes) -> Self:
@@ -193,22 +185,12 @@ class WriteRegister(Command, frozen=True):
         return cls(tuple((int.from_bytes(data[at : at + 2], "big"), data[at + 2]) for at in range(0, len(data), 3)))
 
 
-class GpioState(Response, frozen=True):
+class GpioState(FixedResponse, frozen=True):
     """Levels of the pins P30..P35, P71 and P72, and of I0 and I1."""
 
     p3: int = 0
     p7: int = 0
     i0i1: int = 0
-
-    def payload(self) -> bytes:
-        """The three bytes."""
-        return bytes(octet(value, "gpio") for value in (self.p3, self.p7, self.i0i1))
-
-    @classmethod
-    def from_payload(cls, data: bytes) -> Self:
-        """Read the three bytes."""
-        check_size(data, 3, 3)
-        return cls(*data)
 
 
 class ReadGpio(Command, frozen=True):
@@ -218,23 +200,13 @@ class ReadGpio(Command, frozen=True):
     RESPONSE: ClassVar[type[Response]] = GpioState
 
 
-class WriteGpio(Command, frozen=True):
+class WriteGpio(FixedCommand, frozen=True):
     """Write the pins whose byte has bit 7 set."""
 
     CODE: ClassVar[int] = 0x0E
 
     p3: int
     p7: int
-
-    def parameters(self) -> bytes:
-        """The two bytes."""
-        return bytes((octet(self.p3, "p3"), octet(self.p7, "p7")))
-
-    @classmethod
-    def from_parameters(cls, data: bytes) -> Self:
-        """Read the two bytes."""
-        check_size(data, 2, 2)
-        return cls(*data)
 
 
 class SetSerialBaudRate(Command, frozen=True):
@@ -257,22 +229,12 @@ class SetSerialBaudRate(Command, frozen=True):
         return cls(data[0])
 
 
-class SetParameters(Command, frozen=True):
+class SetParameters(FixedCommand, frozen=True):
     """Choose how the chip behaves: the flags `PARAMETER_..`."""
 
     CODE: ClassVar[int] = 0x12
 
     flags: int
-
-    def parameters(self) -> bytes:
-        """The flags."""
-        return bytes((octet(self.flags, "flags"),))
-
-    @classmethod
-    def from_parameters(cls, data: bytes) -> Self:
-        """Read the flags."""
-        check_size(data, 1, 1)
-        return cls(data[0])
 
 
 class SamConfiguration(Command, frozen=True):
@@ -324,17 +286,13 @@ class PowerDown(Command, frozen=True):
         return cls(*data)
 
 
-class RfConfiguration(Command, frozen=True):
+class RfConfiguration(HeadedCommand, frozen=True):
     """Set one item of the radio: the field, timings, retries, analogue settings."""
 
     CODE: ClassVar[int] = 0x32
 
     item: int
     data: bytes
-
-    def parameters(self) -> bytes:
-        """Item and data."""
-        return bytes((octet(self.item, "item"),)) + self.data
 
     @classmethod
     def from_parameters(cls, data: bytes) -> Self:
@@ -343,4 +301,4 @@ class RfConfiguration(Command, frozen=True):
         want = RF_ITEM_BYTES.get(data[0])
         if want is None or len(data) != want + 1:
             raise FrameError(f"no such item, or not with {len(data) - 1} bytes", field="item", raw=data)
-        return cls(data[0], bytes(data[1:]))
+        return super().from_parameters(data)

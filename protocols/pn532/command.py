@@ -4,12 +4,14 @@ A response's code is its command's code plus one. Types that many commands share
 family in `chip_commands.py`, `initiator_commands.py` and `target_commands.py`, all together in `commands.py`.
 """
 
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 
 import msgspec
 
 from protocols.core.errors import FrameError, LocalProtocolError
 from protocols.pn532.errors import Status, decode_status, encode_status
+
+StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -76,6 +78,32 @@ class DataResponse(Response, frozen=True):
         return cls(bytes(data))
 
 
+class FixedResponse(Response, frozen=True):
+    """A byte for each field."""
+
+    def payload(self) -> bytes:
+        """The bytes of the fields."""
+        return write_fixed(self)
+
+    @classmethod
+    def from_payload(cls, data: bytes) -> Self:
+        """Read them, one by one."""
+        return read_fixed(cls, data)
+
+
+class HeadedResponse(Response, frozen=True):
+    """A byte, and data: two fields."""
+
+    def payload(self) -> bytes:
+        """The byte and the data."""
+        return write_headed(self)
+
+    @classmethod
+    def from_payload(cls, data: bytes) -> Self:
+        """Read the byte and the data."""
+        return read_headed(cls, data)
+
+
 class Command(msgspec.Struct, frozen=True):
     """What follows the command code. The plain type is that of commands without parameters."""
 
@@ -110,6 +138,56 @@ class DataCommand(Command, frozen=True):
     def from_parameters(cls, data: bytes) -> Self:
         """Take the data."""
         return cls(bytes(data))
+
+
+class FixedCommand(Command, frozen=True):
+    """A byte for each field."""
+
+    def parameters(self) -> bytes:
+        """The bytes of the fields."""
+        return write_fixed(self)
+
+    @classmethod
+    def from_parameters(cls, data: bytes) -> Self:
+        """Read them, one by one."""
+        return read_fixed(cls, data)
+
+
+class HeadedCommand(Command, frozen=True):
+    """A byte, and data: two fields."""
+
+    def parameters(self) -> bytes:
+        """The byte and the data."""
+        return write_headed(self)
+
+    @classmethod
+    def from_parameters(cls, data: bytes) -> Self:
+        """Read the byte and the data."""
+        return read_headed(cls, data)
+
+
+def write_fixed(record: msgspec.Struct) -> bytes:
+    """A byte for each field. Raises `LocalProtocolError`."""
+    return bytes(octet(getattr(record, name), name) for name in record.__struct_fields__)
+
+
+def read_fixed(kind: type[StructT], data: bytes) -> StructT:
+    """The inverse of `write_fixed`. Raises `FrameError`."""
+    size = len(kind.__struct_fields__)
+    check_size(data, size, size)
+    return kind(*data)
+
+
+def write_headed(record: msgspec.Struct) -> bytes:
+    """The byte of the first field, and the second as it is. Raises `LocalProtocolError`."""
+    head, rest = record.__struct_fields__
+    return bytes((octet(getattr(record, head), head),)) + bytes(getattr(record, rest))
+
+
+def read_headed(kind: type[StructT], data: bytes) -> StructT:
+    """The inverse of `write_headed`. Raises `FrameError`."""
+    check_size(data, 1)
+    return kind(data[0], bytes(data[1:]))
 
 
 def check_size(data: bytes, minimum: int, maximum: int | None = None) -> None:

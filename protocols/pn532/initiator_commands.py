@@ -5,7 +5,17 @@ from typing import ClassVar, Self
 import msgspec
 
 from protocols.core.errors import FrameError
-from protocols.pn532.command import Command, DataCommand, Response, StatusAndData, StatusResponse, check_size, octet
+from protocols.pn532.command import (
+    Command,
+    DataCommand,
+    FixedCommand,
+    HeadedResponse,
+    Response,
+    StatusAndData,
+    StatusResponse,
+    check_size,
+    octet,
+)
 
 TYPE_A_106 = 0x00
 FELICA_212 = 0x01
@@ -20,21 +30,11 @@ TG_MI = 0x40
 ENDLESS = 0xFF
 
 
-class ListedTargets(Response, frozen=True):
+class ListedTargets(HeadedResponse, frozen=True):
     """How many targets, and their data one after the other: read them with `target_data.py` by what was asked for."""
 
     count: int = 0
     data: bytes = b""
-
-    def payload(self) -> bytes:
-        """Count and data."""
-        return bytes((octet(self.count, "nb_targets"),)) + self.data
-
-    @classmethod
-    def from_payload(cls, data: bytes) -> Self:
-        """Read count and data."""
-        check_size(data, 1)
-        return cls(data[0], bytes(data[1:]))
 
 
 class InListPassiveTarget(Command, frozen=True):
@@ -95,22 +95,12 @@ class InCommunicateThru(DataCommand, frozen=True):
     IS_REPEATABLE: ClassVar[bool] = False
 
 
-class _OneTarget(Command, frozen=True):
+class _OneTarget(FixedCommand, frozen=True):
     """A command that names a target; 0 means all."""
 
     RESPONSE: ClassVar[type[Response]] = StatusResponse
 
     tg: int = 0
-
-    def parameters(self) -> bytes:
-        """Tg."""
-        return bytes((octet(self.tg, "tg"),))
-
-    @classmethod
-    def from_parameters(cls, data: bytes) -> Self:
-        """Read Tg."""
-        check_size(data, 1, 1)
-        return cls(data[0])
 
 
 class InDeselect(_OneTarget, frozen=True):
@@ -145,7 +135,7 @@ class PolledTargets(Response, frozen=True):
 
     def payload(self) -> bytes:
         """Count, and type, length and data for each."""
-        return bytes((len(self.targets),)) + b"".join(
+        return bytes((octet(len(self.targets), "targets"),)) + b"".join(
             bytes((octet(one.type, "type"), octet(len(one.data), "length"))) + one.data for one in self.targets
         )
 

@@ -3,28 +3,28 @@
 from typing import ClassVar, Self
 
 from protocols.core.errors import FrameError, LocalProtocolError
-from protocols.pn532.command import Command, DataCommand, Response, StatusAndData, StatusResponse, check_size, octet
+from protocols.pn532.command import (
+    Command,
+    DataCommand,
+    FixedResponse,
+    HeadedResponse,
+    Response,
+    StatusAndData,
+    StatusResponse,
+    check_size,
+    octet,
+)
 
 _MIFARE_BYTES = 6
 _FELICA_BYTES = 18
 _NFCID3_BYTES = 10
 
 
-class TargetActivated(Response, frozen=True):
+class TargetActivated(HeadedResponse, frozen=True):
     """How an initiator activated the chip, and its first command."""
 
     mode: int = 0
     initiator_command: bytes = b""
-
-    def payload(self) -> bytes:
-        """Mode and command."""
-        return bytes((octet(self.mode, "mode"),)) + self.initiator_command
-
-    @classmethod
-    def from_payload(cls, data: bytes) -> Self:
-        """Read mode and command."""
-        check_size(data, 1)
-        return cls(data[0], bytes(data[1:]))
 
 
 class TgInitAsTarget(Command, frozen=True):
@@ -121,21 +121,11 @@ class TgSetMetaData(_ToInitiator, frozen=True):
     CODE: ClassVar[int] = 0x94
 
 
-class TargetStatus(Response, frozen=True):
+class TargetStatus(FixedResponse, frozen=True):
     """state: 0 released, 1 activated, 2 deselected. rates: initiator's in bits 6..4, target's in bits 2..0."""
 
     state: int = 0
     rates: int = 0
-
-    def payload(self) -> bytes:
-        """The two bytes."""
-        return bytes((octet(self.state, "state"), octet(self.rates, "rates")))
-
-    @classmethod
-    def from_payload(cls, data: bytes) -> Self:
-        """Read the two bytes."""
-        check_size(data, 2, 2)
-        return cls(*data)
 
 
 class TgGetTargetStatus(Command, frozen=True):

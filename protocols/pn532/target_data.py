@@ -13,6 +13,7 @@ import msgspec
 
 from protocols.core.errors import FieldError, FrameError, LocalProtocolError
 from protocols.iso14443.type_b import ATQB
+from protocols.pn532.command import octet
 
 SEL_RES_ISO14443_4 = 0x20
 _ATQB_BYTES = 12
@@ -68,12 +69,17 @@ def decode_type_a_targets(count: int, data: bytes) -> list[TypeATarget]:
 
 
 def encode_type_a_targets(targets: Sequence[TypeATarget]) -> bytes:
-    """Write their data, one after the other."""
+    """Write their data, one after the other. Raises `LocalProtocolError`."""
     wire = b""
-    for one in targets:
-        if len(one.sens_res) != 2 or len(one.nfcid1) > 0xFF or (one.ats and one.ats[0] != len(one.ats)):
-            raise LocalProtocolError("SENS_RES has 2 bytes, and an ATS counts itself", field="targets")
-        wire += bytes((one.tg,)) + one.sens_res + bytes((one.sel_res, len(one.nfcid1))) + one.nfcid1 + one.ats
+    for number, one in enumerate(targets):
+        if len(one.sens_res) != 2:
+            raise LocalProtocolError("2 bytes", field="sens_res")
+        if one.ats and (one.ats[0] != len(one.ats) or not one.is_iso14443_4):
+            raise LocalProtocolError("an ATS counts itself, and bit 5 of SEL_RES announces it", field="ats")
+        if one.is_iso14443_4 and not one.ats and number < len(targets) - 1:
+            raise LocalProtocolError("before a further target a set bit 5 of SEL_RES announces one", field="ats")
+        head = bytes((octet(one.sel_res, "sel_res"), octet(len(one.nfcid1), "nfcid1")))
+        wire += bytes((octet(one.tg, "tg"),)) + one.sens_res + head + one.nfcid1 + one.ats
     return wire
 
 
@@ -93,12 +99,13 @@ def decode_type_b_targets(count: int, data: bytes) -> list[TypeBTarget]:
 
 
 def encode_type_b_targets(targets: Sequence[TypeBTarget]) -> bytes:
-    """Write their data, one after the other."""
+    """Write their data, one after the other. Raises `LocalProtocolError`."""
     wire = b""
     for one in targets:
-        if len(one.atqb) != _ATQB_BYTES or one.atqb[0] != ATQB or len(one.attrib_res) > 0xFF:
-            raise LocalProtocolError("an ATQB has 12 bytes from 50 on", field="targets")
-        wire += bytes((one.tg,)) + one.atqb + bytes((len(one.attrib_res),)) + one.attrib_res
+        if len(one.atqb) != _ATQB_BYTES or one.atqb[0] != ATQB:
+            raise LocalProtocolError("an ATQB has 12 bytes from 50 on", field="atqb")
+        size = octet(len(one.attrib_res), "attrib_res")
+        wire += bytes((octet(one.tg, "tg"),)) + one.atqb + bytes((size,)) + one.attrib_res
     return wire
 
 

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from protocols.core.errors import NEED_DATA, ChecksumError, FieldError, LocalProtocolError
 from protocols.core.errors import RemoteProtocolError as RemoteError
@@ -201,6 +202,60 @@ def test_a_response_to_something_else_is_refused():
 def test_parameters_out_of_bounds_are_refused(command):
     with pytest.raises(LocalProtocolError):
         encode_command(command)
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        (chip_commands.GeneralStatus(error=256), "error"),
+        (chip_commands.GeneralStatus(sam_status=-1), "sam_status"),
+        (chip_commands.GeneralStatus(targets=(chip_commands.TargetState(1, 300),)), "rate_rx"),
+        (chip_commands.GeneralStatus(targets=(chip_commands.TargetState(1),) * 256), "targets"),
+        (chip_commands.FirmwareVersion(revision=256), "revision"),
+        (target_commands.TargetStatus(rates=256), "rates"),
+        (initiator_commands.PolledTargets((initiator_commands.PolledTarget(0, b""),) * 256), "targets"),
+    ],
+)
+def test_a_response_that_no_chip_gives_is_refused(value, field):
+    with pytest.raises(LocalProtocolError) as caught:
+        value.payload()
+    assert caught.value.field == field
+
+
+CARD = target_data.TypeATarget(1, b"\x00\x04", 0x20, b"\x11\x22\x33\x44")
+
+
+@pytest.mark.parametrize(
+    ("targets", "field"),
+    [
+        ([replace(CARD, tg=256)], "tg"),
+        ([replace(CARD, sel_res=256)], "sel_res"),
+        ([replace(CARD, sens_res=b"\x04")], "sens_res"),
+        ([replace(CARD, nfcid1=bytes(256))], "nfcid1"),
+        ([replace(CARD, ats=b"\x03\x00")], "ats"),
+        ([replace(CARD, sel_res=0x08, ats=b"\x01")], "ats"),  # nothing announces it
+        ([CARD, CARD], "ats"),  # the first announces one that is not there
+    ],
+)
+def test_cards_of_type_a_that_could_not_be_read_back_are_refused(targets, field):
+    with pytest.raises(LocalProtocolError) as caught:
+        target_data.encode_type_a_targets(targets)
+    assert caught.value.field == field
+    assert target_data.decode_type_a_targets(1, target_data.encode_type_a_targets([CARD])) == [CARD]
+
+
+@pytest.mark.parametrize(
+    ("target", "field"),
+    [
+        (target_data.TypeBTarget(256, b"\x50" + bytes(11), b""), "tg"),
+        (target_data.TypeBTarget(1, b"\x51" + bytes(11), b""), "atqb"),
+        (target_data.TypeBTarget(1, b"\x50" + bytes(11), bytes(256)), "attrib_res"),
+    ],
+)
+def test_cards_of_type_b_that_could_not_be_read_back_are_refused(target, field):
+    with pytest.raises(LocalProtocolError) as caught:
+        target_data.encode_type_b_targets([target])
+    assert caught.value.field == field
 
 
 def test_timeout_codes():
