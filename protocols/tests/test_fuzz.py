@@ -205,16 +205,16 @@ def test_fuzz_a_framer(name: str, rounds: int, seconds: float) -> None:
 def frames_like(protocol: str) -> list[bytes]:
     """The bytes of a protocol's vectors, as they are on the wire; of what has none, a frame of our own.
 
-    Where a family has several framings, what follows its name is the vectors' own `protocol`, if they have one.
+    Where a family has several framings, what follows its name begins with the vectors' own `protocol` or `profile`, if
+    they have one.
     """
-    family = next(
-        (name for name in ("etc_rsu", "rfid_and_gates", "traffic_survey") if protocol.startswith(name)), protocol
-    )
+    families = ("etc_rsu", "rfid_and_gates", "traffic_survey", "vms")
+    family = next((name for name in families if protocol.startswith(name)), protocol)
     name = {"modbus": "modbus_devices", "vehicle_bus_elm": "vehicle_bus"}.get(family, family)
     wires = []
     framing = protocol.removeprefix(f"{family}_")
     for case in cases_of(name) if name in PROTOCOLS else []:
-        if family != protocol and case.get("protocol", framing) != framing:
+        if family != protocol and not framing.startswith(case.get("protocol", case.get("profile", framing))):
             continue
         for key in ("hex", "text"):
             value = case.get(key)
