@@ -4,7 +4,7 @@ A case holds `kind` and `hex`. The message holds the kind again, so that it can 
 
     host_frame         one frame, perhaps after filler     frame_type (normal, extended, ack, nack, error) and for the
                                                            first two: tfi command payload
-    status_byte        1 byte                              error_code more_information nad_present
+    status_byte        1 byte                              error_code error_text more_information nad_present
     firmware_version   the 4 bytes after 03                ic version revision support
     list_passive_a     the bytes after 4B                  nb_targets, targets: tg sens_res sel_res nfcid1 ats
     list_passive_b     the bytes after 4B                  nb_targets, targets: tg pupi atqb attrib_res
@@ -79,6 +79,7 @@ def _read_status(data: bytes) -> dict[str, object]:
     status = decode_status(data)
     return {
         "error_code": status.error_code,
+        "error_text": status.text,
         "more_information": status.more_information,
         "nad_present": status.nad_present,
     }
