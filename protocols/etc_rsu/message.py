@@ -12,7 +12,8 @@ is written from the fields.
                                     data and the fields
 
 `frame` is an object with the `table` and its fields; null for an acknowledgement, and for what has no table or whose
-fields have no public names. Text that is not GBK reads with U+FFFD; BCD is its digits, whatever they are.
+fields have no public names. Beside it `error_text` says what its error code means, where that is public. Text that is
+not GBK reads with U+FFFD; BCD is its digits, whatever they are.
 
 >>> decode_message({"kind": "classic_frame", "hex": "ffff804c01cdff"})["frame"]
 {'table': 'classic_4C', 'cmd_type': 76, 'antenna': 1}
@@ -25,10 +26,12 @@ from collections.abc import Mapping
 from protocols.core.errors import LocalProtocolError, RemoteProtocolError
 from protocols.etc_rsu import card_files, obu_files
 from protocols.etc_rsu.catalogue import UNNAMED, Interface, decode_payload, payload_types
+from protocols.etc_rsu.codes import error_meaning
 from protocols.etc_rsu.frame import (
     MAX_DATA_BYTES,
     SEQUENCED_HEAD,
     URBAN_HEAD,
+    VENDOR_HEAD,
     ClassicFrame,
     Frame,
     SequencedFrame,
@@ -66,7 +69,7 @@ _INTERFACES = {interface.value: interface for interface in Interface}
 _KINDS = (*_INTERFACES, *FILES)
 _MAX_HEX_CHARS = 4 * (MAX_DATA_BYTES + 16)
 """No frame is longer; blanks between the digits included."""
-_FRAME_KEYS = frozenset({"kind", "data", "frame", "rsctl", "bcc_ok", "version", "seq", "length", "type"})
+_FRAME_KEYS = frozenset({"kind", "data", "frame", "rsctl", "bcc_ok", "version", "seq", "length", "type", "error_text"})
 
 
 def decode_message(case: Mapping[str, object]) -> dict[str, object]:
@@ -124,7 +127,14 @@ def _frame_keys(interface: Interface, frame: Frame) -> dict[str, object]:
             keys = {"length": len(frame.data)}
         case VendorFrame():
             keys = {"rsctl": frame.rsctl, "type": frame.type, "length": len(frame.data)}
-    return keys | {"data": frame.data.hex(), "frame": readable_of(payload)}
+    return keys | {"data": frame.data.hex(), "frame": readable_of(payload)} | _error_keys(payload)
+
+
+def _error_keys(payload: AnyPayload) -> dict[str, object]:
+    """What an error code means, where there is one and that is known."""
+    code = getattr(payload, "error_code", None)
+    text = None if code is None or isinstance(payload, RawPayload) else error_meaning(payload.TABLE, code)
+    return {} if text is None else {"error_text": text}
 
 
 def readable_of(payload: AnyPayload) -> dict[str, object] | None:
@@ -138,7 +148,9 @@ def _offset_on_wire(frame: Frame, offset: int) -> int:
             return wire_offset(frame.data, offset)
         case UrbanFrame():
             return URBAN_HEAD.size + offset
-        case _:
+        case VendorFrame():
+            return VENDOR_HEAD.size + offset
+        case SequencedFrame():
             return SEQUENCED_HEAD.size + offset
 
 

@@ -111,3 +111,14 @@ def test_what_no_frame_carries_is_refused(message: Any, field: str) -> None:
     with pytest.raises(LocalProtocolError) as caught:
         encode_message(message)
     assert caught.value.field == field
+
+
+def test_an_error_code_is_said_in_words_where_its_meaning_is_public() -> None:
+    wire = encode_frame(UrbanFrame(bytes.fromhex("b5" + "02fe00fe" + "01" + "02") + bytes(64))).hex()
+    message = decode_message({"kind": "urban_frame", "hex": wire})
+    assert message["error_text"] == "no card"
+    assert encode_message(message) == {"hex": wire}
+    with pytest.raises(LocalProtocolError):
+        encode_message({**message, "error_text": "no answer in time"})
+    classic = encode_frame(ClassicFrame(0x18, b"\xb5" + bytes(4) + b"\x08" + bytes(32))).hex()
+    assert "error_text" not in decode_message({"kind": "classic_frame", "hex": classic})
