@@ -95,7 +95,7 @@ class Compiled:
         for name, row in self.rows:
             try:
                 parts.append(row.write(values[name]))
-            except (LocalProtocolError, TypeError) as error:
+            except (AttributeError, LocalProtocolError, TypeError) as error:
                 reason = error.reason if isinstance(error, LocalProtocolError) else "not a value of this field"
                 raise LocalProtocolError(reason, field=name) from None
         return b"".join(parts)

@@ -329,6 +329,7 @@ def test_counts_that_do_not_close_are_refused(data: str) -> None:
         (Antenna(256), "antenna"),
         (Antenna(-1), "antenna"),
         (Antenna(None), "antenna"),
+        (Antenna(1.5), "antenna"),
         (Stop(b"123", 1), "obu_id"),
         (Stop(None, 1), "obu_id"),
         (BeginAuthorisation(7), "channels"),
