@@ -132,7 +132,7 @@ def encode_part(part: Part) -> bytes:
         armour(part.groups, part.count).decode(),
         str(part.fill),
     ]
-    return encode_sentence(Sentence(fields, part.tag, part.check))
+    return encode_sentence(Sentence(",".join(fields), part.tag, part.check))
 
 
 def parts_of(

@@ -14,16 +14,17 @@ _RESERVED_IN_FIELDS = "$!*,\\^~"
 _HEX_DIGITS = "0123456789ABCDEF"
 
 
-INSIDE = bytes([code for code in range(0x20, 0x7F) if chr(code) not in RESERVED])
-"""What may stand inside a line."""
+_INSIDE = [code for code in range(0x20, 0x7F) if chr(code) not in RESERVED]
+BLANKS = bytes([code if code in _INSIDE else 0 for code in range(256)])
+"""Each character as itself, or as 0 where it may not stand inside a line."""
 
 
-def _without(line: bytes, _table: None, allowed: bytes) -> bytes:
-    return bytes([code for code in line if code not in allowed])
+def _blanked(line: bytes, blanks: bytes) -> bytes:
+    return bytes([blanks[code] for code in line])
 
 
-without = getattr(bytes, "translate", _without)
-"""`without(line, None, INSIDE)`: what of a line may not stand there. MicroPython's `bytes` cannot translate."""
+blanked = getattr(bytes, "translate", _blanked)
+"""`blanked(inside, BLANKS)` is the same again where all may stand there. MicroPython's `bytes` cannot translate."""
 
 
 def is_plain(line: bytes) -> bool:

@@ -6,7 +6,7 @@ NMEA 0183 / IEC 61162-1, sentences of the same names. MicroPython-clean.
 from protocols.core.errors import FieldError
 from protocols.nmea0183.characters import escape, unescape
 from protocols.nmea0183.fields import read_number, write_letters, write_number
-from protocols.nmea0183.sentence import Sentence, address_of
+from protocols.nmea0183.sentence import Sentence, address_of, field_of
 
 
 class Transducer:
@@ -41,26 +41,26 @@ class Dbt(Sentence):
 
     def read(self) -> None:
         """Read all fields. Raises `FieldError`."""
-        self.depth_feet = read_number(self.fields[1], "depth_feet")
-        self.depth_m = read_number(self.fields[3], "depth_m")
-        self.depth_fathoms = read_number(self.fields[5], "depth_fathoms")
+        fields = self.fields
+        self.depth_feet = read_number(fields[1], "depth_feet")
+        self.depth_m = read_number(fields[3], "depth_m")
+        self.depth_fathoms = read_number(fields[5], "depth_fathoms")
 
     @classmethod
     def of(
         cls, talker: str, depth_feet: float | None, depth_m: float | None, depth_fathoms: float | None = None
     ) -> "Dbt":
         """A sentence of our own. Raises `LocalProtocolError`."""
-        return cls(
-            [
-                address_of(talker, cls.FORMATTER),
-                write_number(depth_feet, 1, 3, "depth_feet"),
-                "f",
-                write_number(depth_m, 1, 3, "depth_m"),
-                "M",
-                write_number(depth_fathoms, 1, 3, "depth_fathoms"),
-                "F",
-            ]
-        )
+        fields = [
+            address_of(talker, cls.FORMATTER),
+            write_number(depth_feet, 1, 3, "depth_feet"),
+            "f",
+            write_number(depth_m, 1, 3, "depth_m"),
+            "M",
+            write_number(depth_fathoms, 1, 3, "depth_fathoms"),
+            "F",
+        ]
+        return cls(",".join(fields))
 
 
 class Dpt(Sentence):
@@ -80,9 +80,10 @@ class Dpt(Sentence):
 
     def read(self) -> None:
         """Read all fields. Raises `FieldError`."""
-        self.depth_m = read_number(self.fields[1], "depth_m")
-        self.offset_m = read_number(self.fields[2], "offset_m")
-        self.max_range_m = read_number(self.field(3), "max_range_m")
+        fields = self.fields
+        self.depth_m = read_number(fields[1], "depth_m")
+        self.offset_m = read_number(fields[2], "offset_m")
+        self.max_range_m = read_number(field_of(fields, 3), "max_range_m")
 
     @classmethod
     def of(cls, talker: str, depth_m: float | None, offset_m: float | None, max_range_m: float | None = None) -> "Dpt":
@@ -94,7 +95,7 @@ class Dpt(Sentence):
         ]
         if max_range_m is not None:
             fields.append(write_number(max_range_m, 1, 3, "max_range_m"))
-        return cls(fields)
+        return cls(",".join(fields))
 
 
 class Mtw(Sentence):
@@ -109,12 +110,14 @@ class Mtw(Sentence):
 
     def read(self) -> None:
         """Read the field. Raises `FieldError`."""
-        self.temperature_c = read_number(self.fields[1], "temperature_c")
+        fields = self.fields
+        self.temperature_c = read_number(fields[1], "temperature_c")
 
     @classmethod
     def of(cls, talker: str, temperature_c: float | None) -> "Mtw":
         """A sentence of our own. Raises `LocalProtocolError`."""
-        return cls([address_of(talker, cls.FORMATTER), write_number(temperature_c, 1, 3, "temperature_c"), "C"])
+        fields = [address_of(talker, cls.FORMATTER), write_number(temperature_c, 1, 3, "temperature_c"), "C"]
+        return cls(",".join(fields))
 
 
 class Mwv(Sentence):
@@ -154,16 +157,15 @@ class Mwv(Sentence):
         status: str | None,
     ) -> "Mwv":
         """A sentence of our own. Raises `LocalProtocolError`."""
-        return cls(
-            [
-                address_of(talker, cls.FORMATTER),
-                write_number(wind_angle_deg, 1, 3, "wind_angle_deg"),
-                write_letters(wind_reference, "wind_reference"),
-                write_number(wind_speed, 1, 3, "wind_speed"),
-                write_letters(wind_speed_unit, "wind_speed_unit"),
-                write_letters(status, "status"),
-            ]
-        )
+        fields = [
+            address_of(talker, cls.FORMATTER),
+            write_number(wind_angle_deg, 1, 3, "wind_angle_deg"),
+            write_letters(wind_reference, "wind_reference"),
+            write_number(wind_speed, 1, 3, "wind_speed"),
+            write_letters(wind_speed_unit, "wind_speed_unit"),
+            write_letters(status, "status"),
+        ]
+        return cls(",".join(fields))
 
 
 class Xdr(Sentence):
@@ -197,4 +199,4 @@ class Xdr(Sentence):
             fields.append(write_number(transducer.value, 0, 6, "value"))
             fields.append(write_letters(transducer.unit, "unit"))
             fields.append(escape(transducer.name or "", "name"))
-        return cls(fields)
+        return cls(",".join(fields))

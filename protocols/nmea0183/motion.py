@@ -14,7 +14,7 @@ from protocols.nmea0183.fields import (
     write_number,
     write_time,
 )
-from protocols.nmea0183.sentence import Sentence, address_of
+from protocols.nmea0183.sentence import Sentence, address_of, field_of
 
 _FIELDS_OF_OLD_VTG = 4
 _FIELDS_OF_VTG = 8
@@ -48,7 +48,7 @@ class Vtg(Sentence):
         self.course_mag_deg = read_number(fields[1 + step], "course_mag_deg")
         self.speed_knots = read_number(fields[1 + 2 * step], "speed_knots")
         self.speed_kmh = read_number(fields[1 + 3 * step], "speed_kmh")
-        self.mode = self.field(9) or None
+        self.mode = field_of(fields, 9) or None
 
     @classmethod
     def of(
@@ -74,7 +74,7 @@ class Vtg(Sentence):
         ]
         if mode is not None:
             fields.append(write_letters(mode, "mode"))
-        return cls(fields)
+        return cls(",".join(fields))
 
 
 class Zda(Sentence):
@@ -106,8 +106,8 @@ class Zda(Sentence):
             self.day = days_of(year, month, day)
         else:
             raise FieldError("not a date", field="date")
-        self.zone_hours = hours = read_integer(self.field(5), "zone_hours")
-        self.zone_minutes = minutes = read_integer(self.field(6), "zone_minutes")
+        self.zone_hours = hours = read_integer(field_of(fields, 5), "zone_hours")
+        self.zone_minutes = minutes = read_integer(field_of(fields, 6), "zone_minutes")
         if (hours is not None and abs(hours) > _FURTHEST_ZONE_HOURS) or (minutes is not None and abs(minutes) > 59):
             raise FieldError("not a zone", field="zone_hours")
 
@@ -127,7 +127,7 @@ class Zda(Sentence):
             fields[2:] = ["%02d" % day_of_month, "%02d" % month, "%04d" % year]
         fields.append(write_integer(zone_hours, 2, "zone_hours"))
         fields.append(write_integer(zone_minutes, 2, "zone_minutes"))
-        return cls(fields)
+        return cls(",".join(fields))
 
 
 class Hdt(Sentence):
@@ -142,12 +142,14 @@ class Hdt(Sentence):
 
     def read(self) -> None:
         """Read the field. Raises `FieldError`."""
-        self.heading_true_deg = read_number(self.fields[1], "heading_true_deg")
+        fields = self.fields
+        self.heading_true_deg = read_number(fields[1], "heading_true_deg")
 
     @classmethod
     def of(cls, talker: str, heading_true_deg: float | None) -> "Hdt":
         """A sentence of our own. Raises `LocalProtocolError`."""
-        return cls([address_of(talker, cls.FORMATTER), write_number(heading_true_deg, 1, 3, "heading_true_deg"), "T"])
+        fields = [address_of(talker, cls.FORMATTER), write_number(heading_true_deg, 1, 3, "heading_true_deg"), "T"]
+        return cls(",".join(fields))
 
 
 class Rot(Sentence):
@@ -165,16 +167,16 @@ class Rot(Sentence):
 
     def read(self) -> None:
         """Read all fields. Raises `FieldError`."""
-        self.rate_deg_min = read_number(self.fields[1], "rate_deg_min")
-        self.status = self.field(2) or None
+        fields = self.fields
+        self.rate_deg_min = read_number(fields[1], "rate_deg_min")
+        self.status = field_of(fields, 2) or None
 
     @classmethod
     def of(cls, talker: str, rate_deg_min: float | None, status: str | None) -> "Rot":
         """A sentence of our own. Raises `LocalProtocolError`."""
-        return cls(
-            [
-                address_of(talker, cls.FORMATTER),
-                write_number(rate_deg_min, 1, 3, "rate_deg_min"),
-                write_letters(status, "status"),
-            ]
-        )
+        fields = [
+            address_of(talker, cls.FORMATTER),
+            write_number(rate_deg_min, 1, 3, "rate_deg_min"),
+            write_letters(status, "status"),
+        ]
+        return cls(",".join(fields))

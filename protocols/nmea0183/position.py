@@ -28,7 +28,7 @@ from protocols.nmea0183.fields import (
     write_position,
     write_time,
 )
-from protocols.nmea0183.sentence import Sentence, address_of
+from protocols.nmea0183.sentence import Sentence, address_of, field_of
 
 VALID = "A"
 """Status: the data may be used. `V` is a warning."""
@@ -83,8 +83,8 @@ class Gga(Sentence):
         self.hdop = read_number(fields[8], "hdop")
         self.altitude_m = read_number(fields[9], "altitude_m")
         self.geoid_sep_m = read_number(fields[11], "geoid_sep_m")
-        self.dgps_age_s = read_number(self.field(13), "dgps_age_s")
-        self.dgps_station = station_of(self.field(14))
+        self.dgps_age_s = read_number(field_of(fields, 13), "dgps_age_s")
+        self.dgps_station = station_of(field_of(fields, 14))
 
     @classmethod
     def of(
@@ -104,25 +104,24 @@ class Gga(Sentence):
         lat, north, lon, east = write_position(position_e9)
         altitude = write_number(altitude_m, 1, 3, "altitude_m")
         separation = write_number(geoid_sep_m, 1, 3, "geoid_sep_m")
-        return cls(
-            [
-                address_of(talker, cls.FORMATTER),
-                write_time(utc_ms),
-                lat,
-                north,
-                lon,
-                east,
-                write_integer(fix_quality, 1, "fix_quality"),
-                write_integer(num_sats, 2, "num_sats"),
-                write_number(hdop, 1, 3, "hdop"),
-                altitude,
-                "M" if altitude else "",
-                separation,
-                "M" if separation else "",
-                write_number(dgps_age_s, 1, 3, "dgps_age_s"),
-                escape(dgps_station or "", "dgps_station"),
-            ]
-        )
+        fields = [
+            address_of(talker, cls.FORMATTER),
+            write_time(utc_ms),
+            lat,
+            north,
+            lon,
+            east,
+            write_integer(fix_quality, 1, "fix_quality"),
+            write_integer(num_sats, 2, "num_sats"),
+            write_number(hdop, 1, 3, "hdop"),
+            altitude,
+            "M" if altitude else "",
+            separation,
+            "M" if separation else "",
+            write_number(dgps_age_s, 1, 3, "dgps_age_s"),
+            escape(dgps_station or "", "dgps_station"),
+        ]
+        return cls(",".join(fields))
 
 
 class Rmc(Sentence):
@@ -170,9 +169,9 @@ class Rmc(Sentence):
         self.speed_knots = read_number(fields[7], "speed_knots")
         self.course_deg = read_number(fields[8], "course_deg")
         self.day = read_day(fields[9])
-        self.mag_var_deg = _read_variation(self.field(10), self.field(11))
-        self.mode = self.field(12) or None
-        self.nav_status = self.field(13) or None
+        self.mag_var_deg = _read_variation(field_of(fields, 10), field_of(fields, 11))
+        self.mode = field_of(fields, 12) or None
+        self.nav_status = field_of(fields, 13) or None
 
     @classmethod
     def of(
@@ -209,7 +208,7 @@ class Rmc(Sentence):
             fields.append(write_letters(mode, "mode"))
         if nav_status is not None:
             fields.append(write_letters(nav_status, "nav_status"))
-        return cls(fields)
+        return cls(",".join(fields))
 
 
 def _read_variation(text: str, letter: str) -> float | None:
@@ -241,7 +240,7 @@ class Gll(Sentence):
         self.position_e9 = read_position_e9(fields, 1, fields[6] == VALID)
         self.utc_ms = read_time_ms(fields[5])
         self.status = fields[6] or None
-        self.mode = self.field(7) or None
+        self.mode = field_of(fields, 7) or None
 
     @classmethod
     def of(
@@ -265,7 +264,7 @@ class Gll(Sentence):
         ]
         if mode is not None:
             fields.append(write_letters(mode, "mode"))
-        return cls(fields)
+        return cls(",".join(fields))
 
 
 class Gns(Sentence):
@@ -314,7 +313,7 @@ class Gns(Sentence):
         self.geoid_sep_m = read_number(fields[10], "geoid_sep_m")
         self.dgps_age_s = read_number(fields[11], "dgps_age_s")
         self.dgps_station = station_of(fields[12])
-        self.nav_status = self.field(13) or None
+        self.nav_status = field_of(fields, 13) or None
 
     @classmethod
     def of(
@@ -350,4 +349,4 @@ class Gns(Sentence):
         ]
         if nav_status is not None:
             fields.append(write_letters(nav_status, "nav_status"))
-        return cls(fields)
+        return cls(",".join(fields))

@@ -142,11 +142,11 @@ class GnssListener:
             if self._is_late(utc_ms, now):
                 self.late += 1
                 return
-            if self._fix is not None and self._begins_another(sentence.fields[0], utc_ms):
+            if self._fix is not None and self._begins_another(sentence.address, utc_ms):
                 self._close(now)
             fix = self._open(utc_ms)
             fix.utc_ms = utc_ms if fix.utc_ms is None else fix.utc_ms
-            self._addresses.append(sentence.fields[0])
+            self._addresses.append(sentence.address)
             fix.take(sentence)
         elif self._fix is not None:
             self._fix.take(sentence)

@@ -19,7 +19,7 @@ from protocols.nmea0183.fields import (
     write_letters,
     write_number,
 )
-from protocols.nmea0183.sentence import Sentence, address_of
+from protocols.nmea0183.sentence import Sentence, address_of, field_of
 
 _SATELLITES_OF_GSA = 12
 _SATELLITES_OF_GSV = 4
@@ -67,7 +67,7 @@ class Gsa(Sentence):
         self.pdop = read_number(fields[15], "pdop")
         self.hdop = read_number(fields[16], "hdop")
         self.vdop = read_number(fields[17], "vdop")
-        system = self.field(18)
+        system = field_of(fields, 18)
         self.system_id = read_hex_digit(system, "system_id") if _is_hex_digit(system) else None
 
     @classmethod
@@ -97,7 +97,7 @@ class Gsa(Sentence):
         fields.append(write_number(vdop, 1, 3, "vdop"))
         if system_id is not None:
             fields.append(write_hex_digit(system_id, "system_id"))
-        return cls(fields)
+        return cls(",".join(fields))
 
 
 class Gsv(Sentence):
@@ -162,7 +162,7 @@ class Gsv(Sentence):
             fields.append(_write_padded(sat.snr_db, 2, "snr_db"))
         if signal_id is not None:
             fields.append(write_hex_digit(signal_id, "signal_id"))
-        return cls(fields)
+        return cls(",".join(fields))
 
 
 def _is_hex_digit(text: str) -> bool:

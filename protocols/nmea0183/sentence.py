@@ -17,7 +17,7 @@ b'$GPHDT,274.07,T*03'
 """
 
 from protocols.core.errors import ChecksumError, FieldError, FrameError, LocalProtocolError, UnsupportedError
-from protocols.nmea0183.characters import INSIDE, RESERVED, is_plain, without
+from protocols.nmea0183.characters import BLANKS, RESERVED, blanked, is_plain
 from protocols.nmea0183.checksum import CHECK_ENDS, check_of, digits_of
 from protocols.nmea0183.tag_block import TagBlock, decode_tag, encode_tag
 
@@ -29,6 +29,8 @@ LONGEST_SENT = 80
 _SHORTEST_LINE = 6
 """`$PX*hh`"""
 _ADDRESS_LENGTH = 5
+_HEAD_LENGTH = 7
+"""`$GNRMC,`"""
 _STARTS = (b"$", b"!")
 _LONGEST_SHORT_WAY = 300
 """A number must have more than 308 digits to be too large for a float: only a longer line can hold one."""
@@ -38,38 +40,44 @@ _CHARACTERS_OF_ADDRESS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 
 class Sentence:
-    """Any sentence. `fields[n]` is field n of the standard's table; `fields[0]` is the start and the address.
+    """Any sentence, kept as the text of its line. `fields[n]` is field n of the standard's table.
 
     A sentence with a class of its own has its quantities as attributes. They are read from the text, all at once, at
     the first look at one of them, which may raise `FieldError`: most sentences are only counted or passed on.
     """
 
-    __slots__ = ("check", "fields", "tag")
+    __slots__ = ("body", "check", "tag")
 
     FORMATTER = ""
     FEWEST_FIELDS = 0
     """After the address; fewer are an error."""
 
-    def __init__(self, fields: list[str], tag: TagBlock | None = None, check: str | None = None) -> None:
-        self.fields = fields
+    def __init__(self, body: str, tag: TagBlock | None = None, check: str | None = None) -> None:
+        self.body = body
+        """Start, address and fields: all before the star."""
         self.tag = tag
         self.check = check
         """The two digits of the checksum where they were not upper case, else None."""
 
     @property
+    def fields(self) -> list[str]:
+        """The body parted at its commas; the first one is the start and the address."""
+        return self.body.split(",")
+
+    @property
     def address(self) -> str:
         """Talker and formatter, or a maker's own."""
-        return self.fields[0][1:]
+        return self.body.split(",", 1)[0][1:]
 
     @property
     def talker(self) -> str:
         """Two characters that say who talks: `GP`, `BD`, `SD`. A sentence means the same whoever talks."""
-        return self.fields[0][1:-3]
+        return self.address[:-3]
 
     @property
     def formatter(self) -> str:
         """Three characters that say what the fields are: `GGA`."""
-        return self.fields[0][-3:]
+        return self.address[-3:]
 
     def read(self) -> None:
         """Read the fields into attributes; a plain sentence has none. Raises `FieldError`."""
@@ -79,10 +87,6 @@ class Sentence:
             self.read()
             return getattr(self, name)
         raise AttributeError(name)
-
-    def field(self, number: int) -> str:
-        """Field `number` of the standard's table; empty when the sentence ends before it (older editions do)."""
-        return self.fields[number] if number < len(self.fields) else ""
 
 
 class Decoder:
@@ -98,27 +102,22 @@ class Decoder:
         self._kinds = kinds
         self._others = others
         """The class of any other formatter; None: it is unsupported."""
-        self._met: dict[str, type[Sentence]] = {}
-        """The class for each start and address, such as `$GNRMC`."""
+        self._met: dict[bytes, type[Sentence]] = {}
+        """The class for each start and address, such as `$GNRMC,`."""
 
     def decode(self, line: bytes) -> Sentence:
         """Decode a line. Raises `FrameError`, `ChecksumError`, `FieldError` for its shape, and `UnsupportedError`."""
-        try:
-            text = line.decode()
-        except UnicodeError:
-            return self._decode_with_care(line)
-        fields = text[:-3].split(",")
-        kind = self._met.get(fields[0])
+        kind = self._met.get(line[:_HEAD_LENGTH])
         inside = line[1:-3]
         if (
             kind is None
-            or text[-3:] != CHECK_ENDS[check_of(inside)]
-            or without(inside, None, INSIDE)
-            or len(fields) <= kind.FEWEST_FIELDS
+            or line[-3:] != CHECK_ENDS[check_of(inside)]
+            or blanked(inside, BLANKS) != inside
+            or inside.count(b",") < kind.FEWEST_FIELDS
             or len(line) > _LONGEST_SHORT_WAY
         ):
             return self._decode_with_care(line)
-        return kind(fields)
+        return kind(line[:-3].decode())
 
     def _decode_with_care(self, line: bytes) -> Sentence:
         tag = None
@@ -135,16 +134,15 @@ class Decoder:
         fields = text[:-3].split(",")
         if len(line) > _LONGEST_SHORT_WAY:
             _check_numbers(fields, line)
-        kind = self._kind_of(fields[0], line)
+        kind = self._kind_of(fields[0][1:], line)
         if len(fields) <= kind.FEWEST_FIELDS:
             raise FieldError("too few fields", field="fields", raw=line)
-        if len(self._met) < _MOST_MET:
-            self._met[fields[0]] = kind
-        return kind(fields, tag, check)
+        if line[_HEAD_LENGTH - 1 : _HEAD_LENGTH] == b"," and len(self._met) < _MOST_MET:
+            self._met[line[:_HEAD_LENGTH]] = kind
+        return kind(text[:-3], tag, check)
 
-    def _kind_of(self, head: str, line: bytes) -> type[Sentence]:
-        """The class for a start and an address."""
-        address = head[1:]
+    def _kind_of(self, address: str, line: bytes) -> type[Sentence]:
+        """The class for an address."""
         is_standard = len(address) == _ADDRESS_LENGTH
         is_proprietary = address[:1] == "P" and len(address) > 1
         if not (is_standard or is_proprietary) or not _is_address(address):
@@ -196,9 +194,8 @@ def _is_address(text: str) -> bool:
 
 def encode_sentence(sentence: Sentence) -> bytes:
     """The line, without CR LF."""
-    text = ",".join(sentence.fields)
-    end = CHECK_ENDS[check_of(text[1:].encode())] if sentence.check is None else "*" + sentence.check
-    line = (text + end).encode()
+    body = sentence.body.encode()
+    line = body + (CHECK_ENDS[check_of(body[1:])] if sentence.check is None else b"*" + sentence.check.encode())
     return line if sentence.tag is None else encode_tag(sentence.tag) + line
 
 
@@ -209,6 +206,11 @@ def encode_for_sending(sentence: Sentence) -> bytes:
     if length > LONGEST_SENT:
         raise LocalProtocolError("longer than the 82 characters of a sentence", field="length")
     return line + LINE_END
+
+
+def field_of(fields: list[str], number: int) -> str:
+    """Field `number` of the standard's table; empty when the sentence ends before it (older editions do)."""
+    return fields[number] if number < len(fields) else ""
 
 
 def address_of(talker: str, formatter: str) -> str:

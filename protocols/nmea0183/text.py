@@ -34,12 +34,11 @@ class Txt(Sentence):
     @classmethod
     def of(cls, talker: str, num_msgs: int | None, msg_num: int | None, text_id: int | None, text: str | None) -> "Txt":
         """A sentence of our own. Raises `LocalProtocolError`."""
-        return cls(
-            [
-                address_of(talker, cls.FORMATTER),
-                write_integer(num_msgs, 2, "num_msgs"),
-                write_integer(msg_num, 2, "msg_num"),
-                write_integer(text_id, 2, "text_id"),
-                escape(text or "", "text"),
-            ]
-        )
+        fields = [
+            address_of(talker, cls.FORMATTER),
+            write_integer(num_msgs, 2, "num_msgs"),
+            write_integer(msg_num, 2, "msg_num"),
+            write_integer(text_id, 2, "text_id"),
+            escape(text or "", "text"),
+        ]
+        return cls(",".join(fields))

@@ -189,7 +189,7 @@ def test_parts_that_cannot_be_written(
 
 
 def line_of(*fields: str) -> bytes:
-    return encode_sentence(Sentence(list(fields)))
+    return encode_sentence(Sentence(",".join(fields)))
 
 
 @pytest.mark.parametrize(

@@ -93,4 +93,4 @@ def test_message_with_a_tag_block_keeps_it() -> None:
 
 def test_what_is_too_long_to_send_is_refused() -> None:
     with pytest.raises(LocalProtocolError):
-        encode_for_sending(Sentence(["$GPTXT", "x" * 80]))
+        encode_for_sending(Sentence("$GPTXT," + "x" * 80))

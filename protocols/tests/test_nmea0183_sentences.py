@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from protocols.core.errors import FrameError, LocalProtocolError, RemoteProtocolError, UnsupportedError
 from protocols.nmea0183.catalogue import KINDS, decode
-from protocols.nmea0183.checksum import check_of
+from protocols.nmea0183.characters import BLANKS, RESERVED, _blanked, blanked
+from protocols.nmea0183.checksum import CHECK_ENDS, _EndsOnDemand, check_of
 from protocols.nmea0183.message import decode_message, encode_message
 from protocols.nmea0183.position import Gga
-from protocols.nmea0183.sentence import LONGEST_LINE, decode_sentence, encode_sentence
+from protocols.nmea0183.sentence import LONGEST_LINE, Decoder, decode_sentence, encode_sentence
 from protocols.nmea0183.tag_block import decode_tag, encode_tag
 from protocols.tests.nmea0183_lines import line_of, message_of
 
@@ -96,6 +97,44 @@ def test_every_talker_says_the_same(talker: str) -> None:
     assert isinstance(gga, Gga)
     assert gga.talker == talker
     assert gga.position_e9 == (32068724167, 118775720167)
+
+
+# The short way
+
+
+def outcome_of(decoder: Decoder, line: bytes) -> object:
+    try:
+        sentence = decoder.decode(line)
+    except RemoteProtocolError as error:
+        return type(error), error.offset, error.field, error.reason
+    return type(sentence), sentence.body, sentence.check, sentence.tag
+
+
+@given(
+    st.sampled_from([b"GPHDT,274.07,T", b"BDGGA,063000.00,3204.12345,N,11846.54321,E,1,09,0.8,9.7,M,3.1,M,,"]),
+    st.binary(max_size=2),
+    st.integers(0, 80),
+    st.integers(0, 80),
+    st.sampled_from([0, 0, 0, 1, 0x40]),
+)
+@modest
+def test_an_address_met_before_changes_nothing_about_what_comes_of_a_line(
+    body: bytes, put: bytes, at: int, until: int, flip: int
+) -> None:
+    used = Decoder(KINDS)
+    used.decode(b"$GPHDT,274.07,T*03")
+    used.decode(line_of("BDGGA,063000.00,3204.12345,N,11846.54321,E,1,09,0.8,9.7,M,3.1,M,,"))
+    changed = body[:at] + put + body[until:]
+    line = b"$" + changed + CHECK_ENDS[check_of(changed) ^ flip]
+    assert outcome_of(used, line) == outcome_of(Decoder(KINDS), line)
+
+
+@given(st.binary(max_size=100))
+@modest
+def test_small_machines_blank_characters_and_end_lines_alike(data: bytes) -> None:
+    assert _blanked(data, BLANKS) == blanked(data, BLANKS)
+    assert _EndsOnDemand()[check_of(data)] == CHECK_ENDS[check_of(data)]
+    assert (blanked(data, BLANKS) == data) == all(0x20 <= code < 0x7F and chr(code) not in RESERVED for code in data)
 
 
 # Any bytes

@@ -39,8 +39,9 @@ turns, in slices of 20 ms; the garbage collector is off for both meanwhile. A ra
 ours is, the median over the repeats.
 
 construct reads or builds the bare 28 bytes of a location with an interpreted layout; ours is the whole frame. pyais and
-pynmea2 get the same lines, with the checksum verified. pynmea2 leaves fields as text until they are asked for, as
-`nmea0183` does; in the row with all their fields both are asked for each of them, positions in degrees.
+pynmea2 get the same lines, with the checksum verified. pynmea2 leaves fields as text until they are asked for;
+`nmea0183` leaves all of them as one text, which it parts then. In the row with all their fields both are asked for each
+of them, positions in degrees.
 """
 FLOOD_ABOUT = """\
 What a framer holds while it is flooded with noise, damaged and endless frames in pieces of 1 kB, and is asked for
