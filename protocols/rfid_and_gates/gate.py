@@ -99,6 +99,7 @@ class GateStimulus(Enum):
     EMERGENCY = "emergency release"
     FAULT = "fault"
     OVER = "it is over"
+    FAULT_REMAINS = "it is over, a fault remains"
 
 
 _INPUTS: dict[GateInput, GateStimulus] = {
@@ -122,6 +123,7 @@ class Gate:
         self._ticket_id: str | None = None
         self._deadline: float | None = None
         self._alarm = Outcome.INTRUSION
+        self._is_faulty = False
         self._decisions: deque[Decision] = deque()
         self._outputs: deque[Output] = deque()
 
@@ -139,14 +141,19 @@ class Gate:
 
     def take(self, signal: GateInput, now: float) -> None:
         """A contact has changed. Raises nothing: what means nothing now leads to nothing."""
-        if signal in (GateInput.EMERGENCY_OVER, GateInput.FAULT_OVER):
-            is_this = (self._state is GateState.EMERGENCY) == (signal is GateInput.EMERGENCY_OVER)
-            stimulus = GateStimulus.OVER if is_this else None
-        else:
-            stimulus = _INPUTS[signal]
+        if signal in (GateInput.FAULT, GateInput.FAULT_OVER):
+            self._is_faulty = signal is GateInput.FAULT
         self._alarm = Outcome.REVERSE if signal is GateInput.REVERSE else Outcome.INTRUSION
+        stimulus = _INPUTS.get(signal) or self._over(signal)
         if stimulus is not None and (self._state, stimulus) in self.TRANSITIONS:
             self._step(stimulus, now)
+
+    def _over(self, signal: GateInput) -> GateStimulus | None:
+        """What it means that something is over: nothing while it is the other that keeps the gate from its work."""
+        is_emergency = self._state is GateState.EMERGENCY
+        if is_emergency != (signal is GateInput.EMERGENCY_OVER):
+            return None
+        return GateStimulus.FAULT_REMAINS if is_emergency and self._is_faulty else GateStimulus.OVER
 
     def next_decision(self) -> Decision | NeedData:
         """The next thing for the log, or `NEED_DATA`."""
@@ -226,6 +233,7 @@ class Gate:
         (GateState.OPEN, GateStimulus.EMERGENCY): (_emergency, GateState.EMERGENCY),
         (GateState.OPEN, GateStimulus.FAULT): (_fault, GateState.FAULT),
         (GateState.EMERGENCY, GateStimulus.OVER): (_ready, GateState.READY),
+        (GateState.EMERGENCY, GateStimulus.FAULT_REMAINS): (_fault, GateState.FAULT),
         (GateState.FAULT, GateStimulus.OVER): (_ready, GateState.READY),
         (GateState.FAULT, GateStimulus.EMERGENCY): (_emergency, GateState.EMERGENCY),
     }

@@ -107,6 +107,29 @@ def test_an_emergency_goes_before_a_fault() -> None:
     assert all_of(machine.next_output)[-1] == Output(Lamp.GREEN)
 
 
+FAULT, FAULT_OVER = GateInput.FAULT, GateInput.FAULT_OVER
+EMERGENCY, EMERGENCY_OVER = GateInput.EMERGENCY, GateInput.EMERGENCY_OVER
+
+
+@pytest.mark.parametrize(
+    ("signals", "state"),
+    [
+        ((FAULT, EMERGENCY, EMERGENCY_OVER), GateState.FAULT),
+        ((EMERGENCY, FAULT, EMERGENCY_OVER), GateState.FAULT),
+        ((FAULT, EMERGENCY, FAULT_OVER, EMERGENCY_OVER), GateState.READY),
+        ((EMERGENCY, FAULT, FAULT_OVER, EMERGENCY_OVER), GateState.READY),
+        ((EMERGENCY, FAULT, EMERGENCY_OVER, FAULT_OVER), GateState.READY),
+    ],
+)
+def test_a_fault_outlasts_an_emergency(signals: tuple[GateInput, ...], state: GateState) -> None:
+    machine = gate()
+    for at, signal in enumerate(signals):
+        machine.take(signal, float(at))
+    assert machine.state is state
+    assert outcomes(machine)[-1] == (None, Outcome.READY if state is GateState.READY else Outcome.FAULT)
+    assert all_of(machine.next_output)[-1] == Output(Lamp.RED)
+
+
 @pytest.mark.parametrize("pulse_ms", [199, 501])
 def test_a_pulse_has_bounds(pulse_ms: int) -> None:
     with pytest.raises(LocalProtocolError):
