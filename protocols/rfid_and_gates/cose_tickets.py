@@ -18,7 +18,7 @@ import cbor2
 import msgspec
 
 from protocols.core.errors import ChecksumError, FieldError, FrameError
-from protocols.rfid_and_gates.tickets import MAX_TOKEN_CHARS, Key, KeyType, Ticket, Token
+from protocols.rfid_and_gates.tickets import MAX_TOKEN_CHARS, Key, KeyType, Ticket, Token, with_times
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
 EDDSA = "EdDSA"
@@ -130,6 +130,6 @@ def decode_cwt(token: Token) -> Ticket:
         named = {name: claims[number] for number, name in _CLAIMS.items() if number in claims}
         if isinstance(named.get("jti"), bytes):
             named["jti"] = named["jti"].decode()
-        return msgspec.convert(named, Ticket)
+        return with_times(msgspec.convert(named, Ticket))
     except (cbor2.CBORError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise FieldError(f"no claims of a ticket: {type(error).__name__}", field="payload") from None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from protocols.core.errors import FieldError, OptionError, RemoteProtocolError
 from protocols.rfid_and_gates.tickets import (
+    LAST_MOMENT_S,
     Key,
     KeyType,
     decode_base64url,
@@ -31,7 +32,7 @@ def decode_jws(text: str, options: Mapping[str, object]) -> Message:
 def decode_gate_ticket(text: str, options: Mapping[str, object]) -> Message:
     """Verify a ticket and judge it. Raises `RemoteProtocolError`, `OptionError`."""
     now, gate_id, used = options.get("now"), options.get("gate_id"), options.get("used", [])
-    if isinstance(now, bool) or not isinstance(now, (int, float)):
+    if isinstance(now, bool) or not isinstance(now, (int, float)) or not abs(now) <= LAST_MOMENT_S:
         raise OptionError("Unix seconds", field="now")
     if not isinstance(gate_id, str):
         raise OptionError("a text", field="gate_id")

@@ -28,6 +28,8 @@ MIN_SECRET_BYTES = 32
 USED_FOR_S = 86_400
 """A used ticket is remembered so long past its end."""
 MAX_USED_TICKETS = 1_000_000
+LAST_MOMENT_S = 253_402_300_799
+"""The end of the year 9999, in Unix seconds."""
 _PARTS = 3
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 
@@ -160,9 +162,18 @@ class Reason(Enum):
 def decode_ticket(token: Token) -> Ticket:
     """The claims of a token. Raises `FieldError`."""
     try:
-        return msgspec.json.decode(token.payload, type=Ticket)
+        ticket = msgspec.json.decode(token.payload, type=Ticket)
     except (msgspec.DecodeError, RecursionError) as error:
         raise FieldError(f"no claims of a ticket: {type(error).__name__}", field="payload") from None
+    return with_times(ticket)
+
+
+def with_times(ticket: Ticket) -> Ticket:
+    """The ticket. Raises `FieldError` where a time is none: nothing would ever be later than what is not a number."""
+    for name, moment in (("exp", ticket.exp), ("nbf", ticket.nbf)):
+        if moment is not None and not 0 <= moment <= LAST_MOMENT_S:
+            raise FieldError(f"{name} is no time from 1970 to 9999", field="payload")
+    return ticket
 
 
 def judge_ticket(

@@ -84,7 +84,20 @@ def test_claims_that_lack_something(lacking: str) -> None:
         judged(token(payload={name: value for name, value in CLAIMS.items() if name != lacking}))
 
 
-@pytest.mark.parametrize("claims", [[], "x", {**CLAIMS, "exp": "200"}, {**CLAIMS, "exp": True}, {**CLAIMS, "aud": [1]}])
+@pytest.mark.parametrize(
+    "claims",
+    [
+        [],
+        "x",
+        {**CLAIMS, "exp": "200"},
+        {**CLAIMS, "exp": True},
+        {**CLAIMS, "aud": [1]},
+        {**CLAIMS, "exp": 10**400},
+        {**CLAIMS, "exp": 1e300},
+        {**CLAIMS, "exp": -1},
+        {**CLAIMS, "nbf": -(10**400)},
+    ],
+)
 def test_claims_of_another_kind(claims: Any) -> None:
     with pytest.raises(FieldError):
         judged(token(payload=claims))
@@ -173,6 +186,12 @@ def test_used_tickets_are_remembered_a_day_past_their_end() -> None:
     assert used.forget(201 + USED_FOR_S) == 2
     assert len(used) == 0
     assert "T1" not in used
+
+
+@pytest.mark.parametrize("now", [float("nan"), float("inf"), 10**400])
+def test_a_time_that_is_none_lets_nobody_through(now: Any) -> None:
+    with pytest.raises(OptionError):
+        judged(token(), now=now)
 
 
 def test_clocks_may_differ_by_as_much_as_is_configured() -> None:
