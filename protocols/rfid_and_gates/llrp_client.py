@@ -102,7 +102,7 @@ class LlrpClient(StreamEnd[LlrpEvent]):
         self._state = LlrpState.CONNECTING
         self._deadline: float | None = now + settings.answer_s
         self._message_id = 0
-        self._expected = 0
+        self._expected: int | None = None
         self._reason = ""
 
     @property
@@ -156,7 +156,7 @@ class LlrpClient(StreamEnd[LlrpEvent]):
             case self._expected if message.message_id == self._message_id:
                 self._on_response(message, now)
             case MessageType.ERROR_MESSAGE:
-                self._fail(message, "the reader does not understand", now)
+                self._fail("the reader does not understand", now)
             case _:
                 self.stray_messages += 1
 
@@ -167,19 +167,20 @@ class LlrpClient(StreamEnd[LlrpEvent]):
         if status == ConnectionStatus.SUCCESS:
             self._step(LlrpStimulus.ACCEPTED, now)
         else:
-            self._fail(message, f"not accepted: {status}", now)
+            self._fail(f"not accepted: {status}", now)
 
     def _on_response(self, message: LlrpMessage, now: float) -> None:
         status = reports.status_of(message)
+        self._expected = None  # a second one would answer nothing
         if self._state is LlrpState.CLOSING:
             self._step(LlrpStimulus.CLOSE_DONE, now)
         elif status is not None and status.code == reports.SUCCESS:
             self._step(LlrpStimulus.DONE, now)
         else:
             code = "without a status" if status is None else f"status {status.code}"
-            self._fail(message, f"refused while {self._state.value}: {code}", now)
+            self._fail(f"refused while {self._state.value}: {code}", now)
 
-    def _fail(self, _message: LlrpMessage, reason: str, now: float) -> None:
+    def _fail(self, reason: str, now: float) -> None:
         self._reason = reason
         is_closing = self._state is LlrpState.CLOSING
         self._step(LlrpStimulus.CLOSE_DONE if is_closing else LlrpStimulus.FAILED, now)

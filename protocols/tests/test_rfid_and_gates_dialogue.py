@@ -191,6 +191,17 @@ def test_what_answers_nothing_is_passed_over() -> None:
     assert [type(event) for event in events_of(client)] == [Lost]
 
 
+def test_a_response_that_comes_twice_answers_once() -> None:
+    client = LlrpClient(LlrpSettings(), 0.0)
+    client.receive(encode_message_frame(LlrpMessage(0, 0)), 0.0)  # nothing was asked yet
+    assert (client.state, client.stray_messages) == (LlrpState.CONNECTING, 1)
+    client, reader = running()
+    for kind, message_id in ((31, 1), (13, 2), (30, 3), (34, 4), (32, 5), (32, 5)):
+        send_from(reader, client, reports.response(kind, message_id, reports.Status(0)), 1.0)
+    assert events_of(client) == []
+    assert (client.state, client.stray_messages) == (LlrpState.RUNNING, 6)
+
+
 # Identity cards
 
 CARD = Card(bytes(256), bytes(1024))
