@@ -16,12 +16,12 @@ from protocols.sl651.bodies import (
     Payload,
     PeriodQuery,
     Report,
-    Series,
     Unread,
     read_opening,
 )
 from protocols.sl651.frame import ENQ, Frame
 from protocols.sl651.payloads import read_event_counts, read_quota, read_switches, read_version
+from protocols.sl651.series import Series
 
 KEEP_ALIVE = 0x2F
 TEST = 0x30

@@ -11,7 +11,6 @@ from protocols.sl651.bodies import (
     Payload,
     PeriodQuery,
     Report,
-    Series,
     Unread,
 )
 from protocols.sl651.catalogue import (
@@ -79,6 +78,7 @@ from protocols.sl651.payloads import (
     write_switches,
     write_version,
 )
+from protocols.sl651.series import Series
 from protocols.sl651.values import definition_of
 
 _BASIC = (SET_BASIC, READ_BASIC)

@@ -73,6 +73,7 @@ CLEAN = (
     "protocols.sl651.groups",
     "protocols.sl651.packets",
     "protocols.sl651.payloads",
+    "protocols.sl651.series",
     "protocols.sl651.values",
     "protocols.sl651.wire",
     "protocols.wayside.pack",

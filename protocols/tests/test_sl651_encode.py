@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from protocols.core.errors import LocalProtocolError
-from protocols.sl651.bodies import IdentifierList, Opening, PeriodQuery, Report, Series
+from protocols.sl651.bodies import IdentifierList, Opening, PeriodQuery, Report
 from protocols.sl651.frame import ETX, Frame, decode_frame, encode_frame
 from protocols.sl651.groups import Group, hour_group, observed_group, station_group, status_group, step_group
 from protocols.sl651.message import decode_message, encode_message
 from protocols.sl651.packets import split
 from protocols.sl651.payloads import Switches, write_event_counts, write_switches, write_version
+from protocols.sl651.series import Series
 from protocols.sl651.values import definition_of, write_counts
 from protocols.tests.kit import cases_of, damaged_message, input_of
 

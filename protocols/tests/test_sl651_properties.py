@@ -17,7 +17,6 @@ from protocols.sl651.bodies import (
     Payload,
     PeriodQuery,
     Report,
-    Series,
     Unread,
 )
 from protocols.sl651.catalogue import DOWN, UP, decode_body, read_body
@@ -47,6 +46,7 @@ from protocols.sl651.groups import (
 from protocols.sl651.message import decode_message, encode_message
 from protocols.sl651.packets import join, split
 from protocols.sl651.payloads import Switches, read_switches, write_event_counts, write_switches, write_version
+from protocols.sl651.series import Series
 from protocols.sl651.values import read_bcd, read_decimal, write_bcd, write_decimal
 from protocols.tests.kit import VECTORS, cases_of, drip, frames_of, pieces
 from protocols.tests.test_micropython_clean import run_micropython

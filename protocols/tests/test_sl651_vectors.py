@@ -19,6 +19,7 @@ from protocols.sl651 import (
     message_fields,
     packets,
     payloads,
+    series,
     values,
 )
 from protocols.sl651.bodies import Unread
@@ -237,6 +238,7 @@ def test_a_frame_may_be_read_whatever_its_function() -> None:
         message_fields,
         packets,
         payloads,
+        series,
         values,
     ],
 )
