@@ -30,7 +30,14 @@ MAX_CODE_LINES = 400
 MAX_TABLE_LINES = 600
 """For tests, register maps and files that are mostly a standard's tables."""
 
-MICROPYTHON_CLEAN = ("protocols", "protocols/aton", "protocols/core", "protocols/modbus_devices", "protocols/nmea0183", "protocols/sl651")
+MICROPYTHON_CLEAN = (
+    "protocols",
+    "protocols/aton",
+    "protocols/core",
+    "protocols/modbus_devices",
+    "protocols/nmea0183",
+    "protocols/sl651",
+)
 """Packages above MicroPython modules: their `__init__.py` stays empty."""
 
 _FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
