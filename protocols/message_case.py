@@ -40,3 +40,15 @@ def kind_and_octets(
     kind = one_of(case.get("kind"), kinds, "kind", OptionError)
     check_options(case, ("kind", "hex", *options), kind)
     return kind, octets_of(text_in(case, "hex", "bytes as hex digits"), max_chars=max_chars)
+
+
+def check_same(given: Mapping[str, object], read: Mapping[str, object]) -> None:
+    """Raise `LocalProtocolError` unless all that is given is what was read; hex digits may be of either case."""
+    for key, value in given.items():
+        if key not in read:
+            raise LocalProtocolError("there is no such key here", field=str(key))
+        want = read[key]
+        if isinstance(value, Mapping) and isinstance(want, Mapping):
+            check_same(value, want)
+        elif value != want and not (isinstance(value, str) and isinstance(want, str) and value.lower() == want.lower()):
+            raise LocalProtocolError("does not fit the rest", field=str(key))

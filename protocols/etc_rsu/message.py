@@ -48,7 +48,7 @@ from protocols.etc_rsu.frame import (
     wire_offset,
 )
 from protocols.etc_rsu.payload import AnyPayload, RawPayload
-from protocols.message_case import kind_and_octets, one_of
+from protocols.message_case import check_same, kind_and_octets, one_of
 from protocols.message_fields import Fields
 from protocols.table import Table
 
@@ -168,7 +168,7 @@ def encode_message(message: Mapping[str, object]) -> dict[str, object]:
     frame = _frame_of(interface, Fields(rest), _payload_bytes(interface, rest))
     wire = encode_frame(frame)
     try:
-        _check_same(rest, _frame_keys(interface, frame))
+        check_same(rest, _frame_keys(interface, frame))
     except RemoteProtocolError as error:
         raise LocalProtocolError(error.reason, field=error.field or "data") from None
     return {"hex": wire.hex()}
@@ -207,19 +207,7 @@ def _file_bytes(file_type: FileType, message: Mapping[str, object]) -> bytes:
         return file_type.from_readable({key: value for key, value in message.items() if key != "data"}).to_bytes()
     data = fields.octets("data")
     try:
-        _check_same(message, _file_keys(file_type, data))
+        check_same(message, _file_keys(file_type, data))
     except RemoteProtocolError as error:
         raise LocalProtocolError(error.reason, field=error.field or "data") from None
     return data
-
-
-def _check_same(given: Mapping[str, object], read: Mapping[str, object]) -> None:
-    """Everything that is given must be what was read. Hex digits may be of either case."""
-    for key, value in given.items():
-        if key not in read:
-            raise LocalProtocolError("there is no such key here", field=str(key))
-        want = read[key]
-        if isinstance(value, Mapping) and isinstance(want, Mapping):
-            _check_same(value, want)
-        elif value != want and not (isinstance(value, str) and isinstance(want, str) and value.lower() == want.lower()):
-            raise LocalProtocolError("does not fit the rest", field=str(key))

@@ -2,6 +2,8 @@
 
 A case holds `kind` and `hex`. The message holds the kind again, so that it can be written back, and the keys below;
 hex values are lower-case. A key with a star says no more than the others together, but keeps what was on the wire.
+Where the other keys would be written otherwise (reserved bits and codes, padding, longer length fields than needed)
+the message has `hex` as well: it is written back from that, and the other keys must fit it.
 
     crc_a, crc_b     data                              crc
     atqa             2 bytes, air order                uid_size bit_frame_anticollision proprietary
@@ -28,10 +30,10 @@ hex values are lower-case. A key with a star says no more than the others togeth
 
 from collections.abc import Callable, Mapping
 
-from protocols.core.errors import FrameError, LocalProtocolError
+from protocols.core.errors import FrameError, LocalProtocolError, RemoteProtocolError
 from protocols.iso14443 import message_activation, message_blocks
 from protocols.iso14443.crc import crc_a, crc_b
-from protocols.message_case import kind_and_octets, one_of
+from protocols.message_case import check_same, kind_and_octets, one_of
 from protocols.message_fields import Fields
 
 Decode = Callable[[bytes], dict[str, object]]
@@ -48,7 +50,8 @@ KINDS: Mapping[str, tuple[Decode, Encode]] = {
     **message_activation.KINDS,
     **message_blocks.KINDS,
 }
-_MAY_BE_EMPTY = frozenset({"crc_a", "crc_b", "ber_tlv"})
+_CRCS = frozenset({"crc_a", "crc_b"})
+_MAY_BE_EMPTY = _CRCS | {"ber_tlv"}
 
 
 def decode_message(case: Mapping[str, object]) -> dict[str, object]:
@@ -56,10 +59,31 @@ def decode_message(case: Mapping[str, object]) -> dict[str, object]:
     kind, data = kind_and_octets(case, KINDS)
     if not data and kind not in _MAY_BE_EMPTY:
         raise FrameError("an empty frame", offset=0)
-    return {"kind": kind, **KINDS[kind][0](data)}
+    message = {"kind": kind, **KINDS[kind][0](data)}
+    return message if kind in _CRCS or _says_all(message, data) else message | {"hex": data.hex()}
+
+
+def _says_all(message: Mapping[str, object], data: bytes) -> bool:
+    """Whether these bytes would be written from the fields alone."""
+    try:
+        return _written(message) == data
+    except LocalProtocolError:
+        return False
+
+
+def _written(message: Mapping[str, object]) -> bytes:
+    """From the fields alone. Raises `LocalProtocolError`."""
+    return KINDS[one_of(message.get("kind"), KINDS, "kind")][1](Fields(message))
 
 
 def encode_message(message: Mapping[str, object]) -> dict[str, object]:
     """Write one message. Raises `LocalProtocolError` for what has no canonical frame."""
-    kind = one_of(message.get("kind"), KINDS, "kind")
-    return {"hex": KINDS[kind][1](Fields(message)).hex()}
+    fields = Fields(message)
+    if not fields.has("hex"):
+        return {"hex": _written(message).hex()}
+    written = {"hex": fields.octets("hex").hex()}
+    try:
+        check_same({**message, **written}, {**decode_message({"kind": message.get("kind"), **written}), **written})
+    except RemoteProtocolError as error:
+        raise LocalProtocolError(error.reason, field=error.field or "hex") from None
+    return written
