@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from protocols.core.errors import NEED_DATA, ProtocolError
+from protocols.core.errors import NEED_DATA, ProtocolError, RemoteProtocolError
 
 VECTORS = Path(__file__).parent / "vectors"
 REMARKS = frozenset(
@@ -95,6 +95,23 @@ def frames_of(framer: Framer) -> list[Any]:
         if frame is NEED_DATA:
             return frames
         frames.append(frame)
+
+
+def events_of(dialogue: Any) -> list[Any]:
+    """All that happened in a dialogue since somebody asked."""
+    events: list[Any] = []
+    while (event := dialogue.next_event()) is not NEED_DATA:
+        events.append(event)
+    return events
+
+
+def refusal_of(decode: Callable[..., object], *args: Any) -> RemoteProtocolError | None:
+    """What a decoder raises, or None."""
+    try:
+        decode(*args)
+    except RemoteProtocolError as error:
+        return error
+    return None
 
 
 def drip(framer: Framer, wire: bytes) -> list[Any]:

@@ -9,21 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.core.checksum import crc16_mcrf4xx
-from protocols.core.errors import (
-    NEED_DATA,
-    FieldError,
-    FrameError,
-    LocalProtocolError,
-    OptionError,
-    RemoteProtocolError,
-)
-from protocols.length_framer import MAX_PIECE, FrameForm, LengthFramer
+from protocols.core.errors import FieldError, FrameError, LocalProtocolError, OptionError, RemoteProtocolError
+from protocols.length_framer import FrameForm
 from protocols.rfid_and_gates import idcard_sam, llrp_message, uhf_m100, uhf_r2000, uhf_reader18
 from protocols.rfid_and_gates import llrp_reports as reports
 from protocols.rfid_and_gates.llrp_message import FIELD_BYTES, LlrpMessage, MessageType
 from protocols.rfid_and_gates.llrp_parameter import TV_BYTES, Parameter, decode_parameters, encode_parameters
 from protocols.rfid_and_gates.message import PROTOCOLS, decode_message, encode_message
-from protocols.tests.kit import cases_of, damaged_message, drip, frames_of, input_of, pieces
+from protocols.tests.kit import cases_of, damaged_message, input_of, refusal_of
+from protocols.tests.length_forms import check_any_bytes, check_any_split, check_flood
 
 modest = settings(derandomize=True, deadline=None, max_examples=60)
 BYTE, TWO, FOUR = (st.integers(0, (1 << bits) - 1) for bits in (8, 16, 32))
@@ -79,57 +73,21 @@ FORMS: dict[str, tuple[FrameForm[Any], Any, st.SearchStrategy[Any]]] = {
 each_form = pytest.mark.parametrize("name", FORMS)
 
 
-def refusal_of(decode: Any, *args: Any) -> RemoteProtocolError | None:
-    """What a decoder raises, or None."""
-    try:
-        decode(*args)
-    except RemoteProtocolError as error:
-        return error
-    return None
-
-
 @each_form
 def test_any_frame_comes_back_however_it_is_split(name: str) -> None:
-    form, encode, frames = FORMS[name]
-
-    @modest
-    @given(st.lists(frames, min_size=1, max_size=3), st.integers(0, 99))
-    def check(sent: list[Any], seed: int) -> None:
-        wire = b"".join(map(encode, sent))
-        framer: LengthFramer[Any] = LengthFramer(form)
-        found = []
-        for piece in pieces(wire, seed):
-            framer.feed(piece)
-            found += frames_of(framer)
-        assert found == sent
-        assert drip(LengthFramer(form), wire) == sent
-        assert framer.discarded_bytes == framer.waiting == 0
-
-    check()
+    check_any_split(*FORMS[name])
 
 
 @each_form
 def test_any_bytes_are_a_frame_or_refused(name: str) -> None:
     form, encode, _frames = FORMS[name]
     heads = {"llrp": b"\x04\x3d\x00\x00\x00\x12\x00\x00\x00\x07", "uhf_reader18": b"\x06\x00\x01"}
-
-    @modest
-    @given(st.booleans(), st.binary(max_size=40))
-    def check(has_start: bool, data: bytes) -> None:
-        wire = heads.get(name, form.start) * has_start + data
-        if (refusal := refusal_of(form.decode, wire)) is None:
-            assert encode(form.decode(wire)) == wire
-        else:
-            assert refusal.offset is not None
-            assert refusal.raw == b""
-
-    check()
+    check_any_bytes(form, encode, heads.get(name, form.start))
 
 
 @each_form
 def test_memory_is_bounded_and_noise_is_counted(name: str) -> None:
     form, encode, _frames = FORMS[name]
-    framer: LengthFramer[Any] = LengthFramer(form)
     frame, longest = {
         "uhf_m100": (uhf_m100.Frame(0, 3, b"\x00"), b"\xbb\x00\x22\x04\x00"),
         "uhf_r2000": (uhf_r2000.Frame(1, 0x72), b"\xa0\xff\x01"),
@@ -137,18 +95,7 @@ def test_memory_is_bounded_and_noise_is_counted(name: str) -> None:
         "llrp": (LlrpMessage(62, 7), b"\x04\x3d\x00\x04\x00\x00\x00\x00\x00\x01"),
         "idcard_sam": (idcard_sam.Frame(b"\x20\x01"), idcard_sam.START + b"\x10\x00"),
     }[name]
-    filler = b"\x01" if name != "uhf_reader18" else b"\x02"
-    fed = 0
-    for piece in (longest, *(filler * MAX_PIECE for _ in range(80))):
-        framer.feed(piece)
-        fed += len(piece)
-        frames_of(framer)
-        assert framer.waiting <= form.max_frame_bytes + MAX_PIECE
-    framer.silence()
-    assert framer.next_frame() is NEED_DATA
-    assert (framer.discarded_bytes, framer.waiting) == (fed, 0)
-    framer.feed(encode(frame))
-    assert framer.next_frame() == frame
+    check_flood(form, encode, frame, longest, b"\x02" if name == "uhf_reader18" else b"\x01")
 
 
 @modest

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from protocols.core.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
-from protocols.length_framer import MAX_PIECE, FrameForm, LengthFramer
+from protocols.length_framer import FrameForm
 from protocols.rfid_and_gates import idcard_sam, llrp_message, uhf_m100, uhf_r2000
 from protocols.rfid_and_gates.message import decode_message, encode_message
 from protocols.rfid_and_gates.scanner import ScannerFramer
-from protocols.tests.kit import cases_of, check_vector, drip, each_vector, frames_of, input_of, noisy
+from protocols.tests.kit import cases_of, check_vector, drip, each_vector, input_of
+from protocols.tests.length_forms import check_byte_by_byte, check_cut_or_longer, check_false_starts, check_in_noise
 
 CASES = cases_of("rfid_and_gates")
 GOOD = [case for case in CASES if "error" not in case["expect"]]
@@ -61,48 +62,20 @@ def test_a_ticket_is_written_by_its_issuer_only(case: dict[str, Any]) -> None:
 
 
 @each(FRAMES)
-def test_byte_by_byte(case: dict[str, Any]) -> None:
+def test_byte_by_byte_and_in_noise(case: dict[str, Any]) -> None:
     form, _encode = FORMS[case["protocol"]]
-    wire = bytes.fromhex(case["hex"])
-    frame = form.decode(wire)
-    framer = LengthFramer(form)
-    assert drip(framer, wire + wire) == [frame, frame]
-    assert framer.discarded_bytes == 0
-
-
-@each(FRAMES)
-def test_in_noise(case: dict[str, Any]) -> None:
-    form, _encode = FORMS[case["protocol"]]
-    wire = bytes.fromhex(case["hex"])
-    framer = LengthFramer(form)
-    ceiling = form.max_frame_bytes + MAX_PIECE
-    assert noisy(framer, wire, seed=len(wire), ceiling=ceiling)[-1] == form.decode(wire)
-    assert framer.discarded_bytes > 0
+    check_byte_by_byte(form, bytes.fromhex(case["hex"]))
+    check_in_noise(form, bytes.fromhex(case["hex"]))
 
 
 @each(CHECKED)
 def test_a_false_start_swallows_no_frame(case: dict[str, Any]) -> None:
-    form, _encode = FORMS[case["protocol"]]
-    wire = bytes.fromhex(case["hex"])
-    for cut in range(1, len(wire)):
-        framer = LengthFramer(form)
-        found = drip(framer, wire[:cut] + wire)
-        framer.silence()  # a head that was cut may have announced more than there is
-        found += frames_of(framer)
-        assert found[-1] == form.decode(wire)
+    check_false_starts(FORMS[case["protocol"]][0], bytes.fromhex(case["hex"]))
 
 
 @each(FRAMES)
 def test_a_frame_that_is_cut_or_longer_is_refused(case: dict[str, Any]) -> None:
-    form, _encode = FORMS[case["protocol"]]
-    wire = bytes.fromhex(case["hex"])
-    for end in range(len(wire)):
-        with pytest.raises(RemoteProtocolError) as caught:
-            form.decode(wire[:end])
-        assert caught.value.offset is not None
-        assert 0 <= caught.value.offset <= end
-    with pytest.raises(RemoteProtocolError):
-        form.decode(wire + b"\x00")
+    check_cut_or_longer(FORMS[case["protocol"]][0], bytes.fromhex(case["hex"]))
 
 
 @each(CHECKED)

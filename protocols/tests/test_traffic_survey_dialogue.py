@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from protocols.core.errors import LocalProtocolError, NeedData
-from protocols.tests.kit import frames_of
+from protocols.core.errors import LocalProtocolError
+from protocols.tests.kit import events_of, frames_of
 from protocols.tests.lossy_link import LossyLink
 from protocols.traffic_survey.survey_centre import (
     MAX_KNOWN,
@@ -67,13 +67,6 @@ def vehicle(serial: int) -> VehicleRecord:
 def interval(index: int) -> IntervalRecord:
     lane = Lane(11, 10, 40, 5, (ClassCount(3, 60),) * 6)
     return IntervalRecord(DEVICE, b"S227J205320584\x00", 0, 1, 2025, 3, 9, 5, index, (lane,))
-
-
-def events_of(dialogue: Any) -> list[Any]:
-    events = []
-    while not isinstance(event := dialogue.next_event(), NeedData):
-        events.append(event)
-    return events
 
 
 def accepted_station(**changes: Any) -> Station:

@@ -17,8 +17,9 @@ from protocols.core.errors import (
     ProtocolError,
     RemoteProtocolError,
 )
-from protocols.length_framer import MAX_PIECE, FrameForm, LengthFramer
-from protocols.tests.kit import damaged_message, drip, frames_of, pieces
+from protocols.length_framer import FrameForm, LengthFramer
+from protocols.tests.kit import damaged_message, frames_of, refusal_of
+from protocols.tests.length_forms import check_any_bytes, check_any_split, check_flood
 from protocols.traffic_survey import rtms_g4, ss125, survey_frame
 from protocols.traffic_survey.message import PROTOCOLS, decode_message, encode_message
 from protocols.traffic_survey.ss125_messages import (
@@ -79,15 +80,6 @@ FRAMES: dict[str, tuple[FrameForm[Any], Any, st.SearchStrategy[Any]]] = {
     "rtms_g4": (rtms_g4.FORM, rtms_g4.encode_frame, st.builds(rtms_g4.Frame, BYTE, TWO, st.binary(max_size=253))),
 }
 each_form = pytest.mark.parametrize("name", FRAMES)
-
-
-def refusal_of(decode: Any, *args: Any) -> RemoteProtocolError | None:
-    """What a decoder raises, or None."""
-    try:
-        decode(*args)
-    except RemoteProtocolError as error:
-        return error
-    return None
 
 
 @st.composite
@@ -192,40 +184,13 @@ def test_a_speed_that_no_word_says(speed: float) -> None:
 
 @each_form
 def test_any_frame_comes_back_however_it_is_split(name: str) -> None:
-    form, encode, frames = FRAMES[name]
-
-    @modest
-    @given(st.lists(frames, min_size=1, max_size=3), st.integers(0, 99))
-    def check(sent: list[Any], seed: int) -> None:
-        wire = b"".join(map(encode, sent))
-        framer: LengthFramer[Any] = LengthFramer(form)
-        found = []
-        for piece in pieces(wire, seed):
-            framer.feed(piece)
-            found += frames_of(framer)
-        assert found == sent
-        assert drip(LengthFramer(form), wire) == sent
-        assert framer.discarded_bytes == 0
-        assert framer.waiting == 0
-
-    check()
+    check_any_split(*FRAMES[name])
 
 
 @each_form
 def test_any_bytes_are_a_frame_or_refused(name: str) -> None:
     form, encode, _frames = FRAMES[name]
-
-    @modest
-    @given(st.booleans(), st.binary(max_size=100))
-    def check(has_start: bool, data: bytes) -> None:
-        wire = form.start * has_start + data
-        if (refusal := refusal_of(form.decode, wire)) is None:
-            assert encode(form.decode(wire)) == wire
-        else:
-            assert refusal.offset is not None
-            assert refusal.raw == b""
-
-    check()
+    check_any_bytes(form, encode, form.start)
 
 
 @modest
@@ -250,29 +215,19 @@ def test_any_body_is_read_or_refused(data: bytes) -> None:
 
 
 @each_form
-def test_memory_is_bounded_and_noise_is_counted(name: str) -> None:
+def test_memory_is_bounded_noise_is_counted_and_so_is_a_bad_check(name: str) -> None:
     form, encode, _frames = FRAMES[name]
-    framer: LengthFramer[Any] = LengthFramer(form)
-    fed = 0
-    longest = {"jtt1008": b"\xaa\xaa\xff\x43", "ss125": b"Z1", "rtms_g4": b"\xff\xaa\x10\xff"}[name]
-    for piece in (longest, *(b"\x01" * MAX_PIECE for _ in range(20))):
-        framer.feed(piece)
-        fed += len(piece)
-        assert framer.next_frame() is NEED_DATA
-        assert framer.waiting <= form.max_frame_bytes + MAX_PIECE
-    framer.silence()
-    assert framer.next_frame() is NEED_DATA
-    assert (framer.discarded_bytes, framer.waiting) == (fed, 0)
-    frame = {
-        "jtt1008": survey_frame.Frame(b"\x02"),
-        "ss125": ss125.Frame(0, 1, 0, 2, 3, b"abc"),
-        "rtms_g4": rtms_g4.Frame(0x53, 5, b"\x00"),
+    frame, longest = {
+        "jtt1008": (survey_frame.Frame(b"\x02"), b"\xaa\xaa\xff\x43"),
+        "ss125": (ss125.Frame(0, 1, 0, 2, 3, b"abc"), b"Z1"),
+        "rtms_g4": (rtms_g4.Frame(0x53, 5, b"\x00"), b"\xff\xaa\x10\xff"),
     }[name]
+    check_flood(form, encode, frame, longest, b"\x01")
     wire = encode(frame)
-    bad_before = framer.bad_checks
+    framer: LengthFramer[Any] = LengthFramer(form)
     framer.feed(wire[:-3] + bytes((wire[-3] ^ 1,)) + wire[-2:] + wire)
     assert frames_of(framer) == [frame]
-    assert framer.bad_checks == bad_before + 1
+    assert framer.bad_checks == 1
 
 
 def test_the_crc_is_that_of_the_catalogue() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from protocols.core.errors import RemoteProtocolError
-from protocols.length_framer import MAX_PIECE, FrameForm, LengthFramer
-from protocols.tests.kit import cases_of, check_vector, drip, each_vector, frames_of, input_of, noisy
+from protocols.length_framer import FrameForm
+from protocols.tests.kit import cases_of, check_vector, each_vector, input_of
+from protocols.tests.length_forms import check_byte_by_byte, check_cut_or_longer, check_false_starts, check_in_noise
 from protocols.traffic_survey import rtms_g4, ss125, survey_frame
 from protocols.traffic_survey.message import decode_message, encode_message
 from protocols.traffic_survey.ss125_messages import decode_body, encode_body
@@ -65,41 +66,10 @@ def test_a_message_is_written_back_as_it_was(case: dict[str, Any]) -> None:
 
 
 @each(FRAMES)
-def test_byte_by_byte_and_in_noise(case: dict[str, Any]) -> None:
+def test_byte_by_byte_in_noise_and_cut(case: dict[str, Any]) -> None:
     form, _encode = FORMS[case["protocol"]]
-    wire = bytes.fromhex(case["hex"])
-    frame = form.decode(wire)
-    assert drip(LengthFramer(form), wire + wire) == [frame, frame]
-    framer = LengthFramer(form)
-    ceiling = form.max_frame_bytes + MAX_PIECE
-    assert noisy(framer, wire, seed=len(wire), ceiling=ceiling)[-1] == frame
-    assert framer.discarded_bytes > 0
-
-
-@each(FRAMES)
-def test_a_false_start_swallows_no_frame(case: dict[str, Any]) -> None:
-    form, _encode = FORMS[case["protocol"]]
-    wire = bytes.fromhex(case["hex"])
-    for cut in range(1, len(wire)):
-        framer = LengthFramer(form)
-        found = drip(framer, wire[:cut] + wire)
-        framer.silence()  # a head that was cut may have announced more than there is
-        found += frames_of(framer)
-        assert found == [form.decode(wire)]
-        assert framer.discarded_bytes == cut
-
-
-@each(FRAMES)
-def test_a_frame_that_is_cut_or_longer_is_refused(case: dict[str, Any]) -> None:
-    form, _encode = FORMS[case["protocol"]]
-    wire = bytes.fromhex(case["hex"])
-    for end in range(len(wire)):
-        with pytest.raises(RemoteProtocolError) as caught:
-            form.decode(wire[:end])
-        assert caught.value.offset is not None
-        assert 0 <= caught.value.offset <= end
-    with pytest.raises(RemoteProtocolError):
-        form.decode(wire + b"\x00")
+    for check in (check_byte_by_byte, check_in_noise, check_false_starts, check_cut_or_longer):
+        check(form, bytes.fromhex(case["hex"]))
 
 
 @each(FRAMES)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocols.core.errors import NEED_DATA, FieldError, LocalProtocolError, RemoteProtocolError
+from protocols.core.errors import FieldError, LocalProtocolError, RemoteProtocolError
+from protocols.tests.kit import events_of
 from protocols.tests.lossy_link import LossyLink
 from protocols.vehicle_bus.can_frame import CanFrame, decode_can_frame, encode_can_frame
 from protocols.vehicle_bus.identifier import J1939Id, encode_identifier, split_id
@@ -39,13 +40,6 @@ def sent_of(dialogue):
     out = []
     while frame := dialogue.bytes_to_send():
         out.append(text_of(frame))
-    return out
-
-
-def events_of(dialogue):
-    out = []
-    while (event := dialogue.next_event()) is not NEED_DATA:
-        out.append(event)
     return out
 
 
