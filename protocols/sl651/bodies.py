@@ -11,7 +11,16 @@ In ASCII, where the standard's text gives no form for a binary field, each byte 
 
 from protocols.core.errors import FieldError, LocalProtocolError
 from protocols.sl651.frame import is_hex
-from protocols.sl651.groups import Group, is_ascii_step, is_upper_hex, read_group, read_groups, read_ident, read_token
+from protocols.sl651.groups import (
+    Group,
+    is_ascii_step,
+    is_digits,
+    is_upper_hex,
+    read_group,
+    read_groups,
+    read_ident,
+    read_token,
+)
 from protocols.sl651.wire import Wire
 
 OPENING_BYTES = 8
@@ -36,6 +45,8 @@ class Opening(Wire):
         if not (0 <= self.serial <= 0xFFFF and len(self.send_time) == 12):
             raise LocalProtocolError("a serial of two bytes and twelve digits of time", field="serial")
         if is_ascii:
+            if not is_digits(self.send_time):
+                raise LocalProtocolError("a time of digits", field="send_time")
             serial = b"%04X" % self.serial
             if self.spelling is not None and self.spelling.upper() == serial:
                 serial = self.spelling
@@ -194,7 +205,7 @@ class PeriodQuery(Body):
     def write(self, is_ascii: bool) -> bytes:
         """Raises `LocalProtocolError`."""
         for text in (self.range_start, self.range_end):
-            if len(text) != 8 or not (text.isdigit() if is_ascii else is_hex(text.encode())):
+            if len(text) != 8 or not (is_digits(text) if is_ascii else is_hex(text.encode())):
                 raise LocalProtocolError("eight digits", field="range_start")
         if is_ascii:
             span = (self.range_start + " " + self.range_end + " ").encode()

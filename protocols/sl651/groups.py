@@ -191,7 +191,7 @@ def read_token(body: bytes, at: int) -> tuple[bytes, int]:
         raise FieldError("two spaces, or one at the start", at, "body_trailer")
     token = body[at:end]
     if not is_plain(token):
-        raise FieldError("not printable ASCII", at, "element", token)
+        raise FieldError("not printable ASCII", at, "element")  # it may be a password
     return token, end + 1
 
 
@@ -209,14 +209,16 @@ def _read_ascii_group(body: bytes, at: int, has_station_type: bool) -> tuple[Gro
         letter, at = read_token(body, at)
         data += b" " + letter
     group = Group(ident, data, True)
-    is_binary = group.is_hour or group.is_status or ident == ASCII_PICTURE
-    if is_binary and not _is_binary(group):
+    if not is_readable(group):
         raise FieldError("not the hex characters of this group", start, "element")
     return group, at
 
 
-def _is_binary(group: Group) -> bool:
+def is_readable(group: Group) -> bool:
+    """Whether an ASCII group that holds bytes holds as many as it should, as hex characters; any other is readable."""
     data = group.data
+    if not (group.is_hour or group.is_status or group.ident == ASCII_PICTURE):
+        return True
     if len(data) % 2 or not is_upper_hex(data):
         return False
     if group.is_hour:
@@ -227,6 +229,11 @@ def _is_binary(group: Group) -> bool:
 def is_plain(text: bytes) -> bool:
     """Whether all is printable ASCII."""
     return not text or (min(text) >= 0x20 and max(text) <= 0x7E)
+
+
+def is_digits(text: str) -> bool:
+    """Whether all are decimal digits of ASCII; `str.isdigit` takes those of every script."""
+    return all(character in "0123456789" for character in text)
 
 
 def is_upper_hex(text: bytes) -> bool:
@@ -249,7 +256,7 @@ def station_group(station_addr: bytes, station_type: str | None, is_ascii: bool 
 
 def observed_group(obs_time: str, is_ascii: bool = False) -> Group:
     """When it was measured, YYMMDDHHmm. Raises `LocalProtocolError`."""
-    if len(obs_time) != 2 * _TIME_BYTES or not obs_time.isdigit():
+    if len(obs_time) != 2 * _TIME_BYTES or not is_digits(obs_time):
         raise LocalProtocolError("ten digits", field="obs_time")
     return Group(ASCII_OBSERVED, obs_time.encode(), True) if is_ascii else Group(OBSERVED, bytes.fromhex(obs_time))
 
@@ -287,7 +294,7 @@ def hour_group(code: int, counts: list[int | None], is_ascii: bool = False) -> G
 def step_group(step: str, is_ascii: bool = False) -> Group:
     """A time step, six digits of days, hours and minutes, at most one of them not 0. Raises `LocalProtocolError`."""
     parts = [step[0:2], step[2:4], step[4:]]
-    if len(step) != 6 or not step.isdigit() or parts.count("00") < 2:
+    if len(step) != 6 or not is_digits(step) or parts.count("00") < 2:
         raise LocalProtocolError("six digits, of which one pair at most is not 00", field="time_step")
     if not is_ascii:
         return Group(STEP, bytes.fromhex(step))
@@ -299,5 +306,7 @@ def step_group(step: str, is_ascii: bool = False) -> Group:
 
 def ident_of(identifier: int | str, is_ascii: bool = False) -> bytes:
     """The identifier of an element as a list of identifiers names it. Raises `LocalProtocolError`."""
+    if identifier in (STATUS, ASCII_STATUS.decode()):
+        return ASCII_STATUS if is_ascii else bytes((STATUS, definition_of(4, 0)))
     element = element_of(identifier)
     return element.ascii_id.encode() if is_ascii else bytes((element.code, element.definition))

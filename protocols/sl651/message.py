@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from fastcrc import crc16
 
 from protocols.core.errors import FieldError, FrameError, LocalProtocolError, NeedData, OptionError, RemoteProtocolError
-from protocols.sl651.bodies import ASCII_OPENING_CHARS, OPENING_BYTES, Opening, read_opening
+from protocols.sl651.bodies import ASCII_OPENING_CHARS, OPENING_BYTES, Bare, Opening, read_opening
 from protocols.sl651.catalogue import decode_body, read_body
 from protocols.sl651.confirm import confirm_of
 from protocols.sl651.frame import (
@@ -229,6 +229,8 @@ def encode_message(message: dict[str, object]) -> dict[str, object]:
             raise LocalProtocolError("the body of a packet is not in its message", field="packet_total")
         total, seq = integer_of(message, "packet_total"), integer_of(message, "packet_seq")
     body = body_of(rest, function_code, is_down, is_ascii, is_down and end_char != ENQ)
+    if total is not None and end_char == ENQ and not isinstance(body, Bare):
+        raise LocalProtocolError("the body of a packet is not in its message", field="packet_total")
     frame = Frame(
         integer_of(message, "center_addr"),
         hex_of(message, "station_addr", 5),

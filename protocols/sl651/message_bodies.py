@@ -58,6 +58,7 @@ from protocols.sl651.message_elements import (
 )
 from protocols.sl651.message_fields import (
     Message,
+    ascii_of,
     digits_of,
     hex_of,
     integer_of,
@@ -318,7 +319,7 @@ def _series_of(opening: Opening, message: Message, is_ascii: bool) -> Series:
         identifier = text_of(element, "id")
         values = list_of(element, "values")
         if is_ascii:
-            idents.append(identifier.encode())
+            idents.append(ascii_of(identifier, "id"))
             columns.append([ascii_value(identifier, value) for value in values])
             continue
         ident = defined_ident(element, identifier) if "definition" in element else _ident_of_hex(identifier)
@@ -341,7 +342,7 @@ def _ident_of_hex(identifier: str) -> bytes:
 def _idents_of(message: Message, function_code: int, is_ascii: bool) -> list[bytes]:
     leaders = [text_of({"query_ids": leader}, "query_ids") for leader in list_of(message, "query_ids")]
     if is_ascii:
-        return [leader.encode() for leader in leaders]
+        return [ascii_of(leader, "query_ids") for leader in leaders]
     definitions = list_of(message, "query_definitions")
     if definitions and len(definitions) != len(leaders):
         raise LocalProtocolError("one for each of query_ids", field="query_definitions")

@@ -37,7 +37,16 @@ from protocols.sl651.groups import (
     observed_group,
     status_group,
 )
-from protocols.sl651.message_fields import Message, hex_of, leader_of, list_of, mantissa_of, number_of, text_of
+from protocols.sl651.message_fields import (
+    Message,
+    ascii_of,
+    hex_of,
+    leader_of,
+    list_of,
+    mantissa_of,
+    number_of,
+    text_of,
+)
 from protocols.sl651.values import definition_of, write_bcd, write_decimal
 
 _NO_ELEMENTS = frozenset(
@@ -89,17 +98,19 @@ def _readable_element(group: Group) -> dict[str, object]:
     if group.is_hour:
         decimals = _HOUR_DECIMALS[group.leader in {f"{HOUR_RAIN:02X}", ASCII_HOUR_RAIN.decode()}]
         element["values"] = [_scaled(count, decimals) for count in group.counts]
-    elif group.is_status:
-        element["value"] = group.status
     else:
-        element["value"] = _scaled(*group.value)
+        element["value"] = _value_of(group)
     return {**element, **_definition_of(group)}
+
+
+def _value_of(group: Group) -> float | None:
+    return group.status if group.is_status else _scaled(*group.value)
 
 
 def readable_column(column: list[Group], ident: bytes, is_ascii: bool, time: str | None) -> dict[str, object]:
     """An element of a series."""
     head = Group(ident, b"", is_ascii)
-    element: dict[str, object] = {"id": head.leader, "values": [_scaled(*group.value) for group in column]}
+    element: dict[str, object] = {"id": head.leader, "values": [_value_of(group) for group in column]}
     element.update(_definition_of(head))
     if time is not None:
         element["obs_time"] = time
@@ -157,15 +168,19 @@ def _group_of(element: Message, is_ascii: bool) -> Group:
     value = element.get("value")
     is_status = identifier == (ASCII_STATUS.decode() if is_ascii else f"{STATUS:02X}")
     if is_status and "definition" not in element:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise LocalProtocolError("the status word is a whole number", field=identifier)
-        return status_group(value, is_ascii)
+        return _status_of(value, is_ascii)
     if is_ascii:
-        return Group(identifier.encode(), ascii_value(identifier, value), True)
+        return Group(ascii_of(identifier, "id"), ascii_value(identifier, value), True)
     if "definition" in element:
         return defined_group(element, identifier, value)
     row = element_of(_code_of(identifier))
     return number_group(row, mantissa_of(value, row.decimals, identifier))
+
+
+def _status_of(value: object, is_ascii: bool) -> Group:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise LocalProtocolError("the status word is a whole number", field="value")
+    return status_group(value, is_ascii)
 
 
 def _hour_of(element: Message, identifier: str, is_ascii: bool) -> Group:
@@ -193,6 +208,8 @@ def _code_of(identifier: str) -> int:
 
 def ascii_value(identifier: str, value: object) -> bytes:
     """A value as text: the standard's decimals, or as many as an unknown element needs."""
+    if identifier == ASCII_STATUS.decode():
+        return _status_of(value, True).data
     if is_ascii_identifier(identifier):
         decimals = element_of(identifier).decimals
     else:
@@ -250,7 +267,7 @@ def groups_of_params(params: list[Message], is_basic: bool, is_ascii: bool) -> l
     for param in params:
         identifier = text_of(param, "id")
         if is_ascii:
-            groups.append(Group(identifier.encode(), text_of(param, "text").encode(), True))
+            groups.append(Group(ascii_of(identifier, "id"), ascii_of(text_of(param, "text"), "text"), True))
             continue
         data = hex_of(param, "hex")
         defined = "definition" in param

@@ -19,6 +19,14 @@ def text_of(message: Message, key: str) -> str:
     return value
 
 
+def ascii_of(text: str, key: str) -> bytes:
+    """The characters of an ASCII body."""
+    try:
+        return text.encode("ascii")
+    except UnicodeEncodeError:
+        raise LocalProtocolError("a character beyond ASCII", field=key) from None
+
+
 def digits_of(message: Message, key: str, count: int) -> str:
     """`count` characters of a time, digits as a rule, upper-case hex as devices send it."""
     text = text_of(message, key)

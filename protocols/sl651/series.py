@@ -12,7 +12,7 @@ SL 651-2014, clause 6.5. MicroPython-clean.
 
 from protocols.core.errors import FieldError, LocalProtocolError
 from protocols.sl651.bodies import Body, Opening, write_groups
-from protocols.sl651.groups import Group, read_group, read_ident, read_token
+from protocols.sl651.groups import Group, is_readable, read_group, read_ident, read_token
 
 
 class Series(Body):
@@ -101,6 +101,9 @@ def _read_ascii_values(body: bytes, at: int) -> tuple[list[bytes], list[bytes]]:
         count += 1
     if count == 0 or (len(tokens) - count) % count:
         raise FieldError("identifiers, then a value for each at every time", start, "body_short")
+    for number, token in enumerate(tokens[count:]):
+        if not is_readable(Group(tokens[number % count], token, True)):
+            raise FieldError("not the hex characters of this group", start, "element")
     return tokens[:count], tokens[count:]
 
 

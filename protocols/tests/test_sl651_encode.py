@@ -14,7 +14,7 @@ from protocols.sl651.packets import split
 from protocols.sl651.payloads import Switches, write_event_counts, write_switches, write_version
 from protocols.sl651.series import Series
 from protocols.sl651.values import definition_of, write_counts
-from protocols.tests.kit import cases_of, damaged_message, input_of
+from protocols.tests.kit import cases_of, damaged_message, input_of, is_same
 
 OPEN = Opening(7, "261124000000")
 GOOD = [
@@ -64,6 +64,11 @@ OTHERS: list[dict[str, Any]] = [
     {**ASCII, "function_code": "40", **STATION, "params": [{"id": "AB", "text": "12"}]},
     {**ASCII, "function_code": "31", **TYPED, "time_step": "000005", "elements": [{"id": "Z", "values": [1.0, None]}]},
     {**HEAD, "function_code": "31", **TYPED, "time_step": "000005", "elements": [{"id": "39", "values": [1.0, None]}]},
+    {**HEAD, "function_code": "31", **TYPED, "time_step": "000005", "elements": [{"id": "45", "values": [1, 1152]}]},
+    {**ASCII, "function_code": "38", **TYPED, "time_step": "000100", "elements": [{"id": "ZT", "values": [1152, 7]}]},
+    {**DOWN, "function_code": "3A", "query_ids": ["39", "45"]},
+    {**DOWN, "function_code": "38", "range_start": "26112400", "range_end": "26112401", "time_step": "000100",
+     "query_ids": ["45"]},
     {**HEAD, "function_code": "38", **TYPED, "time_step": "000000", "elements": [{"id": "F4", "values": [0.5] * 12}]},
     {**ASCII, "direction": "down", "end_char": "ENQ", "function_code": "3A", "query_ids": ["Z", "VT"]},
     {**ASCII, "function_code": "45", **STATION, "version": "V1"},
@@ -78,7 +83,7 @@ def test_a_message_written_by_hand_is_read_as_it_was_meant(message: dict[str, An
         if key == "picture_hex":
             assert read["picture_len"] == len(value) // 2
         elif key == "elements":
-            assert [item["id"] for item in read[key]] == [item["id"] for item in value]  # type: ignore[attr-defined]
+            assert is_same(value, read[key])
         else:
             assert read[key] == value
 
@@ -124,6 +129,16 @@ def test_damaged_messages_raise_only_what_they_may(seed: int) -> None:
         {**HEAD, **TYPED, "elements": [{"id": "FF22", "value": 1.5}]},
         {**HEAD, **TYPED, "elements": [{"id": "FF", "value": 1.5, "definition": "1B"}]},
         {**HEAD, **TYPED, "elements": [{"id": "39", "value": 100.0, "definition": "0B"}]},
+        {**HEAD, **TYPED, "obs_time": "\uff12611240000"},
+        {**HEAD, **TYPED, "obs_time": "\u00b2611240000"},
+        {**ASCII, **TYPED, "obs_time": "\u00b2611240000"},
+        {**HEAD, **TYPED, "time_step": "\u00b20000"},
+        {**ASCII, **TYPED, "elements": [{"id": "\ud800", "value": 1}]},
+        {**ASCII, "function_code": "40", **STATION, "params": [{"id": "AB", "text": "\ud800"}]},
+        {**ASCII, "function_code": "31", **TYPED, "time_step": "000005", "elements": [{"id": "\ud800", "values": []}]},
+        {**ASCII, "direction": "down", "end_char": "ENQ", "function_code": "3A", "query_ids": ["\ud800"]},
+        {**DOWN, "function_code": "3A", "packet_total": 2, "packet_seq": 1, "query_ids": ["39"]},
+        {**DOWN, "function_code": "3A", "packet_total": 2, "packet_seq": 1},
     ],
 )  # fmt: skip
 def test_what_would_be_read_as_something_else_is_refused(message: dict[str, Any]) -> None:
@@ -141,6 +156,8 @@ def test_what_no_group_carries_is_refused() -> None:
     refused(lambda: station_group(bytes(5), "HH"))
     refused(lambda: observed_group("26112400"))
     refused(lambda: observed_group("26112400x0"))
+    refused(lambda: observed_group("\u00b2611240000"))
+    refused(lambda: step_group("\u0660\u06600005"))
     refused(lambda: status_group(-1))
     refused(lambda: hour_group(0xFD, [None] * 12))
     refused(lambda: hour_group(0xF4, [None]))
@@ -157,10 +174,13 @@ def test_what_no_body_carries_is_refused() -> None:
     refused(lambda: Opening(-1, "0" * 12).encode(False))
     refused(lambda: Opening(1, "0").encode(False))
     refused(lambda: Opening(1, "x" * 12).encode(False))
+    refused(lambda: Opening(1, "A" * 12).encode(True))
+    refused(lambda: Opening(1, "\u0660" * 12).encode(True))
     refused(lambda: Series(OPEN, [], [], [b"1"]).encode(False))
     refused(lambda: Series(OPEN, [], [b"\x39\x23"], [b"1"]).encode(False))
     refused(lambda: Series(OPEN, [], [b"\x39\x23", b"\x38\x12"], []).encode(False))
     refused(lambda: PeriodQuery(OPEN, "26", "26112400", step, []).encode(False))
+    refused(lambda: PeriodQuery(OPEN, "\u0660" * 8, "26112400", step_group("000100", True), []).encode(True))
     refused(lambda: Report(OPEN, [Group(b"DRN05", b"1", True)]).encode(True))
     refused(lambda: write_version(bytes(256)))
     refused(lambda: write_event_counts([0]))

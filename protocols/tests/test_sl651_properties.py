@@ -486,6 +486,27 @@ def test_no_error_carries_a_password() -> None:
             decode_body(decode_frame(data))
         assert b"\xca\xfe" not in caught.value.raw
         assert b"\xca" not in caught.value.raw
+    with pytest.raises(RemoteProtocolError) as caught:
+        read_body(b"0007261124000000ST 0012345678 03 C\x00FE ", 0x49, False, True)
+    assert caught.value.raw == b""
+
+
+def test_a_status_word_is_one_in_a_series_too() -> None:
+    body = bytes.fromhex("0007261124000000F1F1001234567848F0F02611240000041800010045200000048000000ABC")
+    frame = Frame(1, bytes(5), bytes(2), 0x38, body, ETX)
+    read = decode_message({"hex": encode_frame(frame).hex()})
+    assert read["elements"] == [{"id": "45", "values": [0x480, 0xABC], "obs_time": "2611240000"}]
+    assert encode_message(read) == {"hex": encode_frame(frame).hex().upper()}
+    ascii_body = b"0007261124000000TT 2611240000 DRH01 ZT Z 00000480 12.345 0000000G 12.346 "
+    with pytest.raises(FieldError):
+        read_body(ascii_body, 0x38, False, True)
+    ascii_frame = Frame(1, bytes(5), bytes(2), 0x38, ascii_body.replace(b"G", b"1"), ETX, is_ascii=True)
+    read = decode_message({"hex": encode_frame(ascii_frame).hex()})
+    assert read["elements"] == [
+        {"id": "ZT", "values": [0x480, 1], "obs_time": "2611240000"},
+        {"id": "Z", "values": [12.345, 12.346], "obs_time": "2611240000"},
+    ]
+    assert encode_message(read) == {"hex": encode_frame(ascii_frame).hex().upper()}
 
 
 def test_both_directions_know_the_same_functions() -> None:
