@@ -153,6 +153,7 @@ def find_tlv(objects: Sequence[Tlv | Padding], *path: str) -> Tlv | None:
         if isinstance(item, Tlv) and item.tag.hex() == path[0]:
             if len(path) == 1:
                 return item
-            if not isinstance(item.value, bytes):
-                return find_tlv(item.value, *path[1:])
+            found = None if isinstance(item.value, bytes) else find_tlv(item.value, *path[1:])
+            if found is not None:
+                return found
     return None

@@ -81,7 +81,7 @@ def encode_message(message: Mapping[str, object]) -> dict[str, object]:
     fields = Fields(message)
     if not fields.has("hex"):
         return {"hex": _written(message).hex()}
-    written = {"hex": fields.octets("hex").hex()}
+    written: dict[str, object] = {"hex": fields.octets("hex").hex()}
     try:
         check_same({**message, **written}, {**decode_message({"kind": message.get("kind"), **written}), **written})
     except RemoteProtocolError as error:

@@ -54,6 +54,7 @@ from protocols.iso14443.pcd_events import (
 )
 from protocols.iso14443.type_b import (
     Atqb,
+    AttribAnswer,
     attrib,
     decode_attrib_answer,
     encode_attrib,
@@ -70,6 +71,14 @@ MAX_ANSWER_BYTES = 65_538
 EXCHANGE_LIMIT_S = 10.0
 """However often a card asks for more time: by then its answer must be there."""
 
+_STIMULI: Mapping[type[PcdCommand], PcdStimulus] = {
+    Activate: PcdStimulus.ACTIVATE,
+    SetRates: PcdStimulus.SET_RATES,
+    Transceive: PcdStimulus.TRANSCEIVE,
+    CheckPresence: PcdStimulus.CHECK,
+    Deselect: PcdStimulus.DESELECT,
+}
+
 
 class PcdDialogue(IsoDepEnd[PcdEvent]):
     """A reader's talk with one card. See the module's docstring.
@@ -84,7 +93,7 @@ class PcdDialogue(IsoDepEnd[PcdEvent]):
         super().__init__()
         self._edc = edc
         self._fsd = fsd
-        self._fsd_code = frame_size_code_of(fsd)
+        encode_rats(Rats(frame_size_code_of(fsd), cid or 0))  # whether there are such frames and such a number
         self._asked_cid = cid
         self._cid: int | None = None
         self._exchange_limit_s = exchange_limit_s
@@ -93,6 +102,7 @@ class PcdDialogue(IsoDepEnd[PcdEvent]):
         self._not_before = 0.0
         self._limit: float | None = None
         self._atqb: Atqb | None = None
+        self._request = b""
         self._pps = Pps()
         self._activation: Activated | None = None
         self._fsc = 0
@@ -118,9 +128,10 @@ class PcdDialogue(IsoDepEnd[PcdEvent]):
 
     def send(self, command: PcdCommand, now: float) -> None:
         """Start something. Raises `LocalProtocolError` when it is not the time for it."""
-        stimulus = self._stimulus_of_command(command)
+        stimulus = _STIMULI[type(command)]
         if (self._state, stimulus) not in self.TRANSITIONS:
             raise LocalProtocolError(f"{stimulus.value} is not possible while {self._state.value}")
+        self._prepare(command)
         self._retries = self._resends = 0
         self._limit = now + self._exchange_limit_s
         self._step(stimulus, now)
@@ -149,25 +160,23 @@ class PcdDialogue(IsoDepEnd[PcdEvent]):
             return
         self._step(self._trouble("no answer", now), now)
 
-    def _stimulus_of_command(self, command: PcdCommand) -> PcdStimulus:
+    def _prepare(self, command: PcdCommand) -> None:
+        """Make ready what will be sent. Raises `LocalProtocolError`, and nothing is changed then."""
         match command:
-            case Activate():
-                self._atqb = command.atqb
-                return PcdStimulus.ACTIVATE
+            case Activate(atqb):
+                cid = self._asked_cid or 0
+                if atqb is None:
+                    self._request = encode_rats(Rats(frame_size_code_of(self._fsd), cid))
+                else:
+                    self._request = encode_attrib(attrib(atqb, fsd=self._fsd, cid=cid))
+                self._atqb = atqb
             case SetRates():
                 if not 0 <= command.dri <= 3 or not 0 <= command.dsi <= 3:
                     raise LocalProtocolError("the codes of bit rates are 0 to 3", field="pps1")
                 self._pps = Pps(self._asked_cid or 0, command.dsi << 2 | command.dri)
-                return PcdStimulus.SET_RATES
             case Transceive():
-                if self._state is PcdState.ACTIVATED:
-                    self._to_send = command.data
-                    self._answer = bytearray()
-                return PcdStimulus.TRANSCEIVE
-            case CheckPresence():
-                return PcdStimulus.CHECK
-            case Deselect():
-                return PcdStimulus.DESELECT
+                self._to_send = command.data
+                self._answer = bytearray()
 
     def _judge(self, data: bytes) -> PcdStimulus:
         """What a frame means here. Raises `RemoteProtocolError` for one that is broken or out of place."""
@@ -176,8 +185,7 @@ class PcdDialogue(IsoDepEnd[PcdEvent]):
         body = self._edc.strip(data)
         match self._state:
             case PcdState.ACTIVATING:
-                answer = decode_attrib_answer(body) if self._atqb is not None else decode_ats(body)
-                self._activation = Activated(answer, body)
+                self._activation = Activated(decode_ats(body) if self._atqb is None else self._attributed(body), body)
                 return PcdStimulus.ACTIVATED
             case PcdState.PPS:
                 if body != encode_pps(self._pps)[:1]:
@@ -185,6 +193,13 @@ class PcdDialogue(IsoDepEnd[PcdEvent]):
                 return PcdStimulus.RATES_SET
             case _:
                 return self._judge_block(decode_block(body))
+
+    def _attributed(self, body: bytes) -> AttribAnswer:
+        """The answer to ATTRIB tells the CID that was given; 0 where the card takes none."""
+        answer = decode_attrib_answer(body)
+        if answer.cid not in (0, self._asked_cid):
+            raise FieldError(f"an answer for CID {answer.cid}", field="cid")
+        return answer
 
     def _judge_block(self, block: Block) -> PcdStimulus:
         if block.cid != self._cid:
@@ -260,12 +275,7 @@ class PcdDialogue(IsoDepEnd[PcdEvent]):
         self._transmit(self._last, ACTIVATION_FWT_S, now)
 
     def _activate(self, now: float) -> None:
-        cid = self._asked_cid or 0
-        if self._atqb is None:
-            request = encode_rats(Rats(self._fsd_code, cid))
-        else:
-            request = encode_attrib(attrib(self._atqb, fsd=self._fsd, cid=cid))
-        self._transmit(request, ACTIVATION_FWT_S, now)
+        self._transmit(self._request, ACTIVATION_FWT_S, now)
 
     def _activated(self, now: float) -> None:
         assert self._activation is not None

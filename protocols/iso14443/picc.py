@@ -100,16 +100,18 @@ class PiccDialogue(IsoDepEnd[PiccEvent]):
 
     edc: how frames are protected. answer: the ATS to RATS; or, for a card of type B, its ATQB, together with `attrib`,
     the ATTRIB that selected it. wtxm: how many waiting times it asks for at once.
+    Raises `LocalProtocolError` for what no card can answer.
     """
 
     def __init__(self, edc: Edc, answer: Ats | Atqb, *, attrib: Attrib | None = None, wtxm: int = 2) -> None:
         super().__init__()
         self._edc = edc
-        self._ats = answer if isinstance(answer, Ats) else Ats()
+        self._ats = encode_ats(answer if isinstance(answer, Ats) else Ats())
         self._fsc = answer.fsc
         self._is_cid_supported = answer.cid_supported
         self._is_nad_supported = answer.nad_supported
         self._fwt_s = frame_waiting_time_s(answer.fwi)
+        encode_block(WaitBlock(wtxm))  # whether it may ask for so much
         self._wtxm = wtxm
         self._state = PiccState.SELECTED if attrib is None else PiccState.READY
         self._fsd = 0 if attrib is None else attrib.fsd
@@ -204,7 +206,7 @@ class PiccDialogue(IsoDepEnd[PiccEvent]):
         self._transmit(encode_block(block))
 
     def _answer_rats(self, _now: float) -> None:
-        self._transmit(encode_ats(self._ats))
+        self._transmit(self._ats)
         self._last = b""  # an ATS is no block: rule 11 does not bring it back
 
     def _answer_pps(self, _now: float) -> None:

@@ -72,7 +72,7 @@ class TypeBSearch(Search):
         return self._state
 
     def send(self, command: SearchCommand, now: float) -> None:
-        """Start. Raises `LocalProtocolError` while another command runs, or for a PUPI that there cannot be."""
+        """Start. Raises `LocalProtocolError` while another command runs, or for a PUPI or AFI that cannot be."""
         if self._state is not StateB.IDLE:
             raise LocalProtocolError("a search is under way")
         if isinstance(command, Halt):
@@ -80,6 +80,7 @@ class TypeBSearch(Search):
             self._pupi = command.pupi
             self._step(StimulusB.HALT, now)
             return
+        encode_reqb(reqb(afi=command.afi))
         self._find = command
         self._slots, self._rounds = 1, 0
         self._step(StimulusB.FIND, now)

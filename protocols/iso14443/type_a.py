@@ -235,6 +235,8 @@ def uid_of(parts: Sequence[bytes]) -> bytes:
     for part in parts[:-1]:
         if len(part) != 4 or part[0] != CASCADE_TAG:
             raise FieldError("a part that goes on starts with the cascade tag", field="uid_part", raw=part)
+    if len(parts) == 1 and parts[0][:1] == bytes((CASCADE_TAG,)):
+        raise FieldError("a UID of 4 bytes does not start with the cascade tag", field="uid_part", raw=parts[0])
     return b"".join(part[1:] for part in parts[:-1]) + parts[-1]
 
 

@@ -216,6 +216,7 @@ def test_on_a_bad_antenna_a_found_uid_is_one_of_those_there(seed, uids):
         ["0400", "1122334444", "20"],  # SAK without CRC
         ["0400", "1122334444", "20fc71"],  # SAK with a wrong one
         ["0400", "1122334444", "04da17"],  # goes on, but the part has no cascade tag
+        ["0400", "8811223388", "20fc70"],  # complete, but the part has a cascade tag
     ],
 )
 def test_broken_answers_end_in_a_new_attempt_and_then_in_failure(answers):
@@ -298,6 +299,15 @@ def test_hltb_that_nobody_answers_was_not_accepted():
     assert search.next_event() == Halted(is_accepted=False)
     with pytest.raises(LocalProtocolError):
         search.send(Halt(b""), 0.0)
+
+
+def test_a_search_that_cannot_be_leaves_it_idle():
+    search = TypeBSearch()
+    with pytest.raises(LocalProtocolError):
+        search.send(FindCard(afi=256), 0.0)
+    assert search.state is StateB.IDLE
+    search.send(FindCard(afi=255), 0.0)
+    assert search.next_deadline() is not None
 
 
 def test_an_endless_collision_is_given_up():

@@ -121,6 +121,8 @@ def test_an_object_is_found_by_its_path():
     assert found.value[:2].hex() == "0101"
     assert ber_tlv.find_tlv(ber_tlv.decode_tlv(fci), "6f", "84", "50") is None
     assert ber_tlv.find_tlv(ber_tlv.decode_tlv(fci), "70") is None
+    entries = ber_tlv.decode_tlv(bytes.fromhex("700a610387010161034f01a0"))
+    assert ber_tlv.find_tlv(entries, "70", "61", "4f").value == b"\xa0"  # not in the first entry
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,8 @@ def test_parts_without_a_cascade_tag_are_no_uid():
         type_a.uid_of([b"\x01\x02\x03\x04", b"\x01\x02\x03\x04"])
     with pytest.raises(FieldError):
         type_a.uid_of([])
+    with pytest.raises(FieldError):
+        type_a.uid_of([b"\x88\x02\x03\x04"])
 
 
 def test_a_random_uid_says_nothing():

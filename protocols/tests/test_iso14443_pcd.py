@@ -1,8 +1,10 @@
 """The reader's end of ISO-DEP: what it asks for again, and when it gives a card up."""
 
+import msgspec
 import pytest
 
 from protocols.core.errors import LocalProtocolError
+from protocols.iso14443.activation import Ats
 from protocols.iso14443.block import InformationBlock, WaitBlock, encode_block
 from protocols.iso14443.crc import Edc
 from protocols.iso14443.parameters import DELTA_FWT_S, MAX_FWT_S, frame_waiting_time_s
@@ -19,6 +21,9 @@ from protocols.iso14443.pcd_events import (
     SetRates,
     Transceive,
 )
+from protocols.iso14443.type_b import Atqb, AttribAnswer
+
+ATQB_CARD = Atqb(b"\x01\x02\x03\x04")
 
 
 def activated(**options):
@@ -143,7 +148,49 @@ def test_an_absent_card_is_not_present():
     assert pcd.next_event() == CardLost("no answer")
 
 
-@pytest.mark.parametrize("command", [Activate(), Deselect(), CheckPresence(), Transceive(b""), SetRates(0, 0)])
+@pytest.mark.parametrize(
+    "command", [Activate(), Activate(ATQB_CARD), Deselect(), CheckPresence(), Transceive(b""), SetRates(0, 0)]
+)
 def test_one_thing_at_a_time(command):
+    """What is refused changes nothing."""
+    pcd = activated()
     with pytest.raises(LocalProtocolError):
-        activated().send(command, 0.0)
+        pcd.send(command, 0.0)
+    pcd.receive(b"\x02\x90\x00", 0.001)
+    assert pcd.next_event() == Answer(b"\x90\x00")
+
+
+def test_a_refused_activation_does_not_change_what_is_waited_for():
+    pcd = PcdDialogue(Edc.NONE)
+    pcd.send(Activate(), 0.0)
+    pcd.bytes_to_send()
+    with pytest.raises(LocalProtocolError):
+        pcd.send(Activate(ATQB_CARD), 0.0)
+    pcd.receive(b"\x01", 0.001)
+    assert pcd.next_event() == Activated(Ats(), b"\x01")
+
+
+def test_what_cannot_be_sent_leaves_the_reader_as_it_was():
+    pcd = PcdDialogue(Edc.CRC_B)
+    with pytest.raises(LocalProtocolError):
+        pcd.send(Activate(Atqb(b"\x01\x02\x03")), 0.0)
+    assert pcd.state is PcdState.IDLE
+    pcd.send(Activate(ATQB_CARD), 0.0)
+    assert pcd.bytes_to_send().hex().startswith("1d01020304")
+
+
+@pytest.mark.parametrize("cid", [-1, 15])
+def test_a_card_cannot_have_this_number(cid):
+    with pytest.raises(LocalProtocolError):
+        PcdDialogue(Edc.CRC_A, cid=cid)
+
+
+def test_an_answer_to_another_attrib_is_not_taken():
+    """The card tells the CID that it was given; one that takes none tells 0."""
+    pcd = PcdDialogue(Edc.NONE, cid=3)
+    pcd.send(Activate(msgspec.structs.replace(ATQB_CARD, timing=0x41)), 0.0)
+    request = pcd.bytes_to_send()
+    pcd.receive(b"\x02", 0.001)
+    assert pcd.bytes_to_send() == request
+    pcd.receive(b"\x03", 0.002)
+    assert pcd.next_event() == Activated(AttribAnswer(cid=3), b"\x03")

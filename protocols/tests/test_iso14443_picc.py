@@ -17,6 +17,12 @@ def ready(answer=None):
     return picc
 
 
+@pytest.mark.parametrize("options", [{"answer": Ats(0x70)}, {"answer": ats(), "wtxm": 60}])
+def test_there_is_no_such_card(options):
+    with pytest.raises(LocalProtocolError):
+        PiccDialogue(Edc.CRC_A, **options)
+
+
 def test_a_card_sends_its_last_block_again():
     picc = ready()
     picc.receive(b"\x02ab", 0.0)
