@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from protocols.core.errors import NeedData
+from protocols.core.errors import FrameError, NeedData
 from protocols.core.frame_search import FrameSearch
 
 FrameT = TypeVar("FrameT")
@@ -30,6 +30,22 @@ class FrameForm(msgspec.Struct, Generic[FrameT], frozen=True, kw_only=True):
     max_frame_bytes: int
     size_of: Callable[[bytes], int]
     decode: Callable[[bytes], FrameT]
+
+
+def check_whole(wire: bytes, form: FrameForm[FrameT], lengths: str, at: int, field: str = "length") -> None:
+    """Raise `FrameError` for what is not one whole frame by its start and its length.
+
+    lengths: which ones there are, for whoever reads the error. at, field: where the length stands, and its name.
+    """
+    if not wire.startswith(form.start):
+        raise FrameError(f"a frame begins with {form.start.hex(' ')}", 0, "start")
+    if len(wire) < form.head_bytes:
+        raise FrameError("the frame is cut short", len(wire), field)
+    size = form.size_of(wire[: form.head_bytes])
+    if not size:
+        raise FrameError(lengths, at, field)
+    if len(wire) != size:
+        raise FrameError(f"{size} bytes are due, not {len(wire)}", min(size, len(wire)), field)
 
 
 class LengthFramer(FrameSearch, Generic[FrameT]):

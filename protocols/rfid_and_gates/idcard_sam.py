@@ -16,8 +16,8 @@ from enum import IntEnum
 import msgspec
 
 from protocols.core.checksum import xor8
-from protocols.core.errors import ChecksumError, FieldError, FrameError, LocalProtocolError
-from protocols.length_framer import FrameForm, LengthFramer
+from protocols.core.errors import ChecksumError, FieldError, LocalProtocolError
+from protocols.length_framer import FrameForm, LengthFramer, check_whole
 
 START = bytes.fromhex("aaaaaa9669")
 HEAD_BYTES = 7
@@ -25,6 +25,7 @@ MIN_LENGTH = 3
 MAX_LENGTH = 4096
 """More than text, photo and fingerprints of any card."""
 MAX_FRAME_BYTES = HEAD_BYTES + MAX_LENGTH
+_LENGTHS = f"a length from {MIN_LENGTH} to {MAX_LENGTH}"
 MIN_READ_BYTES = 256
 """From so many bytes on the data of an answer 90 are a card's."""
 
@@ -95,17 +96,9 @@ class Response(msgspec.Struct, frozen=True):
 
 def decode_frame(wire: bytes) -> Frame:
     """Read one frame. Raises `FrameError`, `ChecksumError`."""
-    if wire[: len(START)] != START:
-        raise FrameError("a frame begins with aa aa aa 96 69", 0, "head")
-    if len(wire) < HEAD_BYTES:
-        raise FrameError("the frame is cut short", len(wire), "payload_length")
-    size = size_of(wire)
-    if not size:
-        raise FrameError(f"a length from {MIN_LENGTH} to {MAX_LENGTH}", len(START), "payload_length")
-    if len(wire) != size:
-        raise FrameError(f"{size} bytes are due, not {len(wire)}", min(size, len(wire)), "payload_length")
+    check_whole(wire, FORM, _LENGTHS, len(START), "payload_length")
     if xor8(wire[len(START) :]):
-        raise ChecksumError("the check does not hold", size - 1, "check")
+        raise ChecksumError("the check does not hold", len(wire) - 1, "check")
     return Frame(wire[HEAD_BYTES:-1])
 
 

@@ -15,7 +15,7 @@ from enum import IntEnum
 import msgspec
 
 from protocols.core.errors import FrameError, LocalProtocolError, RemoteProtocolError
-from protocols.length_framer import FrameForm, LengthFramer
+from protocols.length_framer import FrameForm, LengthFramer, check_whole
 from protocols.rfid_and_gates.llrp_parameter import Parameter, decode_parameters, encode_parameters
 
 HEAD_BYTES = 10
@@ -23,6 +23,7 @@ MAX_MESSAGE_BYTES = 262_144
 """A report of several thousand tags. Longer messages are not taken."""
 VERSIONS = (1, 2)
 """1.0.1 and 1.1."""
+_LENGTHS = f"version 1 or 2, and a length from {HEAD_BYTES} to {MAX_MESSAGE_BYTES}"
 _HEAD = struct.Struct(">HII")
 
 
@@ -82,21 +83,15 @@ class LlrpMessage(msgspec.Struct, frozen=True):
 
 def decode_message_frame(wire: bytes) -> LlrpMessage:
     """Read one message. Raises `FrameError`."""
-    if len(wire) < HEAD_BYTES:
-        raise FrameError("the head is cut short", len(wire), "message_length")
-    size = size_of(wire[:HEAD_BYTES])
-    if not size:
-        raise FrameError("no head of a message", 0, "version")
-    if size != len(wire):
-        raise FrameError(f"{size} bytes are due, not {len(wire)}", min(size, len(wire)), "message_length")
+    check_whole(wire, FORM, _LENGTHS, 0, "message_length")
     word, _length, number = _HEAD.unpack_from(wire)
     kind = word & 0x3FF
     first = FIELD_BYTES.get(kind)
     if first is None:
         return LlrpMessage(kind, number, wire[HEAD_BYTES:], (), word >> 10)
     at = HEAD_BYTES + first
-    if size < at:
-        raise FrameError("the fields are cut short", size, "message_length")
+    if len(wire) < at:
+        raise FrameError("the fields are cut short", len(wire), "message_length")
     try:
         parameters = decode_parameters(wire[at:])
     except RemoteProtocolError as error:

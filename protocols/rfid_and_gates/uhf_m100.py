@@ -19,7 +19,7 @@ from enum import IntEnum
 import msgspec
 
 from protocols.core.errors import ChecksumError, FieldError, FrameError, LocalProtocolError
-from protocols.length_framer import FrameForm, LengthFramer
+from protocols.length_framer import FrameForm, LengthFramer, check_whole
 
 START = b"\xbb"
 END = 0x7E
@@ -28,6 +28,7 @@ TAIL_BYTES = 2
 MAX_PARAMETER_BYTES = 1024
 """More than any memory bank of a tag."""
 MAX_FRAME_BYTES = HEAD_BYTES + MAX_PARAMETER_BYTES + TAIL_BYTES
+_LENGTHS = f"at most {MAX_PARAMETER_BYTES} bytes of parameter"
 _TAG_EXTRA_BYTES = 5
 _POLL_MANY = 0x22
 
@@ -89,19 +90,11 @@ class Tag(msgspec.Struct, frozen=True, gc=False):
 
 def decode_frame(wire: bytes) -> Frame:
     """Read one frame. Raises `FrameError`, `ChecksumError`."""
-    if wire[:1] != START:
-        raise FrameError("a frame begins with bb", 0, "head")
-    if len(wire) < HEAD_BYTES:
-        raise FrameError("the frame is cut short", len(wire), "length")
-    size = size_of(wire)
-    if not size:
-        raise FrameError(f"at most {MAX_PARAMETER_BYTES} bytes of parameter", 3, "length")
-    if len(wire) != size:
-        raise FrameError(f"{size} bytes are due, not {len(wire)}", min(size, len(wire)), "length")
+    check_whole(wire, FORM, _LENGTHS, 3)
     if wire[-1] != END:
-        raise FrameError("a frame ends with 7e", size - 1, "tail")
+        raise FrameError("a frame ends with 7e", len(wire) - 1, "tail")
     if sum(wire[1:-2]) & 0xFF != wire[-2]:
-        raise ChecksumError("the checksum does not hold", size - TAIL_BYTES, "checksum")
+        raise ChecksumError("the checksum does not hold", len(wire) - TAIL_BYTES, "checksum")
     return Frame(wire[1], wire[2], wire[HEAD_BYTES:-TAIL_BYTES])
 
 

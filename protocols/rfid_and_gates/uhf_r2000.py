@@ -18,8 +18,8 @@ from enum import IntEnum
 import msgspec
 
 from protocols.core.checksum import lrc8
-from protocols.core.errors import ChecksumError, FieldError, FrameError, LocalProtocolError
-from protocols.length_framer import FrameForm, LengthFramer
+from protocols.core.errors import ChecksumError, FieldError, LocalProtocolError
+from protocols.length_framer import FrameForm, LengthFramer, check_whole
 from protocols.rfid_and_gates.uhf_m100 import epc_bytes_of
 
 START = b"\xa0"
@@ -32,6 +32,7 @@ RSSI_OFFSET_DBM = -129
 """RSSI + this is dBm on common modules; others differ."""
 BROADCAST = 0xFF
 
+_LENGTHS = f"a length is {MIN_LENGTH} at least"
 _ROUND = struct.Struct(">BHI")
 _MIN_TAG_BYTES = 4
 
@@ -91,17 +92,9 @@ class RoundEnd(msgspec.Struct, frozen=True, gc=False):
 
 def decode_frame(wire: bytes) -> Frame:
     """Read one frame. Raises `FrameError`, `ChecksumError`."""
-    if wire[:1] != START:
-        raise FrameError("a frame begins with a0", 0, "head")
-    if len(wire) < HEAD_BYTES:
-        raise FrameError("the frame is cut short", len(wire), "length")
-    size = size_of(wire)
-    if not size:
-        raise FrameError(f"a length is {MIN_LENGTH} at least", 1, "length")
-    if len(wire) != size:
-        raise FrameError(f"{size} bytes are due, not {len(wire)}", min(size, len(wire)), "length")
+    check_whole(wire, FORM, _LENGTHS, 1)
     if sum(wire) & 0xFF:
-        raise ChecksumError("the check does not hold", size - 1, "check")
+        raise ChecksumError("the check does not hold", len(wire) - 1, "check")
     return Frame(wire[2], wire[3], wire[HEAD_BYTES:-1])
 
 

@@ -12,13 +12,14 @@ tags; its answer, status 01 (done) or 03 (more follow), holds a count and for ea
 import msgspec
 from fastcrc import crc16
 
-from protocols.core.errors import ChecksumError, FieldError, FrameError, LocalProtocolError
-from protocols.length_framer import FrameForm, LengthFramer
+from protocols.core.errors import ChecksumError, FieldError, LocalProtocolError
+from protocols.length_framer import FrameForm, LengthFramer, check_whole
 
 MIN_LENGTH = 4
 MAX_DATA_BYTES = 255 - MIN_LENGTH
 MAX_FRAME_BYTES = 256
 HEAD_BYTES = 3
+_LENGTHS = f"a length is {MIN_LENGTH} at least"
 
 INVENTORY = 0x01
 DONE = 0x01
@@ -35,10 +36,7 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 
 def decode_frame(wire: bytes) -> Frame:
     """Read one frame. Raises `FrameError`, `ChecksumError`."""
-    if len(wire) < HEAD_BYTES or not size_of(wire):
-        raise FrameError(f"a length is {MIN_LENGTH} at least", 0, "length")
-    if len(wire) != size_of(wire):
-        raise FrameError(f"{size_of(wire)} bytes are due, not {len(wire)}", min(size_of(wire), len(wire)), "length")
+    check_whole(wire, FORM, _LENGTHS, 0)
     if crc16.mcrf4xx(wire[:-2]) != int.from_bytes(wire[-2:], "little"):
         raise ChecksumError("the CRC does not hold", len(wire) - 2, "crc")
     return Frame(wire[1], wire[2], wire[HEAD_BYTES:-2])

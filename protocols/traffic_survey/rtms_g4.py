@@ -13,8 +13,8 @@ from enum import IntEnum
 
 import msgspec
 
-from protocols.core.errors import ChecksumError, FieldError, FrameError, LocalProtocolError
-from protocols.length_framer import FrameForm, LengthFramer
+from protocols.core.errors import ChecksumError, FieldError, LocalProtocolError
+from protocols.length_framer import FrameForm, LengthFramer, check_whole
 
 START = b"\xff\xaa"
 HEAD_BYTES = 6
@@ -77,17 +77,9 @@ class StatisticsHeader(msgspec.Struct, frozen=True):
 
 def decode_frame(wire: bytes) -> Frame:
     """Read one frame. Raises `FrameError`, `ChecksumError`."""
-    if wire[:2] != START:
-        raise FrameError("a frame begins with ff aa", 0, "sync")
-    if len(wire) < HEAD_BYTES:
-        raise FrameError("the frame is cut short", len(wire), "length")
-    size = size_of(wire)
-    if not size:
-        raise FrameError("a length counts at least the sensor id", 3, "length")
-    if len(wire) != size:
-        raise FrameError(f"{size} bytes are due, not {len(wire)}", min(size, len(wire)), "length")
+    check_whole(wire, FORM, "a length counts at least the sensor id", 3)
     if sum(wire[4:-2]) != int.from_bytes(wire[-2:], "big"):
-        raise ChecksumError("the checksum does not hold", size - TAIL_BYTES, "checksum")
+        raise ChecksumError("the checksum does not hold", len(wire) - TAIL_BYTES, "checksum")
     return Frame(wire[2], int.from_bytes(wire[4:6], "big"), wire[6:-2])
 
 

@@ -15,7 +15,7 @@ import msgspec
 from fastcrc import crc16
 
 from protocols.core.errors import ChecksumError, FrameError, LocalProtocolError
-from protocols.length_framer import FrameForm, LengthFramer
+from protocols.length_framer import FrameForm, LengthFramer, check_whole
 
 START = b"\xaa\xaa"
 END = b"\xee\xee"
@@ -23,6 +23,7 @@ HEAD_BYTES = 4
 TAIL_BYTES = 4
 MAX_DATA_BYTES = 42 + 255 * 68
 """The longest record known: 255 lanes of nine classes with reserved fields."""
+_LENGTHS = f"1 to {MAX_DATA_BYTES} bytes of data"
 MAX_FRAME_BYTES = HEAD_BYTES + MAX_DATA_BYTES + TAIL_BYTES
 
 
@@ -39,15 +40,8 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 
 def decode_frame(wire: bytes) -> Frame:
     """Read one frame. Raises `FrameError`, `ChecksumError`."""
-    if wire[:2] != START:
-        raise FrameError("a frame begins with aa aa", 0, "sync")
-    if len(wire) < HEAD_BYTES:
-        raise FrameError("the frame is cut short", len(wire), "length")
-    size = size_of(wire[:HEAD_BYTES])
-    if not size:
-        raise FrameError(f"1 to {MAX_DATA_BYTES} bytes of data", 2, "length")
-    if len(wire) != size:
-        raise FrameError(f"{size} bytes are due, not {len(wire)}", min(size, len(wire)), "length")
+    check_whole(wire, FORM, _LENGTHS, 2)
+    size = len(wire)
     if wire[-2:] != END:
         raise FrameError("a frame ends with ee ee", size - 2, "tail")
     if crc16.modbus(wire[2 : size - TAIL_BYTES]) != int.from_bytes(wire[-4:-2], "little"):
