@@ -42,6 +42,8 @@ _TAILS = {
 """End of a line -> its fill bits, and what beginning and payload must amount to by exclusive or."""
 _Key = tuple[str, int, int | None, str | None]
 
+_set_once = msgspec.structs.force_setattr
+
 
 class Received(msgspec.Struct, frozen=True, eq=False):
     """A message and how it came. It is known to be whole and of a right length; its fields are read at the first look.
@@ -65,7 +67,7 @@ class Received(msgspec.Struct, frozen=True, eq=False):
         message = self._message
         if message is None:
             message = self.table.decode(self.bits, self.bit_length)
-            msgspec.structs.force_setattr(self, "_message", message)
+            _set_once(self, "_message", message)
         return message
 
     @property
@@ -145,10 +147,10 @@ class Assembler:
             met = self._met.get(line[:begin])
         tail = _TAILS.get(line[-_TAIL_LENGTH:])
         if met is not None and tail is not None and len(line) <= _LONGEST_SHORT_WAY:
+            head, begun = met
+            fill, ended = tail
             payload = line[begin:-_TAIL_LENGTH]
-            if payload and check_of(payload) == met[1] ^ tail[1]:
-                head = met[0]
-                fill = tail[0]
+            if payload and check_of(payload) == begun ^ ended:
                 groups = unarmour(payload)
                 if head.total > 1:
                     return self.take(Part(head, groups, len(payload), fill), now, source)

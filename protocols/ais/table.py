@@ -11,7 +11,7 @@ recommendation's table:
 are not zero, and a length that is not the table's own in `odd_length`. A code for "not available" is None.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache, partial
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_type_hints
 
@@ -146,6 +146,13 @@ class Table(Generic[MessageT]):
         self.make: Callable[[int], MessageT] = self._reader("made")
         """Makes a message of `plain_length` bits whose spare ones are 0."""
         self._read: Callable[[int], tuple[Any, ...]] = self._reader("")
+        self._written: list[tuple[str, int, int, Callable[[Any], Any] | None]] = []
+        """Name, bits, bits with the spare ones before it, and what makes its code, of each row."""
+        end = 0
+        for name, row in self.rows.items():
+            self._written.append((name, row.width, row.last + 1 - end, self._code_of(name, row)))
+            end = row.last + 1
+        self._spare_at_end = width - end
 
     def _reader(self, name: str) -> Callable[[int], Any]:
         """What takes the rows out of the bits of a message of the table's width, for a class or a tuple.
@@ -236,11 +243,14 @@ class Table(Generic[MessageT]):
     def encode(self, message: MessageT) -> tuple[int, int]:
         """(bits, how many). Raises `LocalProtocolError` for a value that its bits cannot hold."""
         head = 0
-        for name, code in self._codes_of(message):
-            row = self.rows[name]
-            if not 0 <= code < 1 << row.width:
-                raise LocalProtocolError(f"does not fit into {row.width} bits", field=row.key or name)
-            head |= code << self.width - 1 - row.last
+        for name, width, step, code_of in self._written:
+            code = getattr(message, name)
+            if code_of is not None:
+                code = code_of(code)
+            if code is None or code >> width:  # what is negative stays so
+                raise self._unwritable(name, code)
+            head = head << step | code
+        head <<= self._spare_at_end
         rest = None if self.rest is None else getattr(message, self.rest[0])
         bit_length = message.odd_length or self._own_length(rest)
         if not self.shortest <= bit_length <= self.longest:
@@ -251,23 +261,30 @@ class Table(Generic[MessageT]):
             raise LocalProtocolError("more bits than the message has", field="spare")
         return bits | message.spare, bit_length
 
-    def _codes_of(self, message: MessageT) -> Iterator[tuple[str, int]]:
-        for name, row in self.rows.items():
-            value = getattr(message, name)
-            if row.kind == "text":
-                yield name, groups_of_text(value, row.width // 6, row.key or name)
-            elif row.kind == "list":
-                yield name, self._codec_of_lists()[1](value)
-            elif value is None:
-                if row.missing is None and not row.is_optional:
-                    raise LocalProtocolError('there is no code for "not available"', field=row.key or name)
-                yield name, (row.missing or 0) & (1 << row.width) - 1
-            elif row.kind == "signed":
-                if not -(1 << row.width - 1) <= value < 1 << row.width - 1:
-                    raise LocalProtocolError(f"does not fit into {row.width} bits", field=row.key or name)
-                yield name, value & (1 << row.width) - 1
-            else:
-                yield name, int(value)
+    def _unwritable(self, name: str, code: int | None) -> LocalProtocolError:
+        row = self.rows[name]
+        reason = 'there is no code for "not available"' if code is None else f"does not fit into {row.width} bits"
+        return LocalProtocolError(reason, field=row.key or name)
+
+    def _code_of(self, name: str, row: Row) -> Callable[[Any], Any] | None:
+        """What makes the code of a row of its value; None where they are the same."""
+        if row.kind == "text":
+            return partial(groups_of_text, count=row.width // 6, name=row.key or name)
+        if row.kind == "list":
+            return self._codec_of_lists()[1]
+        missing = 0 if row.missing is None and row.is_optional else row.missing
+        span = 1 << row.width
+        absent = None if missing is None else missing % span
+        if row.kind == "signed":
+            half = span >> 1
+
+            def code_of_signed(value: int | None) -> int | None:
+                if value is None:
+                    return absent
+                return value % span if -half <= value < half else span  # which is too wide as well
+
+            return code_of_signed
+        return None if absent is None else lambda value: absent if value is None else value
 
     def _tail(self, rest: Any, bit_count: int) -> int:
         if self.rest is None:

@@ -11,6 +11,7 @@ from protocols.core.errors import LocalProtocolError
 RESERVED = "$!*\\"
 """Never inside a line, wherever they come from."""
 _RESERVED_IN_FIELDS = "$!*,\\^~"
+_IN_FIELDS = "".join([chr(code) for code in range(0x20, 0x7F) if chr(code) not in _RESERVED_IN_FIELDS])
 _HEX_DIGITS = "0123456789ABCDEF"
 
 
@@ -32,6 +33,11 @@ def is_plain(line: bytes) -> bool:
     return not line or (min(line) >= 0x20 and max(line) <= 0x7E)
 
 
+def consists_of(text: str, characters: str) -> bool:
+    """Whether there is nothing else in a text: then stripping them off leaves nothing."""
+    return not text.strip(characters)
+
+
 def unescape(text: str) -> str:
     """Undo `^hh` (one Latin-1 character). A `^` without two hex digits stands for itself."""
     parts = text.split("^")
@@ -45,7 +51,7 @@ def unescape(text: str) -> str:
 
 def is_field(text: str) -> bool:
     """Whether a field may hold this text as it stands."""
-    return all(" " <= character <= "~" and character not in _RESERVED_IN_FIELDS for character in text)
+    return consists_of(text, _IN_FIELDS)
 
 
 def escape(text: str, name: str) -> str:

@@ -17,7 +17,7 @@ b'$GPHDT,274.07,T*03'
 """
 
 from protocols.core.errors import ChecksumError, FieldError, FrameError, LocalProtocolError, UnsupportedError
-from protocols.nmea0183.characters import BLANKS, RESERVED, blanked, is_plain
+from protocols.nmea0183.characters import BLANKS, RESERVED, blanked, consists_of, is_plain
 from protocols.nmea0183.checksum import CHECK_ENDS, check_of, digits_of
 from protocols.nmea0183.tag_block import TagBlock, decode_tag, encode_tag
 
@@ -189,7 +189,7 @@ def _check_numbers(fields: list[str], line: bytes) -> None:
 
 
 def _is_address(text: str) -> bool:
-    return all(character in _CHARACTERS_OF_ADDRESS for character in text)
+    return consists_of(text, _CHARACTERS_OF_ADDRESS)
 
 
 def encode_sentence(sentence: Sentence) -> bytes:

@@ -4,7 +4,6 @@ A frame goes through all layers of its codec, down to the wire types and back.
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 from fastcrc import crc16
@@ -18,7 +17,6 @@ from protocols.aton.frame import Frame as AtonFrame
 from protocols.aton.frame import decode_frame as decode_aton
 from protocols.aton.frame import encode_frame as encode_aton
 from protocols.aton.telemetry import decode_report, encode_report
-from protocols.core.errors import NeedData
 from protocols.dlt645 import catalogue as dlt645
 from protocols.dlt645.edition import Edition
 from protocols.dlt645.frame import decode_frame as decode_dlt645
@@ -111,13 +109,16 @@ def ais_message(case: Case) -> bytes | None:
     return line if line is not None and line[7:10] == b"1,1" and line[-3:-2] == b"*" else None
 
 
-take_ais = partial(Assembler().take_line, now=0.0)
+_ASSEMBLER = Assembler()
+
+
+def take_ais(line: bytes) -> Any:
+    return _ASSEMBLER.take_line(line, 0.0)
 
 
 def read_ais(line: bytes) -> Any:
     """With the message, which is read at the first look at it."""
-    received = take_ais(line)
-    assert not isinstance(received, NeedData)
+    received: Any = _ASSEMBLER.take_line(line, 0.0)
     return received.head, received.message
 
 
