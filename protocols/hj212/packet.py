@@ -17,18 +17,19 @@ b'##00091234567892F80\r\n'
 
 import msgspec
 
-from protocols.core.buffer import ByteBuffer
 from protocols.core.checksum import crc16_modbus
-from protocols.core.errors import NEED_DATA, ChecksumError, FrameError, LocalProtocolError, NeedData
+from protocols.core.errors import ChecksumError, FrameError, LocalProtocolError, NeedData
+from protocols.core.frame_search import FrameSearch
 from protocols.hj212.crc import crc_hj212
 
 MAX_DATA_BYTES = 9999
 """What four digits can say. HJ/T 212-2005 allows 1024; devices send more."""
 _START = b"##"
 _END = b"\r\n"
-_HEAD_BYTES = 6
+HEAD_BYTES = 6
+"""`##` and the length."""
 _TAIL_BYTES = 6
-MAX_PACKET_BYTES = _HEAD_BYTES + MAX_DATA_BYTES + _TAIL_BYTES
+MAX_PACKET_BYTES = HEAD_BYTES + MAX_DATA_BYTES + _TAIL_BYTES
 
 
 class Packet(msgspec.Struct, frozen=True):
@@ -60,14 +61,14 @@ def decode_packet(wire: bytes, *, accepts_modbus_crc: bool = False) -> Packet:
     """Read one packet, from `##` to CR LF. Raises `FrameError` or `ChecksumError`."""
     if not wire.startswith(_START):
         raise FrameError("a packet starts with ##", 0)
-    digits = wire[2:_HEAD_BYTES]
+    digits = wire[2:HEAD_BYTES]
     if len(digits) < 4 or not digits.isdigit():
         raise FrameError("the length is four decimal digits", 2, "data_length")
     if not wire.endswith(_END):
         raise FrameError("a packet ends with CR LF", len(wire))
-    size = _HEAD_BYTES + int(digits) + _TAIL_BYTES
+    size = HEAD_BYTES + int(digits) + _TAIL_BYTES
     if size != len(wire):
-        reason = f"{int(digits)} bytes are announced, {len(wire) - _HEAD_BYTES - _TAIL_BYTES} there"
+        reason = f"{int(digits)} bytes are announced, {len(wire) - HEAD_BYTES - _TAIL_BYTES} there"
         raise FrameError(reason, 2, "data_length")
     return _checked(wire, accepts_modbus_crc=accepts_modbus_crc)
 
@@ -77,7 +78,7 @@ def _checked(wire: bytes, *, accepts_modbus_crc: bool) -> Packet:
     end = wire.find(_END)
     if end != len(wire) - 2:
         raise FrameError("a packet ends with its first CR LF", end if end >= 0 else len(wire))
-    data = wire[_HEAD_BYTES:-_TAIL_BYTES]
+    data = wire[HEAD_BYTES:-_TAIL_BYTES]
     digits = wire[-_TAIL_BYTES:-2]
     upper = digits.upper()
     if upper == b"%04X" % crc_hj212(data):
@@ -87,63 +88,36 @@ def _checked(wire: bytes, *, accepts_modbus_crc: bool) -> Packet:
     raise ChecksumError("the check does not hold", len(wire) - _TAIL_BYTES, "crc")
 
 
-class Framer:
+class Framer(FrameSearch):
     """Finds packets in a stream; what never became one is counted, not raised.
 
     At most `max_bytes` are kept: of more than that in one piece the oldest are lost.
     """
 
     def __init__(self, *, accepts_modbus_crc: bool = False, max_bytes: int = 16_384) -> None:
-        self._buffer = ByteBuffer(max(max_bytes, MAX_PACKET_BYTES))
+        super().__init__((_START,), MAX_PACKET_BYTES, max(0, max_bytes - MAX_PACKET_BYTES))
         self._accepts_modbus_crc = accepts_modbus_crc
-        self.discarded_bytes = 0
-        """Bytes that belonged to no packet."""
-        self.bad_checks = 0
-        """Packets that were whole but for their CRC."""
         self.broken_data = b""
-        """The data segment of the last of them: its sender may be told."""
-
-    def feed(self, data: bytes) -> None:
-        """Take bytes as they came."""
-        self.discarded_bytes += self._buffer.append(data)
+        """The data segment of the last packet that was whole but for its CRC: its sender may be told."""
 
     def next_frame(self) -> Packet | NeedData:
         """The next whole packet, or `NEED_DATA`. Raises nothing."""
-        buffer = self._buffer
-        while (at := buffer.find(_START)) is not None:
-            self._throw_away(at)
-            head = buffer.peek(2, _HEAD_BYTES)
-            if not head.isdigit():
-                if not head:
-                    return NEED_DATA
-                self._throw_away(1)
-                continue
-            size = int(head) + _HEAD_BYTES + _TAIL_BYTES
-            if len(head) < 4 or len(buffer) < size:
-                if buffer.find(_END) is None:
-                    return NEED_DATA
-                self._throw_away(1)  # the line is over before the packet would be
-                continue
-            packet = self._packet_of(buffer.peek(0, size))
-            if packet is None:
-                self._throw_away(1)
-                continue
-            buffer.drop(size)
-            return packet
-        size = len(buffer)
-        self._throw_away(size - (size > 0 and buffer[size - 1] == _START[0]))
-        return NEED_DATA
+        return self._search(self._size, self._packet_of)
 
-    def _packet_of(self, wire: bytes) -> Packet | None:
+    def _size(self) -> int:
+        buffer = self._buffer
+        digits = buffer.peek(2, HEAD_BYTES)
+        if digits and not digits.isdigit():
+            return 0
+        end = buffer.find(_END)
+        size = HEAD_BYTES + int(digits) + _TAIL_BYTES if len(digits) == 4 else MAX_PACKET_BYTES
+        if len(buffer) >= size:
+            return size if end == size - 2 else 0
+        return size if end is None else 0  # else the line is over before the packet would be
+
+    def _packet_of(self, wire: bytes) -> Packet:
         try:
             return _checked(wire, accepts_modbus_crc=self._accepts_modbus_crc)
         except ChecksumError:
-            self.bad_checks += 1
-            self.broken_data = wire[_HEAD_BYTES:-_TAIL_BYTES]
-        except FrameError:
-            pass  # the head was none; what follows it is looked through next
-        return None
-
-    def _throw_away(self, count: int) -> None:
-        self.discarded_bytes += count
-        self._buffer.drop(count)
+            self.broken_data = wire[HEAD_BYTES:-_TAIL_BYTES]
+            raise
