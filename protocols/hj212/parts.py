@@ -30,11 +30,11 @@ def split_segment(segment: Segment, max_bytes: int = MAX_CONTENT_BYTES) -> list[
 def join_segments(parts: list[Segment]) -> Segment:
     """The whole of all its parts, in the order of their PNO."""
     first = parts[0]
-    shared = _leading_plain(first.items)
+    shared = {(item.name, item.value) for item in _leading_plain(first.items)}
     items = list(first.items)
     for part in parts[1:]:
         leading = _leading_plain(part.items)
-        items += [item for item in leading if not any(_is_same(item, known) for known in shared)]
+        items += [item for item in leading if (item.name, item.value) not in shared]
         items += part.items[len(leading) :]
     return Segment(_header_of_whole(first), chained(items))
 
@@ -110,17 +110,16 @@ def _leading_plain(items: tuple[Item, ...]) -> tuple[Item, ...]:
     return items[:count]
 
 
-def _is_same(one: Item, other: Item) -> bool:
-    return (one.name, one.value) == (other.name, other.value)
-
-
 def _contents(items: tuple[Item, ...], max_bytes: int) -> Iterator[tuple[Item, ...]]:
     """The items of each packet."""
     shared = _leading_plain(items)
     if len(shared) == len(items):
         shared = shared[:1]  # nothing but plain items: the first is DataTime where there is one
     part = shared
-    for group in _short_groups(items[len(shared) :], max_bytes - _size(chained(shared)) - 1):
+    size = _size(chained(shared))
+    if size > max_bytes:
+        raise LocalProtocolError("the plain items are longer than a packet", field="CP")
+    for group in _short_groups(items[len(shared) :], max_bytes - size - 1):
         if len(part) > len(shared) and _size(chained(part + group)) > max_bytes:
             yield chained(part)
             part = shared

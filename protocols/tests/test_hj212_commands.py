@@ -238,6 +238,25 @@ def test_an_item_longer_than_a_packet_is_refused() -> None:
         split_segment(Segment((), (plain_item("a", "1"), Item("b", "x" * 950, "Info"))))
 
 
+def test_a_plain_item_longer_than_a_packet_is_refused() -> None:
+    longest = Segment((), chained((plain_item("a", "x" * 948),)))
+    assert split_segment(longest) == [longest]
+    with pytest.raises(LocalProtocolError):
+        split_segment(Segment((), chained((plain_item("a", "x" * 949),))))
+
+
+def test_parts_of_nothing_but_short_items_come_together_at_once() -> None:
+    """Each item of a part is looked up among those of the first, not compared with each."""
+    count, per_part = 256, 1600
+    reassembler = Reassembler()
+    for pno in range(1, count + 1):
+        header = header_of(qn="1", st="31", cn="2011", pw="p", mn="m", flag=7, pnum=count, pno=pno)
+        items = tuple(plain_item(f"{pno}.{number}", "") for number in range(per_part))
+        whole = reassembler.add(Segment(header, items), 0.0)
+    assert isinstance(whole, Segment)
+    assert len(whole.items) == count * per_part
+
+
 @EXAMPLES
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 4), st.integers(0, 60)), max_size=30),
