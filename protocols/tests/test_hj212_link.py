@@ -138,12 +138,24 @@ def test_over_a_bad_line_nothing_is_done_twice_and_nothing_confirmed_is_lost(see
 
 @EXAMPLES
 @given(st.binary(max_size=400), st.integers(0, 9))
-def test_any_bytes_do_no_harm(noise, cut):
+@example(b"##9999", 9)
+@example(b"##0##", 3)
+def test_any_bytes_are_passed_over_and_the_next_packet_is_taken(noise, cut):
+    nobody = encode_packet(Packet(b"CP=&&" + noise.translate(None, b"\r\n") + b"&&"))  # a good check, nobody's name
+    begun = wire("2051")[:cut] + noise
     for one in (a_site(), a_platform()):
-        one.receive(noise, 0.0)
-        one.receive(wire("2051")[:cut] + noise, 0.0)
-        one.receive(encode_packet(Packet(b"CP=&&" + noise.replace(b"\r\n", b"") + b"&&")), 0.0)
+        for data in (noise, begun, nobody):
+            one.receive(data, 0.0)
         one.tick(100.0)
+        assert events_of(one) == []
+        assert one.bytes_to_send() == b""
+        assert one.next_deadline() is None
+        assert one.framer.waiting == 0
+        assert one.framer.discarded_bytes == len(noise) + len(begun)
+        assert one.counters.bad_segments + one.counters.strangers == 1
+        one.receive(wire("2011"), 100.0)
+        (event,) = events_of(one)
+        assert isinstance(event, (site.Requested, Uploaded))
 
 
 def test_a_long_piece_is_taken_whole():
