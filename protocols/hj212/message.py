@@ -15,9 +15,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from protocols.core.errors import FieldError, FrameError, LocalProtocolError, OptionError
+from protocols.core.errors import FieldError, FrameError, LocalProtocolError, OptionError, RemoteProtocolError
 from protocols.hj212.cp import Item, chained
-from protocols.hj212.packet import MAX_PACKET_BYTES, Packet, decode_packet, encode_packet
+from protocols.hj212.packet import HEAD_BYTES, MAX_PACKET_BYTES, Packet, decode_packet, encode_packet
 from protocols.hj212.segment import FLAG_ACK, FLAG_SPLIT, MAX_PARTS, Segment, decode_segment, encode_segment, header_of
 
 MODBUS = "modbus"
@@ -63,8 +63,21 @@ def decode_message(case: Mapping[str, object]) -> dict[str, object]:
         options = msgspec.convert(dict(case), Case)
     except msgspec.ValidationError as error:
         raise OptionError(str(error)) from error
-    packet = decode_packet(_wire_of(options), accepts_modbus_crc=options.crc_mode == MODBUS)
-    segment = decode_segment(packet.data)
+    wire = _wire_of(options)
+    try:
+        return _read(decode_packet(wire, accepts_modbus_crc=options.crc_mode == MODBUS))
+    except RemoteProtocolError as error:
+        if options.text is not None and error.offset is not None:
+            error.offset = len(wire[: error.offset].decode("gbk", "ignore"))  # of text the place is a character
+        raise
+
+
+def _read(packet: Packet) -> dict[str, object]:
+    try:
+        segment = decode_segment(packet.data)
+    except RemoteProtocolError as error:
+        error.offset = HEAD_BYTES + (error.offset or 0)
+        raise
     message: dict[str, object] = {
         "data_length": len(packet.data),
         "crc_hex": packet.crc_digits.decode("ascii").upper(),

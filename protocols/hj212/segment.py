@@ -149,7 +149,7 @@ def decode_segment(data: bytes) -> Segment:
     text = data.decode(_ENCODING, "surrogateescape")
     at = 0 if text.startswith(_CP) else text.find(";" + _CP) + 1
     if at == 0 and not text.startswith(_CP):
-        raise FrameError("there is no CP=&&", field="cp")
+        raise FrameError("there is no CP=&&", len(data), "cp")
     content = text[at + len(_CP) :]
     if not content.endswith(_CP_END):
         raise FrameError("CP does not end with &&", len(data), "cp")
@@ -157,7 +157,8 @@ def decode_segment(data: bytes) -> Segment:
     segment = Segment(_header_fields(text[: at - 1]) if at else (), items, tail)
     problem = _problem_of(segment)
     if problem is not None:
-        raise FieldError(problem[1], field=problem[0])
+        place = (b";" + data).find(b";" + problem[0].encode())
+        raise FieldError(problem[1], place, problem[0])
     return segment
 
 

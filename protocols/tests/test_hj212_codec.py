@@ -215,6 +215,16 @@ def test_an_endless_packet_stays_bounded_and_accounted_for() -> None:
     assert drip(found, b"\r\n" + WIRES[0])[-1:] == [read(WIRES[0])]
 
 
+def test_heads_that_all_fail_at_the_same_line_end_cost_a_bounded_time() -> None:
+    """Each of them announces what is there, so each would be checked to its end."""
+    heads = b"".join(b"##%04d" % (9900 - 6 * number) for number in range(1, 1651))
+    found = Framer(accepts_modbus_crc=True)
+    for _ in range(5):
+        assert frames_of_all(found, heads + b"none\r\n") == []
+    assert 0 < found.bad_checks < 200
+    assert frames_of_all(found, WIRES[0]) == [read(WIRES[0])]
+
+
 # -- data segments -----
 
 
@@ -264,6 +274,30 @@ def test_a_wrong_segment_is_refused(data: bytes, field: str) -> None:
     with pytest.raises(RemoteProtocolError) as refused:
         decode_segment(data)
     assert refused.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("ST=1;Flag=7;CP=&&a-b=\u4e2d&&", ">Flag"),
+        ("ST=1;Flag=7;X=\u4e2d;CP=&&&&", ">Flag"),
+        ("X=\u4e2d;PNUM=1;PNO=2;CP=&&a=1&&", ">PNO"),
+        ("X=\u4e2d;ST=91;CN=9014", ">"),
+        ("X=\u4e2d;CP=&&a=1&", ">"),
+    ],
+)
+def test_what_is_wrong_is_told_by_its_place_in_the_packet(text: str, place: str) -> None:
+    data = text.encode("gbk")
+    wire = b"##%04d%b%04X\r\n" % (len(data), data, crc_by_the_book(data))
+    for case, whole in (({"hex": wire.hex()}, wire), ({"text": wire.decode("gbk")}, wire.decode("gbk"))):
+        with pytest.raises(RemoteProtocolError) as refused:
+            decode_message(case)
+        offset = refused.value.offset
+        assert offset is not None
+        rest = whole[offset:] if isinstance(whole, str) else whole[offset:].decode("gbk")
+        assert rest.startswith(place[1:])
+        if place == ">":
+            assert len(rest) == 6  # the check and CR LF
 
 
 @pytest.mark.parametrize(
