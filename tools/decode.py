@@ -56,10 +56,10 @@ def decode(
     if not frames and sys.stdin.isatty():
         fail(_("give frames as arguments, or one a line on stdin"), Exit.USAGE)
     if together:
-        parts = list(frames or _typed_lines())
+        parts = list(frames or _typed_lines(codec))
         _decode_together(codec, parts, options, as_json=as_json)
         return
-    given = _arguments(frames, key) if frames else _typed_lines()
+    given = _arguments(frames, key) if frames else _typed_lines(codec)
     if not _decode_each(codec, given, key, options, as_json=as_json):
         raise typer.Exit(Exit.REFUSED)
 
@@ -91,6 +91,8 @@ def _decode_each(codec: Codec, given: Iterable[str], key: str, options: Mapping[
     frame = None
     for frame in given:
         plain = frame if key == "text" else re.sub(_BETWEEN, "", frame)
+        if codec.line_end:
+            plain = plain.rstrip("\r\n") + codec.line_end
         try:
             message = decode_message({**options, key: plain})
         except ProtocolError as error:
@@ -99,7 +101,7 @@ def _decode_each(codec: Codec, given: Iterable[str], key: str, options: Mapping[
             if isinstance(error, OptionError) and error.field != key:
                 fail(_("{error}; an option is given as -o KEY=VALUE").format(error=error), Exit.USAGE)
             all_good = False
-            say(f"wayside: {error}: {_marked(plain, key, error.offset)}")
+            say(f"wayside: {error}: {_marked(plain.removesuffix(codec.line_end), key, error.offset)}")
             continue
         if as_json:
             print_json({"message": message})
@@ -128,12 +130,12 @@ def _arguments(frames: list[str], key: str) -> list[str]:
     return frames
 
 
-def _typed_lines() -> Iterator[str]:
+def _typed_lines(codec: Codec) -> Iterator[str]:
     for line in lines_of(sys.stdin.buffer):
         if line is None:
             fail(_("a line is too long to be a frame"))
         if line.strip():
-            yield line.decode("latin-1")
+            yield line.decode(codec.charset, "surrogateescape")  # a byte that is none of it is the decoder's to refuse
 
 
 def _marked(frame: str, key: str, offset: int | None) -> str:

@@ -23,6 +23,10 @@ class Codec(msgspec.Struct, frozen=True, kw_only=True):
     module: str
     takes_text: bool = False
     """Its frames are lines of text, not bytes."""
+    charset: str = "latin-1"
+    """What its lines on stdin are written in; Latin-1 has a character for every byte."""
+    line_end: str = ""
+    """What ends each of its frames, where that is the end of the line too: whoever copies a line has lost it."""
     text_kinds: frozenset[str] = frozenset()
     """Values of the option `protocol` or `kind` with which its input is text nevertheless."""
     several: str = ""
@@ -55,7 +59,7 @@ PROTOCOLS: dict[str, Codec] = {
     "epurse": Codec(module="protocols.epurse.message"),
     "etc_rsu": Codec(module="protocols.etc_rsu.message"),
     "gbt32960": Codec(module="protocols.gbt32960.message"),
-    "hj212": Codec(module="protocols.hj212.message", takes_text=True),
+    "hj212": Codec(module="protocols.hj212.message", takes_text=True, charset="gbk", line_end="\r\n"),
     "iso14443": Codec(module="protocols.iso14443.message"),
     "jt808": Codec(module="protocols.jt808.message", several="frames"),
     "modbus_devices": Codec(

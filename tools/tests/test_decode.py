@@ -139,6 +139,51 @@ def test_what_a_peer_sent_cannot_command_the_terminal() -> None:
     assert ">\\x1b<[2J" in result.stderr
 
 
+PACKET = (
+    "##0101QN=20160801085857223;ST=32;CN=1062;PW=100000;MN=010000A8900016F000169DC0;Flag=5;CP=&&RtdInterval=30&&1C80"
+)
+"""The worked example of HJ 212-2017, without its CR LF."""
+
+
+@pytest.mark.parametrize("line_end", ["", "\n", "\r\n"])
+def test_a_packet_of_a_log_needs_no_line_end(line_end: str) -> None:
+    for result in (
+        wayside("decode", "hj212", "--json", PACKET + line_end),
+        wayside("decode", "hj212", "--json", stdin=PACKET + line_end),
+    ):
+        assert result.exit_code == 0
+        assert json.loads(result.stdout)["message"]["cp"] == {"RtdInterval": "30"}
+    (answer,) = answers(json.dumps({"text": PACKET}), protocol="hj212")
+    assert answer["error"]["reason"] == "a packet ends with CR LF"  # a script says what came
+
+
+CLEANED = (
+    "##0088QN=20160801085857223;ST=32;CN=3020;PW=100000;MN=X;Flag=4;CP=&&i11001-Info=//\u6e05\u6d17\u7ba1\u8def//&&8BC1"
+)
+"""A packet that says in Chinese that the pipes were cleaned."""
+
+
+def test_text_of_a_log_is_read_in_the_protocol_s_own_characters() -> None:
+    by_stdin = wayside("decode", "hj212", "--json", stdin=CLEANED.encode("gbk"))
+    by_argument = wayside("decode", "hj212", "--json", CLEANED)
+    assert by_stdin.exit_code == 0
+    assert by_stdin.stdout == by_argument.stdout
+    factors = json.loads(by_stdin.stdout)["message"]["factors"]
+    assert factors == {"i11001": {"Info": "//\u6e05\u6d17\u7ba1\u8def//"}}
+
+
+def test_the_place_is_marked_behind_characters_of_two_bytes() -> None:
+    result = wayside("decode", "hj212", stdin=CLEANED[:-4].encode("gbk") + b"0000\n")
+    assert result.exit_code == 1
+    assert result.stderr.endswith("//&&>0<000\n")
+
+
+def test_bytes_that_no_character_has_are_refused_in_one_line() -> None:
+    result = wayside("decode", "hj212", stdin=PACKET.replace("30", "3").encode() + b"\xff")
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+    assert "GBK" in result.stderr
+
+
 def test_an_unknown_protocol_is_wrong_usage_and_the_known_ones_are_named() -> None:
     result = wayside("decode", "nmea", "x")
     assert result.exit_code == 2
