@@ -54,8 +54,9 @@ def decode_container(text: str) -> ContainerNumber:
     if match is None:
         raise FrameError("four letters, the last one U, J, Z or R, and seven digits", 0, "text")
     owner, category, serial, digit = match.groups()
-    if check_digit_of(owner + category + serial) != int(digit):
-        raise ChecksumError("the check digit does not hold", 10, "check_digit")
+    due = check_digit_of(owner + category + serial)
+    if due != int(digit):
+        raise ChecksumError(f"{digit} where {due} is due", len(text.rstrip()) - 1, "check_digit")
     return ContainerNumber(owner, category, serial, int(digit))
 
 

@@ -49,8 +49,9 @@ def test_one_check_digit_holds_and_no_other(owner: str, category: str, serial: s
     number = iso6346.decode_container(f" {body.lower()[:4]} {serial} {digit}\n")
     assert iso6346.encode_container(number) == f"{body}{digit}"
     for other in set(range(10)) - {digit}:
-        with pytest.raises(ChecksumError):
-            iso6346.decode_container(f"{body}{other}")
+        with pytest.raises(ChecksumError) as caught:
+            iso6346.decode_container(f" {body} {other} ")
+        assert (caught.value.reason, caught.value.offset) == (f"{other} where {digit} is due", 12)
 
 
 @pytest.mark.parametrize(
