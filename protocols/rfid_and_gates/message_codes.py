@@ -6,6 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from protocols.core.errors import NEED_DATA, FieldError, LocalProtocolError, NeedData, OptionError
+from protocols.json_text import read_object, word
 from protocols.message_fields import Fields
 from protocols.rfid_and_gates import hostapd
 from protocols.rfid_and_gates.ean13 import decode_ean13
@@ -13,7 +14,6 @@ from protocols.rfid_and_gates.eseal import SealEvent, SealState, next_state
 from protocols.rfid_and_gates.hostapd import Answer, Event, Lines
 from protocols.rfid_and_gates.iso6346 import ContainerNumber, decode_container, encode_container
 from protocols.rfid_and_gates.scanner import ScannerFramer, encode_codes
-from protocols.traffic_survey.json_text import read_object, word
 
 Message = dict[str, object]
 EnumT = TypeVar("EnumT", bound=Enum)

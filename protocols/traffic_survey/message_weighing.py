@@ -8,8 +8,8 @@ from fractions import Fraction
 from math import isfinite
 
 from protocols.core.errors import FieldError
+from protocols.json_text import read_object, whole_number, word
 from protocols.traffic_survey.equivalents import natural_total, pcu_total
-from protocols.traffic_survey.json_text import read_object, whole_number, word
 from protocols.traffic_survey.weighing import MAX_AXLES, MAX_WEIGHT_KG, Weighed, judge
 
 Message = dict[str, object]
