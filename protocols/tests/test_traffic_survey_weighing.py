@@ -164,6 +164,7 @@ BASE = {"axle_count": 3, "vehicle_kind": "truck", "gross_weight_kg": 30_000}
                 {"vehicle_kind": 1},
                 {"tolerance_percent": -1},
                 {"tolerance_percent": 101},
+                {"tolerance_percent": 10**400},
                 {"tolerance_percent": True},
                 {"tolerance_percent": "5"},
                 {"drive_axles": -1},

@@ -5,7 +5,6 @@ What was given stands in the message too, so that the text can be written back.
 
 from collections.abc import Mapping
 from fractions import Fraction
-from math import isfinite
 
 from protocols.core.errors import FieldError
 from protocols.json_text import read_object, whole_number, word
@@ -26,7 +25,8 @@ def decode_pcu(text: str) -> Message:
     counts = read_object(text, PCU_KEYS)["counts"]
     if not isinstance(counts, Mapping):
         raise FieldError("an object", field="counts")
-    numbers = {str(name): whole_number(dict(counts), name, MAX_COUNT) for name in counts}
+    given = dict(counts)
+    numbers = {str(name): whole_number(given, name, MAX_COUNT) for name in given}
     return {"counts": numbers, "pcu_total": float(pcu_total(numbers)), "natural_total": natural_total(numbers)}
 
 
@@ -52,6 +52,6 @@ def decode_overload(text: str) -> Message:
 
 def _tolerance(values: Mapping[str, object]) -> Fraction:
     percent = values.get("tolerance_percent", 0)
-    if isinstance(percent, bool) or not isinstance(percent, (int, float)) or not isfinite(percent):
+    if isinstance(percent, bool) or not isinstance(percent, (int, float)) or not 0 <= percent <= 100:
         raise FieldError("a number from 0 to 100", field="tolerance_percent")
     return Fraction(repr(percent))  # as it was written: 0.1 is a tenth
