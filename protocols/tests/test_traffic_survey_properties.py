@@ -341,6 +341,23 @@ def test_zone_values() -> None:
         rtms_g4.decode_zone_values(b"\x00")
 
 
+CLOCK = Clock(0, 0)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        Event(1, 2, CLOCK, 0, 0, 0, 0, 0, 0, 0x71),
+        Interval(0x67, 0, 2, 1, CLOCK, 0, 0, 0, (0, 0, 0, 0), 0, 0, 0, 1, 1),
+        IntervalRequest(0, 0, 1, 0x70),
+        OtherBody(0x0E, 0, 2, b"\x00\x01"),
+    ],
+)
+def test_a_body_that_would_be_read_as_another_is_not_written(body: Body) -> None:
+    with pytest.raises(LocalProtocolError):
+        encode_body(body)
+
+
 @pytest.mark.parametrize(
     "packet",
     [

@@ -212,7 +212,14 @@ def _interval(data: bytes) -> Interval:
 
 
 def encode_body(body: Body) -> bytes:
-    """Write a body without its CRC. Raises `LocalProtocolError`."""
+    """Write a body without its CRC. Raises `LocalProtocolError`, also for an id with which it is another body."""
+    data = _body_bytes(body)
+    if type(decode_body(data)) is not type(body):
+        raise LocalProtocolError("a body of this id and length is another one", field="message_id")
+    return data
+
+
+def _body_bytes(body: Body) -> bytes:
     head = (body.message_id, body.message_sub_id, body.message_type)
     try:
         match body:
@@ -237,7 +244,7 @@ def encode_body(body: Body) -> bytes:
             case Request():
                 return _PLAIN.pack(*head)
             case OtherBody():
-                return _other_bytes(_PLAIN.pack(*head) + body.payload)
+                return _PLAIN.pack(*head) + body.payload
     except struct.error as error:
         raise LocalProtocolError(f"a number does not fit its field: {error}") from None
 
@@ -258,12 +265,6 @@ def _interval_bytes(body: Interval) -> bytes:
         body.lane_count,
         body.approach_count,
     )
-
-
-def _other_bytes(data: bytes) -> bytes:
-    if not isinstance(decode_body(data), OtherBody):
-        raise LocalProtocolError("a body of this id and length has a layout", field="payload")
-    return data
 
 
 def speed_of(word: int) -> float | None:
