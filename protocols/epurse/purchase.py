@@ -24,10 +24,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-from protocols.core.errors import NEED_DATA, LocalProtocolError, NeedData, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError
+from protocols.dialogue import EventQueue
 from protocols.epurse import commands
 from protocols.epurse import purchase_steps as steps
 from protocols.epurse import purchase_verdicts as verdicts
+from protocols.epurse.card_exchange import CardExchange
 from protocols.epurse.kept import KeptPurchases
 from protocols.epurse.purchase_events import (
     WAITS_FOR_CARD,
@@ -55,31 +57,20 @@ from protocols.epurse.purchase_events import PurchaseStimulus as Stimulus
 from protocols.epurse.purchase_tables import InitPurchaseAnswer, ProveAnswer
 from protocols.epurse.sam import SamInitAnswer, credit_sam
 from protocols.epurse.union_files import LOG_RECORD_BYTES, SFI_LOG
-from protocols.iso14443.apdu import (
-    CommandApdu,
-    ResponseApdu,
-    decode_response,
-    encode_command,
-    follow_up,
-    read_record,
-    select_by_id,
-)
-
-MAX_FOLLOW_UPS = 4
-"""GET RESPONSEs and repeats with another Le for one command: a card that never ends is refused."""
+from protocols.iso14443.apdu import CommandApdu, ResponseApdu, read_record, select_by_id
 
 
-class PurchaseDialogue:
+class PurchaseDialogue(EventQueue[PurchaseEvent]):
     """A terminal's talk with card after card. See the module's docstring."""
 
     def __init__(self, settings: PurchaseSettings) -> None:
+        super().__init__()
         if not settings.proof_offsets:
             raise LocalProtocolError("at least one serial number to ask with", field="proof_offsets")
         if settings.max_kept < 1:
             raise LocalProtocolError("the purchase that runs must be kept", field="max_kept")
         self._settings = settings
         self._state = State.IDLE
-        self._events: deque[PurchaseEvent] = deque()
         self._kept = KeptPurchases(settings.keep_s, settings.max_kept)
         self._deadline: float | None = None
         self._buy: Buy | None = None
@@ -94,11 +85,7 @@ class PurchaseDialogue:
         self._mac2 = Mac2.UNCHECKED
         self._reason = ""
         self._sw: int | None = None
-        self._asked: CommandApdu | None = None
-        """What the card is answering."""
-        self._outgoing: CommandApdu | None = None
-        self._data = b""
-        self._follow_ups = 0
+        self._exchange = CardExchange()
         self._sam_asked: CommandApdu | None = None
         self._sam_session: Pending | None = None
         """The purchase whose MAC2 the SAM can check."""
@@ -136,28 +123,17 @@ class PurchaseDialogue:
 
     def receive(self, data: bytes, now: float) -> None:
         """Take the card's answer. Raises nothing: what is no answer counts as a refusal."""
-        if self._state not in WAITS_FOR_CARD or self._asked is None:
+        if self._state not in WAITS_FOR_CARD:
             return
-        try:
-            response = decode_response(data)
-        except RemoteProtocolError:
-            response = ResponseApdu(sw=0)
-        self._data += response.data
-        again = follow_up(self._asked, response)
-        if again is not None and self._follow_ups < MAX_FOLLOW_UPS:
-            self._follow_ups += 1
-            self._say(again, now)
-            return
-        self._take_verdict(self._judge_card(ResponseApdu(self._data, response.sw)), now)
-
-    def next_event(self) -> PurchaseEvent | NeedData:
-        """The next thing that happened, or `NEED_DATA`."""
-        return self._events.popleft() if self._events else NEED_DATA
+        response = self._exchange.hear(data)
+        if response is None:
+            self._deadline = now + self._settings.card_timeout_s
+        else:
+            self._take_verdict(self._judge_card(response), now)
 
     def bytes_to_send(self) -> bytes:
         """The command that is due to the card; empty when none is."""
-        command, self._outgoing = self._outgoing, None
-        return b"" if command is None else encode_command(command)
+        return self._exchange.bytes_to_send()
 
     def next_deadline(self) -> float | None:
         """When an answer must have come, or a kept purchase is given up."""
@@ -253,11 +229,7 @@ class PurchaseDialogue:
         action(self, now)
 
     def _tell_card(self, command: CommandApdu, now: float) -> None:
-        self._data, self._follow_ups = b"", 0
-        self._say(command, now)
-
-    def _say(self, command: CommandApdu, now: float) -> None:
-        self._asked = self._outgoing = command
+        self._exchange.ask(command)
         self._deadline = now + self._settings.card_timeout_s
 
     def _ask_sam(self, command: CommandApdu, now: float) -> None:
@@ -347,7 +319,8 @@ class PurchaseDialogue:
         self._end()
 
     def _end(self) -> None:
-        self._buy = self._init = self._pending = self._asked = self._outgoing = self._sam_asked = None
+        self._buy = self._init = self._pending = self._sam_asked = None
+        self._exchange.drop()
 
     def _keep(self, pending: Pending, now: float) -> None:
         gone = self._kept.keep(pending, now)

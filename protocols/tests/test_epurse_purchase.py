@@ -6,8 +6,9 @@ import pytest
 from protocols.core.errors import NEED_DATA, LocalProtocolError
 from protocols.epurse import commands
 from protocols.epurse.card import Tear
+from protocols.epurse.card_exchange import MAX_FOLLOW_UPS
 from protocols.epurse.cryptograms import SM4_P1
-from protocols.epurse.purchase import MAX_FOLLOW_UPS, PurchaseDialogue
+from protocols.epurse.purchase import PurchaseDialogue
 from protocols.epurse.purchase_events import (
     AskSam,
     Buy,
