@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Mapping
 from enum import Enum
 
-from protocols.core.errors import RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, RemoteProtocolError
 from protocols.epurse import commands
 from protocols.epurse.commands import BY_NUMBER, CLA_PURSE, COMPOSITE_PURCHASE, DEPOSIT, PURSE
 from protocols.epurse.cryptograms import TRIPLE_DES, LoadTerms, PurchaseTerms, Suite
@@ -99,7 +99,8 @@ class _Begun:
 class Purse:
     """A card's purse. See the module's docstring.
 
-    records: files of records by short identifier, the newest first; file 18 is made here. counts_first: it counts the
+    records: files of records by short identifier, the newest first, each with its lock flag; file 18 is made here.
+    Raises `LocalProtocolError` for others. counts_first: it counts the
     serial number up before it stores a proof. tear: when it leaves the field, once.
     """
 
@@ -129,6 +130,8 @@ class Purse:
             SFI_LOG: [bytes(LOG_RECORD_BYTES)] * LOG_RECORDS,
             **{short_id: list(items) for short_id, items in (records or {}).items()},
         }
+        if any(not items or min(map(len, items)) <= LOCK_AT for items in self.records.values()):
+            raise LocalProtocolError("files of records that are long enough for a lock flag", field="records")
         self._proofs: dict[int, tuple[int, ProveAnswer]] = {}
         self._begun: _Begun | None = None
         self.tear: Tear | None = None

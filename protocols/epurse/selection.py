@@ -8,6 +8,7 @@ Some cards refuse the Le that others need: `select` leaves it out, `select_again
 
 from collections.abc import Iterator, Sequence
 
+from protocols.core.errors import FrameError
 from protocols.epurse.status import SW_WRONG_LENGTH
 from protocols.iso14443.apdu import INS_SELECT, MAX_SHORT_NE, P1_BY_NAME, P2_FCI, CommandApdu, ResponseApdu
 from protocols.iso14443.ber_tlv import Padding, Tlv, decode_tlv
@@ -27,6 +28,7 @@ PSE = b"1PAY.SYS.DDF01"
 
 _BLOCKED = frozenset({0x3031, 0x6283, 0x6A81})
 """3031 has one witness."""
+_SHENZHEN_NUMBER = slice(16, 20)
 _ENTRY = b"\x61"
 _AID = b"\x4f"
 
@@ -64,5 +66,7 @@ def _names_in(objects: Sequence[Tlv | Padding], *, is_entry: bool) -> Iterator[b
 
 
 def shenzhen_number(public_data: bytes) -> int:
-    """The card number of a Shenzhen Tong card: bytes 16 to 19 of file 15, low byte first."""
-    return int.from_bytes(public_data[16:20], "little")
+    """The card number of a Shenzhen Tong card: bytes 16 to 19 of file 15, low byte first. Raises `FrameError`."""
+    if len(public_data) < _SHENZHEN_NUMBER.stop:
+        raise FrameError(f"at least {_SHENZHEN_NUMBER.stop} bytes are due", len(public_data), "card_number")
+    return int.from_bytes(public_data[_SHENZHEN_NUMBER], "little")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocols.core.errors import LocalProtocolError
 from protocols.epurse import commands
 from protocols.epurse.card import PurseKeys, Tear
 from protocols.epurse.cryptograms import SM4_P1, TRIPLE_DES, LoadTerms, PurchaseTerms
@@ -225,6 +226,12 @@ def test_keys_show_nowhere():
     keys = PurseKeys(b"\x5e\xc2" * 8, b"\x5e\xc2" * 8, b"\x5e\xc2" * 8)
     assert repr(keys) == str(keys) == "PurseKeys(...)"
     assert "5ec2" not in repr(purse()).lower()
+
+
+@pytest.mark.parametrize("records", [{5: []}, {5: [bytes(3), b""]}, {5: [bytes(2)]}])
+def test_a_file_without_records_or_lock_flags_is_refused(records):
+    with pytest.raises(LocalProtocolError):
+        purse(records=records)
 
 
 ANY_COMMAND = st.builds(

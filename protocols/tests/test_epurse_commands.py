@@ -160,6 +160,8 @@ def test_a_card_number_gives_its_factor_and_a_shenzhen_number():
     assert card.card_factor.hex() == "5170010170907984"
     assert (card.city_code.hex(), card.printed_number) == ("1000", "3105170010170907984")
     assert selection.shenzhen_number(bytes(16) + bytes.fromhex("d2029649") + bytes(10)) == 1234567890
+    with pytest.raises(RemoteProtocolError):
+        selection.shenzhen_number(bytes(16) + bytes.fromhex("d20296"))
 
 
 @pytest.mark.parametrize(
