@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
 from protocols.core.errors import NeedData
+from protocols.length_framer import MAX_PIECE
 
 FrameT = TypeVar("FrameT")
 FrameT_co = TypeVar("FrameT_co", covariant=True)
@@ -39,9 +40,10 @@ class Listener(Generic[FrameT]):
         self._gap_s = gap_s
 
     def frames(self, data: bytes, now: float) -> Iterator[FrameT]:
-        """Take bytes; the frames that are whole now."""
-        self.framer.feed(data)
-        yield from self._whole()
+        """Take bytes, however many; the frames that are whole now."""
+        for at in range(0, len(data), MAX_PIECE):
+            self.framer.feed(data[at : at + MAX_PIECE])
+            yield from self._whole()
         if data:
             self.deadline = now + self._gap_s if self.framer.waiting else None
 
