@@ -17,88 +17,41 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
 
-import msgspec
 from fastcrc import crc16
 
 from protocols.core.errors import LocalProtocolError, RemoteProtocolError
 from protocols.dialogue import StreamEnd
 from protocols.listener import Listener, earliest
-from protocols.sl651.bodies import Body, Opening, read_opening
+from protocols.sl651.bodies import Opening, read_opening
 from protocols.sl651.catalogue import CHANGES, GATES, KEEP_ALIVE, PUMPS, VALVES, read_body
+from protocols.sl651.centre_events import (
+    Answered,
+    Ask,
+    CentreEvent,
+    CentreSettings,
+    Incomplete,
+    KeptAlive,
+    Received,
+    Unanswered,
+)
 from protocols.sl651.confirm import confirm_of
 from protocols.sl651.frame import ACK, ENQ, EOT, ESC, ETB, ETX, NAK, Frame, encode_frame
-from protocols.sl651.link import GAP_S, MAX_RESENDS, REPLY_TIMEOUT_S, Clock, fast_framer
+from protocols.sl651.link import GAP_S, MAX_RESENDS, Clock, fast_framer
 from protocols.sl651.packets import Assembly, is_of_one_message
 
-PACKET_TIMEOUT_S = 10.0
-"""Silence after which the missing packets of a message are asked for."""
 MAX_NAK_ROUNDS = 2
+MAX_OPEN_NAKS = 32
+"""So many packets are asked for at a time: whoever claims 4095 of them with one is not answered with as many frames."""
 MAX_ASSEMBLIES = 8
 """Messages that come in packets at the same time; of more, the oldest is given up."""
+MAX_ANSWER_FRAMES = 1024
+"""An answer that goes on beyond it never ends."""
 REMEMBERED = 64
 """Frames by which one that is sent again is known."""
 
 
 _ONLY_ASKED = frozenset(CHANGES) - {PUMPS, VALVES, GATES}
 """Changes of which a station tells only when it is commanded."""
-
-
-class CentreSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How a centre talks."""
-
-    keeps_on_line: bool = False
-    """Confirm with ESC, so that stations stay."""
-    is_confirming: bool = True
-    """False: its stations report in mode M1 and expect no confirm."""
-    reply_timeout_s: float = REPLY_TIMEOUT_S
-    packet_timeout_s: float = PACKET_TIMEOUT_S
-
-
-class Ask(msgspec.Struct, frozen=True, eq=False):
-    """Ask or command a station. The opening of `body` is written by the dialogue, with serial 0."""
-
-    center_addr: int
-    station_addr: bytes
-    password: bytes
-    function_code: int
-    body: Body
-    is_ascii: bool = False
-
-
-class Received(msgspec.Struct, frozen=True):
-    """A station reported. body: None when the frame is good and its body cannot be read."""
-
-    frame: Frame
-    body: Body | None
-
-
-class Answered(msgspec.Struct, frozen=True):
-    """The answer to a question, perhaps in several frames."""
-
-    ask: Ask
-    answers: list[Received]
-
-
-class Unanswered(msgspec.Struct, frozen=True):
-    """A question found no answer."""
-
-    ask: Ask
-
-
-class Incomplete(msgspec.Struct, frozen=True):
-    """A message whose missing packets never came."""
-
-    first: Frame
-    missing: list[int]
-
-
-class KeptAlive(msgspec.Struct, frozen=True):
-    """A station on the line gave a sign of life."""
-
-    station_addr: bytes
-
-
-CentreEvent = Received | Answered | Unanswered | Incomplete | KeptAlive
 
 
 class CentreState(Enum):
@@ -116,6 +69,16 @@ class CentreStimulus(Enum):
     ANSWER = "answer ended by ETX"
     SILENCE = "silence, tries left"
     SPENT = "silence, tries spent"
+    ENDLESS = "answer without end"
+
+
+_Key = tuple[bytes, int, int, bytes]
+"""Station, function, serial number, and the body without the time of sending, which another try may change."""
+
+
+def _is_last(packet: Frame) -> bool:
+    """Whether no other packet is to come unasked."""
+    return packet.end_char == ETX or packet.packet_seq == packet.packet_total
 
 
 class _Incoming:
@@ -127,6 +90,11 @@ class _Incoming:
         self.rounds = 0
         self.asked: set[int] = set()
         """Packets that were asked for since the last silence."""
+
+    def may_hold(self, packet: Frame) -> bool:
+        """Whether a packet is one of this message: what came already is the same again."""
+        is_one = is_of_one_message(packet, self.assembly.first)
+        return is_one and self.assembly.chunk(packet.packet_seq or 0) in {None, packet.body}
 
     @property
     def serial(self) -> int:
@@ -155,11 +123,10 @@ class Centre(StreamEnd[CentreEvent]):
         self._deadline: float | None = None
         self._tries = 0
         self._ask: Ask | None = None
-        self._question = b""
         self._answers: list[Received] = []
         self._incoming: OrderedDict[tuple[bytes, int], _Incoming] = OrderedDict()
         self._finished: OrderedDict[tuple[bytes, int], tuple[Assembly, int]] = OrderedDict()
-        self._seen: OrderedDict[tuple[bytes, int, int, bytes], None] = OrderedDict()
+        self._seen: OrderedDict[_Key, str] = OrderedDict()  # what was told, and the time in it
 
     @property
     def state(self) -> CentreState:
@@ -175,18 +142,7 @@ class Centre(StreamEnd[CentreEvent]):
         """Ask. Raises `LocalProtocolError` while a question is open, or for what no frame carries."""
         if self._state is not CentreState.IDLE:
             raise LocalProtocolError("a question is open")
-        command.body.opening = Opening(0, self._clock(now))
-        frame = Frame(
-            command.center_addr,
-            command.station_addr,
-            command.password,
-            command.function_code,
-            command.body.encode(command.is_ascii),
-            ENQ,
-            is_down=True,
-            is_ascii=command.is_ascii,
-        )
-        self._question = encode_frame(frame, crc16.modbus)
+        self._written(command, now)  # it raises before anything has changed
         self._ask = command
         self._step(CentreStimulus.ASK, now)
 
@@ -226,40 +182,50 @@ class Centre(StreamEnd[CentreEvent]):
     def _take_message(self, frame: Frame, confirmed: Frame, now: float) -> int | None:
         """A whole message; `confirmed` is the frame that its confirm answers. Its serial number, or None."""
         try:
-            serial = read_opening(frame.body, frame.is_ascii)[0].serial
+            opening, rest_at = read_opening(frame.body, frame.is_ascii)
         except RemoteProtocolError:
             self.bad_bodies += 1  # nothing in it can be confirmed: silence, as for a broken frame
             return None
-        ask = self._ask
-        is_answer = (
-            ask is not None and frame.function_code == ask.function_code and frame.station_addr == ask.station_addr
-        )
-        key = (frame.station_addr, frame.function_code, serial, frame.body)
-        if frame.function_code in _ONLY_ASKED and not is_answer and key not in self._seen:
+        is_answer = self._is_answer(frame)
+        key = (frame.station_addr, frame.function_code, opening.serial, frame.body[rest_at:])
+        is_very_same = self._seen.get(key) == opening.send_time
+        if frame.function_code in _ONLY_ASKED and not is_answer and not is_very_same:
             self.stray_frames += 1  # the question was given up: a confirm would apply the change after all
             return None
-        is_new = self._remember(key)
+        is_new = not is_very_same if is_answer else key not in self._seen
+        self._remember(key, opening.send_time)
         if self.settings.is_confirming or is_answer:
-            end_char = ACK if is_answer and frame.end_char == ETB else self._last_char(frame)
-            self._outgoing += encode_frame(confirm_of(confirmed, serial, self._clock(now), end_char), crc16.modbus)
+            goes_on = is_answer and frame.end_char == ETB and confirmed.packet_total is None
+            end_char = ACK if goes_on else self._last_char(frame)
+            confirm = confirm_of(confirmed, opening.serial, self._clock(now), end_char)
+            self._outgoing += encode_frame(confirm, crc16.modbus)
         if is_new and is_answer:
-            self._answers.append(self._read(frame))
-            self._step(CentreStimulus.ANSWER if frame.end_char == ETX else CentreStimulus.PART, now)
+            self._take_answer(self._read(frame), now)
         elif is_new:
             self._events.append(self._read(frame))
-        return serial
+        return opening.serial
+
+    def _is_answer(self, frame: Frame) -> bool:
+        """Whether it comes from whom the open question went to, and is of its function."""
+        ask = self._ask
+        return ask is not None and (frame.station_addr, frame.function_code) == (ask.station_addr, ask.function_code)
+
+    def _take_answer(self, answer: Received, now: float) -> None:
+        self._answers.append(answer)
+        if answer.frame.end_char == ETX:
+            self._step(CentreStimulus.ANSWER, now)
+        else:
+            is_endless = len(self._answers) > MAX_ANSWER_FRAMES
+            self._step(CentreStimulus.ENDLESS if is_endless else CentreStimulus.PART, now)
 
     def _last_char(self, frame: Frame) -> int:
         return ESC if self.settings.keeps_on_line or frame.end_char == ETB else EOT
 
-    def _remember(self, key: tuple[bytes, int, int, bytes]) -> bool:
-        """Whether a message is new."""
-        is_new = key not in self._seen
-        self._seen[key] = None
+    def _remember(self, key: _Key, send_time: str) -> None:
+        self._seen[key] = send_time
         self._seen.move_to_end(key)
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
-        return is_new
 
     def _read(self, frame: Frame) -> Received:
         try:
@@ -271,16 +237,12 @@ class Centre(StreamEnd[CentreEvent]):
     # Packets
 
     def _take_packet(self, packet: Frame, now: float) -> None:
-        key = (packet.station_addr, packet.function_code)
-        finished = self._finished.get(key)
-        if finished is not None and finished[0].holds(packet):
-            if packet.end_char == ETX and self.settings.is_confirming:  # its confirm was lost
-                confirm = confirm_of(packet, finished[1], self._clock(now), self._last_char(packet))
-                self._outgoing += encode_frame(confirm, crc16.modbus)
+        if self._is_of_finished(packet, now):
             return
+        key = (packet.station_addr, packet.function_code)
         self._finished.pop(key, None)
         incoming = self._incoming.get(key)
-        if incoming is not None and not is_of_one_message(packet, incoming.assembly.first):
+        if incoming is not None and not incoming.may_hold(packet):
             self._give_up(key)
             incoming = None
         if incoming is None:
@@ -289,7 +251,8 @@ class Centre(StreamEnd[CentreEvent]):
             incoming = self._incoming[key] = _Incoming(packet)
         incoming.assembly.add(packet)
         incoming.deadline = now + self.settings.packet_timeout_s
-        self._heard_of_question(packet, now)
+        if self._is_answer(packet):  # it is on its way, so the question is not asked again meanwhile
+            self._deadline = now + self.settings.reply_timeout_s
         if incoming.assembly.is_whole:
             del self._incoming[key]
             serial = self._take_message(incoming.assembly.joined(), packet, now)
@@ -297,25 +260,30 @@ class Centre(StreamEnd[CentreEvent]):
                 self._finished[key] = (incoming.assembly, serial)
                 if len(self._finished) > MAX_ASSEMBLIES:
                     self._finished.popitem(last=False)
-        elif packet.end_char == ETX:
+        elif _is_last(packet):
             self._ask_for(incoming, now)
 
-    def _heard_of_question(self, packet: Frame, now: float) -> None:
-        """A packet of the answer: it is on its way, so the question is not asked again meanwhile."""
-        ask = self._ask
-        if ask is not None and (packet.station_addr, packet.function_code) == (ask.station_addr, ask.function_code):
-            self._deadline = now + self.settings.reply_timeout_s
+    def _is_of_finished(self, packet: Frame, now: float) -> bool:
+        """Whether a packet is one of a message that is whole already, whose confirm was lost then."""
+        finished = self._finished.get((packet.station_addr, packet.function_code))
+        if finished is None or not finished[0].holds(packet):
+            return False
+        if _is_last(packet) and self.settings.is_confirming:
+            confirm = confirm_of(packet, finished[1], self._clock(now), self._last_char(packet))
+            self._outgoing += encode_frame(confirm, crc16.modbus)
+        return True
 
     def _ask_for(self, incoming: _Incoming, now: float) -> None:
-        """Ask once for each packet that is missing and was not asked for in this round."""
+        """Ask for packets that are missing, for each once in a round, and for the next ones as these come."""
         if not self.settings.is_confirming:
             return
         first = incoming.assembly.first
-        for seq in incoming.assembly.missing():
-            if seq not in incoming.asked:
-                incoming.asked.add(seq)
-                nak = confirm_of(first, incoming.serial, self._clock(now), NAK, seq)
-                self._outgoing += encode_frame(nak, crc16.modbus)
+        missing = incoming.assembly.missing()
+        still_open = sum(seq in incoming.asked for seq in missing)
+        for seq in [seq for seq in missing if seq not in incoming.asked][: MAX_OPEN_NAKS - still_open]:
+            incoming.asked.add(seq)
+            nak = confirm_of(first, incoming.serial, self._clock(now), NAK, seq)
+            self._outgoing += encode_frame(nak, crc16.modbus)
 
     def _silent(self, key: tuple[bytes, int], incoming: _Incoming, now: float) -> None:
         incoming.rounds += 1
@@ -339,13 +307,31 @@ class Centre(StreamEnd[CentreEvent]):
     def _begin(self, now: float) -> None:
         self._tries = 0
         self._answers = []
-        self._outgoing += self._question
-        self._deadline = now + self.settings.reply_timeout_s
+        self._put_question(now)
 
     def _repeat(self, now: float) -> None:
         self._tries += 1
-        self._outgoing += self._question
+        self._put_question(now)
+
+    def _put_question(self, now: float) -> None:
+        assert self._ask is not None
+        self._outgoing += self._written(self._ask, now)
         self._deadline = now + self.settings.reply_timeout_s
+
+    def _written(self, ask: Ask, now: float) -> bytes:
+        """A question with the time of now, which is the very command where it sets a clock."""
+        ask.body.opening = Opening(0, self._clock(now))
+        frame = Frame(
+            ask.center_addr,
+            ask.station_addr,
+            ask.password,
+            ask.function_code,
+            ask.body.encode(ask.is_ascii),
+            ENQ,
+            is_down=True,
+            is_ascii=ask.is_ascii,
+        )
+        return encode_frame(frame, crc16.modbus)
 
     def _wait_for_more(self, now: float) -> None:
         self._deadline = now + self.settings.reply_timeout_s
@@ -372,4 +358,5 @@ class Centre(StreamEnd[CentreEvent]):
         (CentreState.ANSWER_DUE, CentreStimulus.ANSWER): (_answered, CentreState.IDLE),
         (CentreState.ANSWER_DUE, CentreStimulus.SILENCE): (_repeat, CentreState.ANSWER_DUE),
         (CentreState.ANSWER_DUE, CentreStimulus.SPENT): (_gave_up, CentreState.IDLE),
+        (CentreState.ANSWER_DUE, CentreStimulus.ENDLESS): (_gave_up, CentreState.IDLE),
     }

@@ -75,7 +75,7 @@ def is_of_one_message(packet: Frame, other: Frame) -> bool:
 class Assembly:
     """The packets of one message that have come, in any order. A packet that comes twice stands as it came last."""
 
-    __slots__ = ("_chunks", "first")
+    __slots__ = ("_chunks", "_end_char", "first")
 
     def __init__(self, packet: Frame) -> None:
         """Raises `FieldError` for a frame that is no packet."""
@@ -84,6 +84,7 @@ class Assembly:
         self.first = packet
         """The packet that came first: its head is that of all."""
         self._chunks: dict[int, bytes] = {}
+        self._end_char = ETX
         self.add(packet)
 
     def add(self, packet: Frame) -> None:
@@ -91,6 +92,8 @@ class Assembly:
         if packet.packet_seq is None or not is_of_one_message(packet, self.first):
             raise FieldError("a packet of another message", field="packet_seq")
         self._chunks[packet.packet_seq] = packet.body
+        if packet.packet_seq == packet.packet_total:
+            self._end_char = packet.end_char
 
     def chunk(self, seq: int) -> bytes | None:
         """What a packet carried, if it has come."""
@@ -120,7 +123,10 @@ class Assembly:
         return [seq for seq in range(1, self.total + 1) if seq not in self._chunks]
 
     def joined(self) -> Frame:
-        """The message as one frame, which may be longer than frames are. Raises `FieldError` while packets miss."""
+        """The message as one frame, which may be longer than frames are. It ends as its last packet did.
+
+        Raises `FieldError` while packets miss.
+        """
         if not self.is_whole:
             raise FieldError("packets are missing", field="packet_total")
         head = self.first
@@ -131,7 +137,7 @@ class Assembly:
             head.password,
             head.function_code,
             body,
-            ETX,
+            self._end_char,
             head.is_down,
             head.is_ascii,
         )

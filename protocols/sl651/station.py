@@ -15,9 +15,9 @@ What each stimulus leads to stands in `Station.TRANSITIONS`.
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from enum import Enum
 from typing import ClassVar
 
+import msgspec
 from fastcrc import crc16
 
 from protocols.core.errors import FieldError, LocalProtocolError, RemoteProtocolError
@@ -41,35 +41,21 @@ from protocols.sl651.station_events import (
     StationCommand,
     StationEvent,
     StationSettings,
+    StationState,
+    StationStimulus,
 )
 
 ON_LINE_S = 600.0
 """A station that was told to stay returns to its mode after this long without a command."""
+_MAX_SERIAL = 0xFFFF
 BROADCAST_TAIL = b"\xff\xff"
 
 
-class StationState(Enum):
-    """Where the station stands."""
+class _Unit(msgspec.Struct, frozen=True):
+    """What is sent in a row and confirmed once: a frame, or the packets of one. Its number tells a late confirm."""
 
-    IDLE = "idle"
-    CONFIRM_DUE = "confirm due"
-    ANSWER_DUE = "answer due"
-    FINAL_DUE = "final confirm due"
-
-
-class StationStimulus(Enum):
-    """What may happen to it."""
-
-    SEND_ONCE = "Send, M1"
-    SEND = "Send, M2 or M3"
-    QUERY = "ENQ"
-    SAME_QUERY = "the same ENQ again"
-    ANSWER = "Answer"
-    CONFIRM = "EOT or ESC"
-    GO_ON = "ACK, or confirm while frames are left"
-    NAK = "NAK"
-    SILENCE = "silence, tries left"
-    SPENT = "silence, tries spent"
+    serial: int
+    frames: list[Frame]
 
 
 class Station(StreamEnd[StationEvent]):
@@ -86,7 +72,7 @@ class Station(StreamEnd[StationEvent]):
         self._state = StationState.IDLE
         self._framer = fast_framer()
         self._listener = Listener(self._framer, GAP_S)
-        self._units: deque[list[Frame]] = deque()  # each is sent in a row and confirmed once
+        self._units: deque[_Unit] = deque()
         self._unsent: deque[Frame] = deque()
         self._next_packet_at = 0.0
         self._deadline: float | None = None
@@ -121,10 +107,11 @@ class Station(StreamEnd[StationEvent]):
             return
         if self._state is not StationState.IDLE or self._unsent:
             raise LocalProtocolError("something is under way")
-        serial = command.serial if command.serial is not None else self.last_serial % 0xFFFF + 1
+        serial = self._next_serial() if command.serial is None else command.serial
+        if not 1 <= serial <= _MAX_SERIAL:
+            raise LocalProtocolError("1 to 65535", field="serial")
         end_char = ETB if command.more_follows else ETX
         unit = self._unit_of(command.function_code, command.body, serial, end_char, now)
-        self._serial = serial
         if command.serial is None:
             self.last_serial = serial
         self._units = deque([unit])
@@ -203,13 +190,14 @@ class Station(StreamEnd[StationEvent]):
             self._events.append(Broadcast(frame, asked.body))
             return None
         if self._query is not None and self._query.asks_the_same(asked):
+            self._query = asked  # as it was said last: a clock is set to the time that it holds
             return StationStimulus.SAME_QUERY
         self._held = asked
         return StationStimulus.QUERY
 
     def _is_awaited(self, frame: Frame) -> bool:
         """Whether a confirm is that of what was sent last."""
-        if not self._units or frame.function_code != self._units[0][0].function_code:
+        if not self._units or frame.function_code != self._units[0].frames[0].function_code:
             return False
         if frame.end_char == NAK:  # the centre does not know the serial of a message whose first packet it misses
             return True
@@ -221,7 +209,7 @@ class Station(StreamEnd[StationEvent]):
 
     def _judge_confirm(self, frame: Frame) -> StationStimulus | None:
         if frame.end_char == NAK:
-            packets = self._units[0]
+            packets = self._units[0].frames
             is_known = frame.packet_total == packets[0].packet_total and self._naks < MAX_RESENDS * len(packets)
             if not is_known or frame.packet_seq is None:
                 return None
@@ -244,30 +232,31 @@ class Station(StreamEnd[StationEvent]):
             is_ascii=settings.is_ascii,
         )
 
-    def _unit_of(self, function_code: int, body: Body, serial: int, end_char: int, now: float) -> list[Frame]:
+    def _next_serial(self, ahead: int = 0) -> int:
+        return (self.last_serial + ahead) % _MAX_SERIAL + 1
+
+    def _unit_of(self, function_code: int, body: Body, serial: int, end_char: int, now: float) -> _Unit:
         """The frame of a body, or its packets. Raises `LocalProtocolError`."""
         body.opening = Opening(serial, self._clock(now))
         frame = self._frame(function_code, body, end_char)
         is_long = len(frame.body) > self.settings.body_bytes
-        unit = split(frame, self.settings.body_bytes) if is_long else [frame]
-        for each in unit:
+        frames = split(frame, self.settings.body_bytes) if is_long else [frame]
+        for each in frames:
             encode_frame(each, crc16.modbus)
-        return unit
+        return _Unit(serial, frames)
 
     def _take_answer(self, answer: Answer, now: float) -> None:
         if self._state is not StationState.ANSWER_DUE or self._query is None or not answer.bodies:
             raise LocalProtocolError("nothing to answer, or no answer")
         asked = self._query.body.opening.serial
-        serial = asked or self.last_serial % 0xFFFF + 1
         code = self._query.frame.function_code
         last = len(answer.bodies) - 1
         units = [
-            self._unit_of(code, body, serial, ETX if number == last else ETB, now)
+            self._unit_of(code, body, asked or self._next_serial(number), ETX if number == last else ETB, now)
             for number, body in enumerate(answer.bodies)
         ]
         if not asked:
-            self.last_serial = serial
-        self._serial = serial
+            self.last_serial = units[-1].serial
         self._units = deque(units)
         self._step(StationStimulus.ANSWER, now)
 
@@ -293,16 +282,19 @@ class Station(StreamEnd[StationEvent]):
 
     def _begin(self, now: float) -> None:
         self._tries = self._naks = 0
-        self._unsent = deque(self._units[0])
+        self._serial = self._units[0].serial
+        self._unsent = deque(self._units[0].frames)
         self._send_packets(now)
 
     def _send_once(self, now: float) -> None:
-        self._unsent = deque(self._units.popleft())
+        unit = self._units.popleft()
+        self._serial = unit.serial
+        self._unsent = deque(unit.frames)
         self._send_packets(now)
 
     def _repeat(self, now: float) -> None:
         self._tries += 1
-        self._unsent = deque(self._units[0])
+        self._unsent = deque(self._units[0].frames)
         self._send_packets(now)
 
     def _send_again(self, now: float) -> None:

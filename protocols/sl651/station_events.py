@@ -1,4 +1,6 @@
-"""What a telemetry station is told, what its dialogue tells, and its settings. See `station`."""
+"""What a telemetry station is told, what its dialogue tells, its states and its settings. See `station`."""
+
+from enum import Enum
 
 import msgspec
 
@@ -10,6 +12,30 @@ KEEP_ALIVE_S = 40.0
 """The standard's advice; 1 to 255."""
 BODY_BYTES = 220
 """A body that is longer goes in packets."""
+
+
+class StationState(Enum):
+    """Where the station stands."""
+
+    IDLE = "idle"
+    CONFIRM_DUE = "confirm due"
+    ANSWER_DUE = "answer due"
+    FINAL_DUE = "final confirm due"
+
+
+class StationStimulus(Enum):
+    """What may happen to it."""
+
+    SEND_ONCE = "Send, M1"
+    SEND = "Send, M2 or M3"
+    QUERY = "ENQ"
+    SAME_QUERY = "the same ENQ again"
+    ANSWER = "Answer"
+    CONFIRM = "EOT or ESC"
+    GO_ON = "ACK, or confirm while frames are left"
+    NAK = "NAK"
+    SILENCE = "silence, tries left"
+    SPENT = "silence, tries spent"
 
 
 class StationSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,11 +4,8 @@ from typing import Any
 
 from protocols.core.errors import NeedData
 from protocols.sl651.bodies import Bare, Opening, Report
-from protocols.sl651.centre import (
-    Ask,
-    Centre,
-    CentreSettings,
-)
+from protocols.sl651.centre import Centre
+from protocols.sl651.centre_events import Ask, CentreSettings
 from protocols.sl651.elements import element_of
 from protocols.sl651.frame import Frame
 from protocols.sl651.framer import Framer

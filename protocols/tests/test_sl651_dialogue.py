@@ -1,39 +1,27 @@
-"""SL 651 dialogues: reports, questions and commands between station and centre, and every timer."""
+"""SL 651 dialogues: reports from station to centre, the link between them, and every timer."""
 
 import pytest
 
 from protocols.core.errors import LocalProtocolError
-from protocols.sl651.bodies import IdentifierList, Opening, Payload
 from protocols.sl651.catalogue import (
-    FACTORY_RESET,
     QUERY_CURRENT,
-    QUERY_ELEMENTS,
-    QUERY_VERSION,
-    SET_CLOCK,
     TEST,
     TIMED,
 )
-from protocols.sl651.centre import (
-    KeptAlive,
-    Received,
-    Unanswered,
-)
-from protocols.sl651.frame import ACK, ENQ, EOT, ESC, ETB, ETX, Frame, decode_frame, encode_frame
-from protocols.sl651.groups import ident_of, station_group
+from protocols.sl651.centre_events import KeptAlive, Received
+from protocols.sl651.frame import EOT, ESC, ETB, ETX, Frame, decode_frame, encode_frame
 from protocols.sl651.link import GAP_S, MAX_RESENDS, REPLY_TIMEOUT_S
-from protocols.sl651.payloads import write_version
-from protocols.sl651.station import ON_LINE_S, StationState
+from protocols.sl651.station import ON_LINE_S
 from protocols.sl651.station_events import (
     KEEP_ALIVE_S,
     Answer,
-    Apply,
     Asked,
-    Broadcast,
     Confirmed,
     Failed,
     Released,
     Returned,
     Send,
+    StationState,
 )
 from protocols.tests.sl651_pair import ADDRESS, PASSWORD, ask, centre, events_of, frames_in, level, settle, station
 
@@ -178,57 +166,6 @@ def test_a_station_on_a_dynamic_address_always_keeps_the_link_alive() -> None:
     assert one.next_deadline() == 2 * KEEP_ALIVE_S
 
 
-def test_a_query_is_answered_and_the_answer_confirmed() -> None:
-    one, other = station(), centre()
-    question = ask(QUERY_ELEMENTS, IdentifierList(Opening(0, "0" * 12), [ident_of(0x39)]))
-    other.send(question, 0.0)
-    one.receive(other.bytes_to_send(), 0.0)
-    (asked,) = events_of(one)
-    assert asked.body.idents == [b"\x39\x23"]
-    one.send(Answer([level(777)]), 1.0)
-    settle(one, other, 1.0)
-    (answered,) = events_of(other)
-    assert answered.ask is question
-    assert answered.answers[0].body.groups_of_body[-1].value == (777, 3)
-    assert events_of(one) == [Released()]
-    assert one.state is StationState.IDLE
-    assert other.next_deadline() is None
-
-
-def test_a_centre_that_writes_its_address_as_0_is_ours_and_another_is_not() -> None:
-    for center_addr, count in ((0, 1), (1, 1), (2, 0)):
-        one = station()
-        body = bytes.fromhex("0007261124000000")
-        one.receive(encode_frame(Frame(center_addr, ADDRESS, PASSWORD, QUERY_CURRENT, body, ENQ, is_down=True)), 0.0)
-        assert len(events_of(one)) == count
-
-
-def test_an_answer_has_the_number_of_a_question_that_has_one() -> None:
-    one = station()
-    frame = Frame(1, ADDRESS, PASSWORD, QUERY_CURRENT, bytes.fromhex("0007261124000000"), ENQ, is_down=True)
-    one.receive(encode_frame(frame), 0.0)
-    one.send(Answer([level(1)]), 0.0)
-    assert decode_frame(one.bytes_to_send()).body[:2] == b"\x00\x07"
-    assert one.last_serial == 0
-
-
-def test_an_answer_of_several_frames_goes_on_with_ack() -> None:
-    one, other = station(), centre()
-    other.send(ask(QUERY_CURRENT), 0.0)
-    one.receive(other.bytes_to_send(), 0.0)
-    one.send(Answer([level(1), level(2), level(3)]), 0.0)
-    ends = []
-    for _ in range(3):
-        up = one.bytes_to_send()
-        other.receive(up, 0.0)
-        down = other.bytes_to_send()
-        ends.append((decode_frame(up).end_char, decode_frame(down).end_char))
-        one.receive(down, 0.0)
-    assert ends == [(ETB, ACK), (ETB, ACK), (ETX, EOT)]
-    (answered,) = events_of(other)
-    assert len(answered.answers) == 3
-
-
 def test_a_report_before_more_reports_is_told_to_stay() -> None:
     one, other = station(), centre()
     one.send(Send(TIMED, level(1), more_follows=True), 0.0)
@@ -238,111 +175,6 @@ def test_a_report_before_more_reports_is_told_to_stay() -> None:
     assert (decode_frame(up).end_char, decode_frame(down).end_char) == (ETB, ESC)
     one.receive(down, 0.0)
     assert [type(event) for event in events_of(one)] == [Confirmed]
-
-
-def test_a_change_is_applied_after_the_last_confirm_and_not_without() -> None:
-    for is_confirmed in (True, False):
-        one, other = station(), centre()
-        other.send(ask(SET_CLOCK), 0.0)
-        one.receive(other.bytes_to_send(), 0.0)
-        assert [type(event) for event in events_of(one)] == [Asked]
-        one.send(Answer([Payload(Opening(0, "0" * 12), station_group(ADDRESS, None))]), 0.0)
-        assert events_of(one) == []
-        if is_confirmed:
-            settle(one, other, 0.0)
-            assert [type(event) for event in events_of(one)] == [Apply, Released]
-        else:
-            for tries in range(1, MAX_RESENDS + 2):
-                one.tick(tries * REPLY_TIMEOUT_S)
-            assert events_of(one) == [Failed(None, "no confirm", 1)]
-
-
-def test_another_question_before_the_last_confirm_takes_the_place_of_the_change() -> None:
-    one, other = station(), centre()
-    other.send(ask(FACTORY_RESET, IdentifierList(Opening(0, "0" * 12), [b"\x98\x00"])), 0.0)
-    one.receive(other.bytes_to_send(), 0.0)
-    one.send(Answer([Payload(Opening(0, "0" * 12), station_group(ADDRESS, None))]), 0.0)
-    later = centre()
-    later.send(ask(QUERY_VERSION), 5.0)
-    one.receive(later.bytes_to_send(), 5.0)
-    assert [type(event) for event in events_of(one)] == [Asked, Failed, Asked]
-    version = Payload(Opening(0, "0" * 12), station_group(ADDRESS, None), write_version(b"V1.0"))
-    one.bytes_to_send()
-    one.send(Answer([version]), 5.0)
-    settle(one, later, 5.0)
-    assert [type(event) for event in events_of(one)] == [Released]
-
-
-def test_the_same_question_again_is_answered_again_with_the_same_bytes() -> None:
-    one, other = station(), centre()
-    other.send(ask(QUERY_CURRENT), 0.0)
-    question = other.bytes_to_send()
-    one.receive(question, 0.0)
-    one.receive(question, 0.5)
-    assert len(events_of(one)) == 1
-    one.send(Answer([level(1)]), 1.0)
-    answer = one.bytes_to_send()
-    one.receive(question, 2.0)
-    assert one.bytes_to_send() == answer
-    assert events_of(one) == []
-
-
-def test_a_question_during_a_report_waits_for_its_end() -> None:
-    one, other = station(), centre()
-    one.send(Send(TIMED, level(1)), 0.0)
-    asking = centre()
-    asking.send(ask(QUERY_CURRENT), 0.0)
-    one.receive(asking.bytes_to_send(), 0.0)
-    assert events_of(one) == []
-    settle(one, other, 0.0)
-    assert [type(event) for event in events_of(one)] == [Confirmed, Asked]
-    assert one.state is StationState.ANSWER_DUE
-
-
-def test_a_caller_that_never_answers_does_not_block_the_station() -> None:
-    one, other = station(), centre()
-    other.send(ask(QUERY_CURRENT), 0.0)
-    one.receive(other.bytes_to_send(), 0.0)
-    one.tick(REPLY_TIMEOUT_S)
-    assert [type(event) for event in events_of(one)] == [Asked, Failed]
-    assert one.state is StationState.IDLE
-
-
-def test_a_question_goes_three_times_and_then_fails() -> None:
-    other = centre()
-    question = ask(QUERY_CURRENT)
-    other.send(question, 0.0)
-    first = other.bytes_to_send()
-    for tries in range(1, MAX_RESENDS + 1):
-        assert other.next_deadline() == tries * REPLY_TIMEOUT_S
-        other.tick(tries * REPLY_TIMEOUT_S)
-        assert other.bytes_to_send() == first
-    other.tick((MAX_RESENDS + 1) * REPLY_TIMEOUT_S)
-    assert events_of(other) == [Unanswered(question)]
-    assert other.next_deadline() is None
-
-
-def test_an_answer_after_the_question_was_given_up_changes_nothing() -> None:
-    one, other = station(), centre(reply_timeout_s=1.0)
-    other.send(ask(SET_CLOCK), 0.0)
-    one.receive(other.bytes_to_send(), 0.0)
-    for now in (1.0, 2.0, 3.0):
-        other.tick(now)
-    other.bytes_to_send()
-    one.send(Answer([Payload(Opening(0, "0" * 12), station_group(ADDRESS, None))]), 3.0)
-    other.receive(one.bytes_to_send(), 3.0)
-    assert other.bytes_to_send() == b""
-    assert [type(event) for event in events_of(other)] == [Unanswered]
-    assert other.stray_frames == 1
-
-
-def test_a_broadcast_is_told_and_never_answered() -> None:
-    one = station()
-    frame = Frame(1, ADDRESS[:3] + b"\xff\xff", PASSWORD, SET_CLOCK, bytes.fromhex("0000261124000000"), ENQ, True)
-    one.receive(encode_frame(frame), 0.0)
-    assert [type(event) for event in events_of(one)] == [Broadcast]
-    assert one.state is StationState.IDLE
-    assert one.bytes_to_send() == b""
 
 
 def test_half_a_frame_holds_up_what_follows_for_a_while_only() -> None:
@@ -401,14 +233,39 @@ def test_a_station_hears_what_stood_behind_half_a_frame() -> None:
     assert [type(event) for event in events_of(hearing)] == [Received]
 
 
-def test_ack_before_the_end_of_an_answer_gives_more_time() -> None:
+def test_a_report_that_was_given_up_and_comes_again_later_is_told_once() -> None:
     one, other = station(), centre()
-    other.send(ask(QUERY_CURRENT), 0.0)
-    one.receive(other.bytes_to_send(), 0.0)
-    one.send(Answer([level(1)]), 0.0)
+    one.send(Send(TIMED, level(12345)), 0.0)
     other.receive(one.bytes_to_send(), 0.0)
-    confirm = decode_frame(other.bytes_to_send())
-    confirm.end_char = ACK
-    one.receive(encode_frame(confirm), 5.0)
-    assert one.state is StationState.FINAL_DUE
-    assert one.next_deadline() == 5.0 + REPLY_TIMEOUT_S
+    other.bytes_to_send()  # no confirm ever arrives
+    for tries in range(1, MAX_RESENDS + 2):
+        one.tick(tries * REPLY_TIMEOUT_S)
+        one.bytes_to_send()
+    assert [type(event) for event in events_of(one)] == [Failed]
+    one.send(Send(TIMED, level(12345), serial=1), 105.0)  # with its own number, and the time of now
+    settle(one, other, 105.0)
+    assert [type(event) for event in events_of(one)] == [Confirmed, Released]
+    assert [type(event) for event in events_of(other)] == [Received]
+    one.send(Send(TIMED, level(12345)), 106.0)
+    settle(one, other, 106.0)
+    assert [type(event) for event in events_of(other)] == [Received]
+
+
+@pytest.mark.parametrize("serial", [0, 0x10000])
+def test_a_serial_that_no_message_has_is_refused(serial: int) -> None:
+    one = station()
+    with pytest.raises(LocalProtocolError):
+        one.send(Send(TIMED, level(1), serial=serial), 0.0)
+    assert one.state is StationState.IDLE
+    assert one.bytes_to_send() == b""
+
+
+def test_all_that_comes_in_one_long_piece_is_heard() -> None:
+    one, other = station(), centre()
+    wire = b""
+    for number in range(500):
+        one.send(Send(TIMED, level(number), is_confirmed=False), 0.0)
+        wire += one.bytes_to_send()
+    other.receive(wire, 0.0)
+    assert other.discarded_bytes == 0
+    assert [event.body.groups_of_body[-1].value[0] for event in events_of(other)] == list(range(500))

@@ -11,30 +11,14 @@ from protocols.sl651.catalogue import (
     SET_CLOCK,
     TIMED,
 )
-from protocols.sl651.centre import (
-    MAX_ASSEMBLIES,
-    MAX_NAK_ROUNDS,
-    PACKET_TIMEOUT_S,
-    REMEMBERED,
-    Answered,
-    CentreState,
-    Incomplete,
-    Received,
-)
+from protocols.sl651.centre import MAX_ASSEMBLIES, MAX_NAK_ROUNDS, MAX_OPEN_NAKS, REMEMBERED, CentreState
+from protocols.sl651.centre_events import PACKET_TIMEOUT_S, Answered, Incomplete, Received
 from protocols.sl651.frame import EOT, ETB, ETX, NAK, Frame, decode_frame, encode_frame
 from protocols.sl651.groups import PICTURE as PICTURE_IDENT
 from protocols.sl651.groups import Group, station_group
 from protocols.sl651.link import MAX_RESENDS, REPLY_TIMEOUT_S
-from protocols.sl651.packets import split
-from protocols.sl651.station import StationState
-from protocols.sl651.station_events import (
-    Answer,
-    Apply,
-    Asked,
-    Confirmed,
-    Released,
-    Send,
-)
+from protocols.sl651.packets import again, split
+from protocols.sl651.station_events import Answer, Apply, Asked, Confirmed, Released, Send, StationState
 from protocols.tests.sl651_pair import (
     ADDRESS,
     PASSWORD,
@@ -183,6 +167,42 @@ def test_another_message_in_packets_takes_the_place_of_one_that_is_not_whole() -
     other.receive(encode_frame(first[0]), 0.0)
     other.receive(encode_frame(second[0]), 0.0)
     assert events_of(other) == [Incomplete(first[0], [2])]
+
+
+def test_packets_of_two_messages_of_one_size_are_not_mixed() -> None:
+    other = centre()
+
+    def packets_of(serial: int, fill: int) -> list[bytes]:
+        body = Opening(serial, "261124000000").encode(False) + bytes((fill,)) * 142
+        return [encode_frame(packet) for packet in split(Frame(1, ADDRESS, PASSWORD, PICTURE, body, ETX), 50)]
+
+    first, second = packets_of(1, 1), packets_of(2, 2)
+    for wire in (first[0], first[1], second[1], second[2]):
+        other.receive(wire, 0.0)
+    assert events_of(other) == [Incomplete(decode_frame(first[0]), [3])]
+    (nak,) = frames_in(other.bytes_to_send())
+    assert (nak.end_char, nak.packet_seq) == (NAK, 1)
+    other.receive(second[0], 0.0)
+    (received,) = events_of(other)
+    assert received.frame.body == Opening(2, "261124000000").encode(False) + bytes((2,)) * 142
+
+
+def test_a_station_that_claims_many_packets_is_not_asked_for_all_at_once() -> None:
+    other = centre()
+    wires = [encode_frame(packet) for packet in split(Frame(1, ADDRESS, PASSWORD, PICTURE, bytes(400), ETX), 1)]
+    last = wires[-1]
+    other.receive(last, 0.0)
+    asked = [frame.packet_seq for frame in frames_in(other.bytes_to_send())]
+    assert asked == list(range(1, MAX_OPEN_NAKS + 1))
+    came = 0
+    while asked:
+        for seq in asked:
+            assert seq is not None
+            came += 1
+            other.receive(encode_frame(again(decode_frame(wires[seq - 1]))), 0.0)
+        asked = [frame.packet_seq for frame in frames_in(other.bytes_to_send()) if frame.end_char == NAK]
+    assert came == 399
+    assert [type(event) for event in events_of(other)] == [Received]
 
 
 def test_packets_of_an_answer_keep_the_question_open() -> None:
