@@ -1,4 +1,4 @@
-"""One command to a card and its whole answer: the rest is fetched (61xx), or the command repeated with another Le (6Cxx).
+"""One command to a card and its whole answer: the rest fetched (61xx), or the command repeated with another Le (6Cxx).
 
 >>> exchange = CardExchange()
 >>> exchange.ask(CommandApdu(0x80, 0x5C, 0, 2, ne=4))
