@@ -16,7 +16,7 @@ from ota.errors import Cause, StorageError
 
 FRESH = ".new"
 """The ending of a file that is about to take another's place. One found after a start is rubbish."""
-_CAUSES = {
+CAUSES = {
     errno.ENOSPC: Cause.FULL,
     errno.EDQUOT: Cause.FULL,
     errno.EIO: Cause.BROKEN,
@@ -24,6 +24,7 @@ _CAUSES = {
     errno.ENOENT: Cause.MISSING,
     errno.ENOTDIR: Cause.MISSING,
 }
+"""What an error number of the operating system asks for; any other is `Cause.OTHER`."""
 
 
 class Storage(Protocol):
@@ -209,5 +210,5 @@ class PosixStorage:
         try:
             yield
         except OSError as error:
-            cause = _CAUSES.get(error.errno or 0, Cause.OTHER)
+            cause = CAUSES.get(error.errno or 0, Cause.OTHER)
             raise StorageError(str(self._folder / name), error.strerror or str(error), cause) from error
