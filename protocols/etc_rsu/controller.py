@@ -50,11 +50,23 @@ STATE = 0xB0
 HEARTBEAT = 0xB1
 MAX_ASKS = 2
 """A vehicle's report is asked for again so often."""
-MAX_KNOWN_FRAMES = 5
+KNOWN_REPORTS = 5
+"""A lane's unit repeats its last report. What has another number since is over before the numbers come around."""
+KNOWN_GANTRY_REPORTS = 9
+"""A gantry's unit has several on their way at once, and repeats each until it is answered: a report for each number."""
 REPEAT_S = 5.0
-"""A report that comes again is known among the last few, and for so long. Numbers come around again.
+"""For so long a report that comes again is known: number and bytes are the same."""
 
-A vehicle's own last report is known whatever others have said since."""
+
+class _Heard:
+    """A report, when it was heard last, and what it was answered: empty while nobody has decided."""
+
+    __slots__ = ("answer", "heard_at", "key")
+
+    def __init__(self, key: Key, heard_at: float) -> None:
+        self.key = key
+        self.heard_at = heard_at
+        self.answer = b""
 
 
 class Controller(EventQueue[ControllerEvent]):
@@ -75,8 +87,8 @@ class Controller(EventQueue[ControllerEvent]):
         self._deadline: float | None = None
         self._ready: AnyPayload | None = None
         self._vehicles = Vehicles(self.settings, self._answer, self._events.append)
-        self._known: OrderedDict[Key, tuple[float, bytes]] = OrderedDict()
-        """The last reports: when they were heard, and what they were answered; empty while nobody has decided."""
+        self._known: OrderedDict[int, _Heard] = OrderedDict()
+        """The last report of each number."""
         self._checks_seen = 0
 
     @property
@@ -149,12 +161,12 @@ class Controller(EventQueue[ControllerEvent]):
         key = (number_of(frame), frame.data)
         if is_heartbeat(report) or not frame.data:
             return
-        heard_at, answer = self._known.get(key, (-REPEAT_S, b""))
-        if now - heard_at < REPEAT_S:
+        known = self._known.get(key[0])
+        if known is not None and known.key == key and now - known.heard_at < REPEAT_S:
             self.repeats += 1
-            self._known[key] = (now, answer)
-            if answer:
-                self._line.put(answer)
+            known.heard_at = now
+            if known.answer:
+                self._line.put(known.answer)
             return
         self._judge(key, report, now)
 
@@ -163,9 +175,7 @@ class Controller(EventQueue[ControllerEvent]):
         obu_id, kind = obu_of(report), type_of(report)
         stimulus = REPORT_STIMULI.get(kind or 0)
         if stimulus is not None and obu_id is not None:
-            if self._vehicles.has_heard(obu_id, key):
-                self.repeats += 1
-            elif self._state is LinkState.UP or stimulus is PassageStimulus.RESULT:
+            if self._state is LinkState.UP or stimulus is PassageStimulus.RESULT:
                 self._know(key, now)
                 self._vehicles.report(obu_id, key, report, stimulus, now)
             return
@@ -190,15 +200,17 @@ class Controller(EventQueue[ControllerEvent]):
             self._answer(key, HeartbeatAnswer(0).to_bytes())
 
     def _know(self, key: Key, now: float) -> None:
-        self._known.pop(key, None)
-        self._known[key] = (now, b"")
-        if len(self._known) > MAX_KNOWN_FRAMES:
+        self._known.pop(key[0], None)
+        self._known[key[0]] = _Heard(key, now)
+        is_classic = self._line.interface is Interface.CLASSIC
+        if len(self._known) > (KNOWN_REPORTS if is_classic else KNOWN_GANTRY_REPORTS):
             self._known.popitem(last=False)
 
     def _answer(self, key: Key, data: bytes) -> None:
         wire = self._line.encode(swapped(key[0]), data)
-        if key in self._known:
-            self._known[key] = (self._known[key][0], wire)
+        known = self._known.get(key[0])
+        if known is not None and known.key == key:
+            known.answer = wire
         self._line.put(wire)
 
     def _say(self, payload: AnyPayload) -> None:

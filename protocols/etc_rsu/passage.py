@@ -40,14 +40,12 @@ Key = tuple[int, bytes]
 class Passage:
     """A vehicle. `key` is that of its last report."""
 
-    __slots__ = ("answer", "asks", "deadline", "is_written", "key", "obu_id", "report", "state", "trade", "unsettled")
+    __slots__ = ("asks", "deadline", "is_written", "key", "obu_id", "report", "state", "trade", "unsettled")
 
     def __init__(self, obu_id: bytes) -> None:
         self.obu_id = obu_id
         self.state = PassageState.ABSENT
         self.key: Key = (0, b"")
-        self.answer = b""
-        """What was decided after that; empty while nobody has."""
         self.report: AnyPayload | None = None
         self.deadline: float | None = None
         self.asks = 0

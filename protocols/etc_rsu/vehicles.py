@@ -82,15 +82,6 @@ class Vehicles:
             self._give_up(passage, now)
         self._passages.clear()
 
-    def has_heard(self, obu_id: bytes, key: Key) -> bool:
-        """Whether this is a vehicle's last report once more. It is answered as it was, if it was."""
-        passage = self._passages.get(obu_id)
-        if passage is None or passage.key != key:
-            return False
-        if passage.answer:
-            self._answer(key, passage.answer)
-        return True
-
     def report(self, obu_id: bytes, key: Key, report: AnyPayload, stimulus: PassageStimulus, now: float) -> None:
         """The unit reports something of a vehicle."""
         passage = self._passages.pop(obu_id, None) or Passage(obu_id)
@@ -99,7 +90,7 @@ class Vehicles:
             self._give_up(left, now)
         self._passages[obu_id] = passage
         passage.unsettled = self._unsettled.get(obu_id)
-        passage.key, passage.report, passage.answer, passage.asks = key, report, b"", 0
+        passage.key, passage.report, passage.asks = key, report, 0
         self._move(passage, stimulus, now)
 
     def decide(self, command: Decide, now: float) -> None:
@@ -112,9 +103,7 @@ class Vehicles:
             raise LocalProtocolError("is another vehicle's", field="obu_id")
         if type_of(command.payload) == DEBIT and (passage.is_written or self._is_done(passage, command.payload)):
             raise LocalProtocolError("the card carries the record of a debit already", field="payload")
-        answer = command.payload.to_bytes()
-        self._answer(passage.key, answer)
-        passage.answer = answer
+        self._answer(passage.key, command.payload.to_bytes())
         if stimulus is PassageStimulus.TRADE:
             passage.trade = command.payload if type_of(command.payload) in TAKES_ANEW else passage.unsettled
         self._move(passage, stimulus, now)

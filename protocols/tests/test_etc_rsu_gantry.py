@@ -125,21 +125,23 @@ def test_a_gantry_settles_a_debit_only_by_a_result_that_says_so(error_code, unse
     assert sequenced(controller, 4, result)[1] == [Reported(OBU, result, unsettled)]
 
 
-def test_a_vehicles_report_that_comes_again_is_known_however_many_others_came_between():
+def test_reports_that_come_again_are_known_however_many_others_are_on_their_way():
     """The unit did not hear C6. A second one, of another time, might debit a second time."""
     controller = gantry()
-    others = [bytes((3, 0, 0, number)) for number in range(6)]
-    for obu_id in (OBU, *others):
+    obu_ids = [bytes((3, 0, 0, number)) for number in range(7)]
+    for obu_id in obu_ids:
         sequenced(controller, 2, gantry_b2(obu_id))
         controller.send(Decide(obu_id, c1(obu_id)), 1.0)
-    sequenced(controller, 3, gantry_b4())
-    controller.send(Decide(OBU, gantry_c6()), 1.1)
-    sequenced_of(controller)
-    for obu_id in others:
-        sequenced(controller, 4, gantry_b4(obu_id), 1.1)
-    assert sequenced(controller, 3, gantry_b4(), 1.2) == ([(0x30, gantry_c6().to_bytes())], [])
-    assert sequenced(controller, 4, gantry_b4(others[0]), 1.2) == ([], [])  # nobody has decided
-    assert controller.repeats == 2
+    for seq, obu_id in enumerate(obu_ids, 3):
+        assert sequenced(controller, seq, gantry_b4(obu_id), 1.1)[1] == [Reported(obu_id, gantry_b4(obu_id))]
+    for seq, obu_id in enumerate(obu_ids[:-1], 3):
+        controller.send(Decide(obu_id, gantry_c6(obu_id)), 1.1)
+        assert sequenced_of(controller) == [(seq << 4, gantry_c6(obu_id).to_bytes())]
+    for seq, obu_id in enumerate(obu_ids[:-1], 3):
+        assert sequenced(controller, seq, gantry_b4(obu_id), 1.2) == ([(seq << 4, gantry_c6(obu_id).to_bytes())], [])
+    assert sequenced(controller, 9, gantry_b4(obu_ids[-1]), 1.2) == ([], [])  # nobody has decided
+    assert controller.repeats == 7
+    assert sequenced(controller, 3, gantry_b5(obu_ids[0]), 1.3)[1] == [Reported(obu_ids[0], gantry_b5(obu_ids[0]))]
 
 
 def test_who_does_not_decide_at_a_gantry_sends_its_c2():
