@@ -8,6 +8,7 @@ waits is bounded in number, in bytes and in time.
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from heapq import nlargest
 
 import msgspec
 
@@ -89,8 +90,11 @@ def joined(packages: Mapping[int, Frame], total: int) -> Gathered:
     present = sorted(packages)
     first = packages[present[0]]
     body = b"".join([packages[index].body for index in present])
-    missing = tuple(index for index in range(1, total + 1) if index not in packages)
-    return Gathered(msgspec.structs.replace(first, body=body, package=None), total, missing)
+    return Gathered(msgspec.structs.replace(first, body=body, package=None), total, _missing_of(packages, total))
+
+
+def _missing_of(packages: Mapping[int, Frame], total: int) -> tuple[int, ...]:
+    return tuple([index for index in range(1, total + 1) if index not in packages])
 
 
 def gather(frames: Iterable[Frame]) -> Gathered:
@@ -140,8 +144,8 @@ class _Partial:
 class Reassembler(EventQueue[ReassemblyEvent]):
     """Puts messages together as their packages come.
 
-    After `quiet_s` without a package the missing ones are asked for, `max_requests` times, then the message is given
-    up. Where too many messages or bytes wait, the one that was quiet longest gives way.
+    After `quiet_s` without a new package the missing ones are asked for, `max_requests` times, then the message is
+    given up. Where too many messages or bytes wait, the one that was quiet longest gives way.
     """
 
     def __init__(
@@ -173,11 +177,11 @@ class Reassembler(EventQueue[ReassemblyEvent]):
         key = (frame.phone, frame.msg_id, package.total)
         partial = self._partials.pop(key, None) or _Partial()
         self._partials[key] = partial  # the last one is the one that was quiet for the shortest time
-        partial.deadline = now + self._quiet_s
         group = partial.groups.setdefault(first_serial_of(frame), {})
         if package.index in group:
             return
         group[package.index] = frame
+        partial.deadline = now + self._quiet_s
         cost = len(frame.body) + PACKAGE_COST_BYTES
         partial.cost += cost
         self._cost += cost
@@ -202,6 +206,7 @@ class Reassembler(EventQueue[ReassemblyEvent]):
         """Forget what waits: the link was closed."""
         for key in list(self._partials):
             self._abandon(key)
+        self._whole.clear()
 
     def _was_quiet(self, key: _Key, partial: _Partial, now: float) -> None:
         for first_serial in list(partial.groups):
@@ -216,13 +221,18 @@ class Reassembler(EventQueue[ReassemblyEvent]):
         elif partial.requests < self._max_requests:
             partial.requests += 1
             partial.deadline = now + self._quiet_s
-            for packages in partial.groups.values() if together is None else [together]:
-                incomplete = joined(packages, key[2])
+            incomplete = [together] if together is not None else self._fullest(partial)
+            for packages in incomplete:
                 first = first_serial_of(packages[min(packages)])
                 head = packages[1].body if 1 in packages else b""
-                self._events.append(Missing(key[1], first, incomplete.missing[:MAX_IDS_PER_REQUEST], head))
+                missing = _missing_of(packages, key[2])[:MAX_IDS_PER_REQUEST]
+                self._events.append(Missing(key[1], first, missing, head))
         else:
             self._abandon(key)
+
+    def _fullest(self, partial: _Partial) -> list[dict[int, Frame]]:
+        """The messages to ask about: not each of the many that packages with senseless serials seem to begin."""
+        return nlargest(self._max_messages, partial.groups.values(), key=len)
 
     def _abandon(self, key: _Key) -> None:
         phone, msg_id, total = key

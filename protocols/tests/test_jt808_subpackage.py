@@ -138,6 +138,45 @@ def test_a_stale_first_half_is_not_glued_to_a_later_second_half():
     assert events_of(reassembler) == []
 
 
+def test_a_package_that_is_repeated_for_ever_does_not_keep_the_others_waiting():
+    first, second, _third = split(message(3000, 10))
+    reassembler = Reassembler(quiet_s=5, max_requests=0)
+    reassembler.feed(first, 0.0)
+    reassembler.feed(second, 1.0)
+    for now in range(2, 6):
+        reassembler.feed(first, float(now))
+    assert reassembler.next_deadline() == 6.0
+    reassembler.tick(6.0)
+    assert events_of(reassembler) == [Abandoned(0x0801, PHONE, 3, 2)]
+
+
+def test_a_flood_of_first_packages_is_not_asked_about_one_by_one():
+    reassembler = Reassembler(quiet_s=5, max_requests=1, max_messages=8)
+    for serial in range(10_000):
+        reassembler.feed(Frame(0x0801, PHONE, serial, b"", package=Package(0xFFFF, 1)), 0.0)
+    two = (Frame(0x0801, PHONE, 20_000 + index, b"", package=Package(0xFFFF, index)) for index in (2, 3))
+    for package in two:
+        reassembler.feed(package, 0.0)
+    reassembler.tick(5.0)
+    asked = events_of(reassembler)
+    assert len(asked) == 8
+    assert asked[0] == Missing(0x0801, 20_001, (1, *range(4, 4 + MAX_IDS_PER_REQUEST - 1)))
+    reassembler.tick(10.0)
+    assert events_of(reassembler) == [Abandoned(0x0801, PHONE, 0xFFFF, 10_002)]
+
+
+def test_a_new_connection_may_bring_the_serials_of_the_last_one():
+    packages = split(message(3000, 10))
+    reassembler = Reassembler(quiet_s=5)
+    for package in packages:
+        reassembler.feed(package, 0.0)
+    assert events_of(reassembler) == [Gathered(message(3000, 10), 3)]
+    reassembler.reset()
+    reassembler.feed(packages[0], 1.0)
+    reassembler.tick(6.0)
+    assert events_of(reassembler) == [Missing(0x0801, 10, (2, 3), packages[0].body)]
+
+
 def test_memory_stays_bounded_whatever_comes():
     rng = random.Random(9)
     reassembler = Reassembler(max_messages=8, max_bytes=100_000)
