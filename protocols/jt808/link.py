@@ -156,11 +156,14 @@ class Link(StreamEnd[LinkEvent]):
         self._reassembler.reset()
         return tokens
 
-    def transmit(self, body: Body, now: float, token: object = None) -> None:
-        """Send a message. If it wants an answer, `Settled` or `Expired` follows. Raises `LocalProtocolError`."""
+    def transmit(self, body: Body, now: float, token: object = None, *, room: int = 0) -> None:
+        """Send a message. If it wants an answer, `Settled` or `Expired` follows. Raises `LocalProtocolError`.
+
+        room: for so many others there must be room behind it.
+        """
         answer_id = answer_of(body.ID, self.dialect)
-        if answer_id is not None and len(self._pending) >= MAX_IN_FLIGHT:
-            raise LocalProtocolError(f"{MAX_IN_FLIGHT} messages wait for an answer already")
+        if answer_id is not None and len(self._pending) >= MAX_IN_FLIGHT - room:
+            raise LocalProtocolError(f"{len(self._pending)} messages wait for an answer already")
         while self._next_serial in self._pending:
             self._next_serial = (self._next_serial + 1) % SERIALS
         frames = self._frames_of(body)
@@ -179,10 +182,10 @@ class Link(StreamEnd[LinkEvent]):
         self._forget_kept()
         self._write(b"".join(wires), now)
 
-    def answer(self, packet: Packet, body: Body, now: float) -> None:
+    def answer(self, packet: Packet, body: Body, now: float, *, room: int = 0) -> None:
         """Answer a message. A repeat of that message gets the same bytes. Raises `LocalProtocolError`."""
         start = len(self._outgoing)
-        self.transmit(body, now)
+        self.transmit(body, now, room=room)
         self._remember(packet.frame, bytes(self._outgoing[start:]))
 
     def forget(self, frame: Frame) -> None:

@@ -11,6 +11,7 @@ b'www.808.'
 from typing import Annotated, ClassVar
 
 from protocols.jt808.conditions import Either, When, is_extended
+from protocols.jt808.dialect import Dialect
 from protocols.jt808.kinds import BYTE_TEXT, U8, U16, FixedText, Text, TextToEnd
 from protocols.jt808.layout import ABSENT, Body, Readable, Scope
 
@@ -69,3 +70,8 @@ class Authentication(Body, frozen=True):
 
     def __repr__(self) -> str:
         return f"Authentication(imei={self.imei!r}, software_version={self.software_version!r})"
+
+
+def can_be_shown(auth_code: bytes, dialect: Dialect) -> bool:
+    """Whether an authentication can hold the code that a platform gave: in 2019 a byte counts it."""
+    return len(auth_code) <= 0xFF or not dialect.has_extended_messages

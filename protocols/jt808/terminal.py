@@ -32,6 +32,7 @@ from protocols.jt808.registration import (
     REGISTERED,
     Authentication,
     RegistrationReply,
+    can_be_shown,
 )
 from protocols.jt808.session import Answer, Answered, Close, Connected, Disconnected, Received, Send, Unanswered
 from protocols.jt808.subpackage import Abandoned
@@ -57,6 +58,8 @@ from protocols.jt808.values import utc_ms_of
 
 MAIN_TRIES = 3
 """Failures in a row after which the other server is tried."""
+ROOM_FOR_OWN = 3
+"""Whatever waits, a time query, a heartbeat and a log-off can still be sent."""
 ROOM_FOR_LIVE = 8
 """Replays and reports leave room for other messages in flight: so many locations at one time."""
 
@@ -128,11 +131,11 @@ class TerminalDialogue(EventQueue[TerminalEvent]):
                 self._step(TerminalStimulus.LOG_OFF, now)
             case Send():
                 self._require_online()
-                self._link.transmit(command.body, now, command)
+                self._link.transmit(command.body, now, command, room=ROOM_FOR_OWN)
             case Answer():
                 self._require_online()
                 reply = command.body or self._link.general_reply(command.packet.frame, command.result)
-                self._link.answer(command.packet, reply, now)
+                self._link.answer(command.packet, reply, now, room=ROOM_FOR_OWN)
 
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes as they came. Raises nothing: what is broken or foreign is counted or refused on the link."""
@@ -266,6 +269,9 @@ class TerminalDialogue(EventQueue[TerminalEvent]):
                 return TerminalStimulus.AUTHENTICATED
             return TerminalStimulus.FRESH_CODE_REFUSED if self._is_code_fresh else TerminalStimulus.CODE_REFUSED
         if isinstance(answer, RegistrationReply) and answer.result == REGISTERED:
+            if not can_be_shown(answer.auth_code, self._config.dialect):
+                self._reason = "the platform gave a code that no authentication can hold"
+                return TerminalStimulus.NO_ANSWER
             self._auth_code = answer.auth_code
             self._is_code_fresh = True
             return TerminalStimulus.REGISTERED

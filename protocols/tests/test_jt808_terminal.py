@@ -10,16 +10,17 @@ from hypothesis import strategies as st
 from protocols.core.errors import NEED_DATA, LocalProtocolError
 from protocols.jt808.catalogue import read_packet
 from protocols.jt808.dialect import JT2011, JT2013, JT2019
+from protocols.jt808.driver import PULLED_OUT, DriverCard
 from protocols.jt808.flags import Alarm
 from protocols.jt808.frame import Frame, decode_frame, encode_frame
-from protocols.jt808.general import Heartbeat, LinkCheck, PlatformReply, TerminalReply, TimeQuery, TimeReply
+from protocols.jt808.general import Heartbeat, LinkCheck, LogOff, PlatformReply, TerminalReply, TimeQuery, TimeReply
 from protocols.jt808.link import MAX_IN_FLIGHT, Timers
 from protocols.jt808.location import Location, LocationBatch, LocationQuery
 from protocols.jt808.platform import AuthenticationAsked, LoggedOff, PlatformState, RegistrationAsked
-from protocols.jt808.registration import Authentication, Registration
+from protocols.jt808.registration import Authentication, Registration, RegistrationReply
 from protocols.jt808.session import Answer, Answered, Close, Connected, Disconnected, Received, Send, Unanswered
 from protocols.jt808.subpackage import Abandoned, split
-from protocols.jt808.terminal import MAIN_TRIES, ROOM_FOR_LIVE, TerminalDialogue
+from protocols.jt808.terminal import MAIN_TRIES, ROOM_FOR_LIVE, ROOM_FOR_OWN, TerminalDialogue
 from protocols.jt808.terminal_events import (
     CodeDropped,
     CodeGiven,
@@ -398,12 +399,45 @@ def test_commands_at_the_wrong_time_are_local_errors():
 
 def test_no_more_than_so_many_messages_wait_at_one_time():
     pair = online()
-    for _ in range(MAX_IN_FLIGHT):
+    for _ in range(MAX_IN_FLIGHT - ROOM_FOR_OWN):
         pair.terminal.send(Send(TimeQuery()), pair.now)
     with pytest.raises(LocalProtocolError):
         pair.terminal.send(Send(TimeQuery()), pair.now)
     pair.terminal.send(Report(place(1), 1), pair.now)  # is kept
     pair.terminal.tick(pair.now + 59)
+
+
+def test_with_all_room_taken_heartbeats_and_a_log_off_still_go():
+    pair = online(timers=Timers(reply_timeout_s=500), idle_timeout_s=10_000)
+    pair.lose = lambda _frame: True
+    for _ in range(MAX_IN_FLIGHT - ROOM_FOR_OWN):
+        pair.terminal.send(Send(TimeQuery()), pair.now)
+    pair.terminal.receive(encode_frame(Frame(0x8702, pair.terminal.link.phone, 7)), pair.now)
+    asked = pair.terminal.next_event()
+    with pytest.raises(LocalProtocolError):  # this answer wants an answer
+        pair.terminal.send(Answer(asked.packet, body=DriverCard(PULLED_OUT, bytes(6))), pair.now)
+    sent(pair.terminal)
+    pair.now += 60
+    pair.terminal.tick(pair.now)
+    assert sent(pair.terminal) == [Heartbeat()]
+    pair.terminal.send(LogOffNow(), pair.now)
+    assert sent(pair.terminal) == [LogOff()]
+    pair.run(60_000)
+    assert pair.told(Offline)
+
+
+def test_a_code_that_no_authentication_can_hold_is_not_taken():
+    pair = Pair(JT2019)
+    pair.terminal.tick(0.0)
+    pair.terminal.send(Connected(), 0.0)
+    (frame,) = frames(pair.terminal.bytes_to_send())
+    reply = RegistrationReply(frame.serial, 0, bytes(256)).to_bytes(JT2019)
+    pair.terminal.receive(encode_frame(Frame(0x8100, frame.phone, 0, reply, 1)), 1.0)
+    assert pair.terminal.next_event() == Connect()
+    assert pair.terminal.next_event() == Close("the platform gave a code that no authentication can hold")
+    assert pair.terminal.state is TerminalState.OFFLINE
+    assert pair.terminal.bytes_to_send() == b""
+    assert pair.terminal.next_deadline() is not None
 
 
 def test_a_link_check_is_answered_and_a_query_is_handed_over():
@@ -489,7 +523,7 @@ def test_through_a_lossy_link_nothing_is_lost_in_silence(dialect, seed):
 
 @settings(max_examples=100, derandomize=True, deadline=None)
 @given(data=st.lists(st.binary(max_size=60), max_size=8), seed=st.integers(0, 1000))
-def test_any_bytes_raise_nothing_at_either_end(data, seed):
+def test_whatever_comes_at_either_end_a_location_is_delivered_in_the_end(data, seed):
     rng = random.Random(seed)
     pair = online(rng.choice(DIALECTS))
     phone = pair.terminal.link.phone
@@ -500,4 +534,8 @@ def test_any_bytes_raise_nothing_at_either_end(data, seed):
         for end in (pair.terminal, pair.platform):
             if end is not None:
                 end.receive(wire, pair.now)
-    pair.run(100)
+    pair.terminal.send(Report(place(1), "after"), pair.now)
+    pair.run(3000)
+    assert Delivered("after") in pair.terminal_events
+    assert pair.terminal.state is TerminalState.ONLINE
+    assert pair.terminal.stored == 0
