@@ -31,6 +31,7 @@ MAX_USED_TICKETS = 1_000_000
 LAST_MOMENT_S = 253_402_300_799
 """The end of the year 9999, in Unix seconds."""
 _PARTS = 3
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 
 
@@ -123,7 +124,7 @@ def verify_token(text: str, key: Key) -> Token:
     raw_header, payload, signature = (decode_base64url(part, name) for part, name in zip(parts, names, strict=True))
     try:
         header = msgspec.json.decode(raw_header, type=Header)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except _NO_JSON as error:
         raise FrameError(f"not a header: {type(error).__name__}", 0, "header") from None
     if header.alg != ALGORITHMS[key.key_type]:
         raise FieldError(f"a key of type {key.key_type.value} goes with {ALGORITHMS[key.key_type]} only", field="alg")
@@ -163,7 +164,7 @@ def decode_ticket(token: Token) -> Ticket:
     """The claims of a token. Raises `FieldError`."""
     try:
         ticket = msgspec.json.decode(token.payload, type=Ticket)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except _NO_JSON as error:
         raise FieldError(f"no claims of a ticket: {type(error).__name__}", field="payload") from None
     return with_times(ticket)
 
