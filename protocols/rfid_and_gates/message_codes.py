@@ -7,6 +7,7 @@ import msgspec
 
 from protocols.core.errors import NEED_DATA, FieldError, LocalProtocolError, NeedData, OptionError
 from protocols.json_text import read_object, word
+from protocols.message_case import one_of
 from protocols.message_fields import Fields
 from protocols.rfid_and_gates import hostapd
 from protocols.rfid_and_gates.ean13 import decode_ean13
@@ -81,8 +82,9 @@ def decode_eseal(text: str) -> Message:
 
 def encode_eseal(fields: Fields) -> str:
     """Write it. Raises `LocalProtocolError`."""
-    given = {"state": fields.text("state_before"), "event": fields.text("event")}
-    return msgspec.json.encode(given).decode()
+    before = one_of(fields.text("state_before"), [each.value for each in SealState], "state_before")
+    event = one_of(fields.text("event"), [each.value for each in SealEvent], "event")
+    return msgspec.json.encode({"state": before, "event": event}).decode()
 
 
 def _member(kind: type[EnumT], value: str, name: str) -> EnumT:

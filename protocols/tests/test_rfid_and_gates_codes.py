@@ -20,7 +20,7 @@ from protocols.rfid_and_gates import ean13, hostapd, iso6346
 from protocols.rfid_and_gates import idcard_card as cards
 from protocols.rfid_and_gates.eseal import TRANSITIONS, Seal, SealEvent, SealReport, SealState, next_state
 from protocols.rfid_and_gates.idcard_sam import Response, encode_frame, response_frame
-from protocols.rfid_and_gates.message import decode_message
+from protocols.rfid_and_gates.message import decode_message, encode_message
 from protocols.rfid_and_gates.scanner import (
     IDLE_S,
     MAX_CODE_CHARS,
@@ -116,6 +116,13 @@ def test_a_counter_must_rise() -> None:
 def test_what_happened_to_no_seal(text: str) -> None:
     with pytest.raises(RemoteProtocolError):
         decode_message({"protocol": "eseal", "text": text})
+
+
+def test_what_is_no_unicode_happens_to_no_seal() -> None:
+    with pytest.raises(LocalProtocolError):
+        encode_message(
+            {"protocol": "eseal", "state_before": "open", "event": "\ud800", "state": "open", "alarm": False}
+        )
 
 
 # Scanners
