@@ -282,6 +282,7 @@ def test_a_record_is_read_in_no_other_form() -> None:
         data.replace(b'"lane":1', b'"lane":1,"more":1'),
         data.replace(b'"2025-11-24"', b'"2025-11-31"'),
         data.replace(b'"v":1', b'"v":2'),
+        data.replace(b"G104", b"G1\xff4"),
         b"[" * 9000,
         b"\xff",
         b" " * (MAX_RECORD_BYTES + 1),

@@ -27,7 +27,7 @@ def decode_canonical(data: bytes, kind: type[T], max_bytes: int) -> T:
         raise FrameError(f"at most {max_bytes} bytes", max_bytes)
     try:
         value = msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FieldError(f"no {kind.__name__}: {type(error).__name__}") from None
     if encode_canonical(value) != data:
         raise FrameError("not in canonical form")
