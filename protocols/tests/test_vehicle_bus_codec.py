@@ -1,7 +1,5 @@
 """J1939 groups and OBD answers: what is generated comes back, and any bytes raise only what is permitted."""
 
-from contextlib import suppress
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,7 +24,15 @@ from protocols.vehicle_bus.identity import (
     vehicle_identification,
 )
 from protocols.vehicle_bus.message import decode_message, encode_message
-from protocols.vehicle_bus.obd import code_number, code_text, decode_answer, decode_kline, encode_answer
+from protocols.vehicle_bus.obd import (
+    FaultCodes,
+    VehicleInformation,
+    code_number,
+    code_text,
+    decode_answer,
+    decode_kline,
+    encode_answer,
+)
 from protocols.vehicle_bus.obd_monitors import (
     COMPRESSION,
     CONTINUOUS,
@@ -214,12 +220,30 @@ def test_a_request_asks_for_six_pids_at_most():
 
 
 @EXAMPLES
+@given(parts=st.lists(st.binary(max_size=8), min_size=2, max_size=6), order=st.randoms(use_true_random=False))
+def test_numbered_messages_of_a_k_line_are_joined_in_their_order(parts, order):
+    messages = [bytes((0x49, 0x06, number)) + part for number, part in enumerate(parts, 1)]
+    shuffled = order.sample(messages, len(messages))
+    assert decode_kline(shuffled) == VehicleInformation(6, b"".join(parts))
+    for wrong in ([message for message in shuffled if message[2] != 1], [*shuffled, b"\x44"]):
+        with pytest.raises(RemoteProtocolError):
+            decode_kline(wrong)
+
+
+@EXAMPLES
 @given(
-    messages=st.lists(st.binary(max_size=8).map(lambda data: b"\x49\x02" + data) | st.binary(max_size=8), max_size=6)
+    messages=st.lists(st.binary(min_size=1, max_size=8), max_size=6), head=st.sampled_from([b"", b"\x43", b"\x49\x02"])
 )
-def test_any_messages_of_a_k_line_are_an_answer_or_refused(messages):
-    with suppress(RemoteProtocolError):
-        decode_kline(messages)
+def test_any_messages_of_a_k_line_are_an_answer_or_refused(messages, head):
+    messages = [head + message for message in messages]
+    try:
+        answer = decode_kline(messages)
+    except RemoteProtocolError:
+        return
+    if isinstance(answer, FaultCodes):
+        assert len(answer.numbers) == sum(len(message) // 2 for message in messages)
+    elif not isinstance(answer, VehicleInformation):
+        assert [encode_answer(answer)] == messages
 
 
 @EXAMPLES
@@ -291,6 +315,7 @@ BAD_MESSAGES = [
     {"kind": "obd", "service": 1, "speed_kmh": float("nan")},
     {"kind": "obd", "service": 1, "speed_kmh": 50, "raw": "00"},
     {"kind": "obd", "service": 1, "speed_kmh": 50, "dtc_count": 1},
+    {"kind": "obd", "service": 1, "unknown_pid": 0x0D, "raw": "32"},
     {"kind": "obd", "service": 1, "fuel_system": [1, 2, 3]},
     {"kind": "obd", "service": 1, "fuel_system": [1]},
     {"kind": "obd", "service": 1, "supported_pids": [0, 1]},

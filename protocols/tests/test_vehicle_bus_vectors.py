@@ -96,6 +96,7 @@ def test_what_a_stream_held_is_written_and_read_again(case):
         ({"kind": "obd", "hex": "410D32", "frames": [], "bus": "kline"}, OptionError),
         ({"kind": "obd", "frames": ["410D32"]}, OptionError),
         ({"kind": "obd", "frames": [], "bus": "kline"}, FrameError),
+        ({"kind": "obd", "frames": ["490601ABCDEF01"] * 300, "bus": "kline"}, FieldError),
         ({"kind": "obd", "frames": ["410D32", "410D33"], "bus": "kline"}, FieldError),
         ({"kind": "obd", "frames": ["49020100000031", "49020324847434"], "bus": "kline"}, FieldError),
         ({"kind": "obd", "frames": ["49020100000031", "49040224847434"], "bus": "kline"}, FieldError),

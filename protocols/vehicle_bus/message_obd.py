@@ -44,6 +44,7 @@ from protocols.vehicle_bus.obd_pids import (
     PIDS,
     PIDS_BY_KEY,
     SUPPORTED_STEP,
+    size_of,
     supported_octets,
     supported_of,
 )
@@ -223,7 +224,10 @@ def _current_of(fields: Fields) -> CurrentData:
     values = [value for key in fields.all_names() if key not in beside for value in _pids_of(key, fields)]
     rest = b""
     if fields.has("unknown_pid"):
-        rest = bytes((fields.integer("unknown_pid", 0xFF),)) + fields.octets("raw", default="")
+        pid = fields.integer("unknown_pid", 0xFF)
+        if size_of(pid) is not None:
+            raise LocalProtocolError(f"PID {pid:02x} is known", field="unknown_pid")
+        rest = bytes((pid,)) + fields.octets("raw", default="")
     if not values and not rest:
         raise LocalProtocolError("one PID at least", field="service")
     return CurrentData(tuple(values), rest)

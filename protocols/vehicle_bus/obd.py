@@ -208,10 +208,15 @@ def join_kline(messages: Sequence[bytes]) -> list[bytes]:
         return list(messages)
     if kinds == {ANSWER | VEHICLE_INFORMATION}:
         ordered = sorted(messages, key=lambda message: message[2:3])
-        if [message[2:3] for message in ordered] == [bytes((number,)) for number in range(1, len(ordered) + 1)]:
+        if _are_numbered([message[2:3] for message in ordered]):
             return ordered
         raise FieldError("not every message from the first to the last", field="info", raw=ordered[-1])
     raise FieldError("several messages where one is due", field="service", raw=messages[1])
+
+
+def _are_numbered(numbers: list[bytes]) -> bool:
+    """Whether these are 1, 2, 3 and so on, a byte each."""
+    return len(numbers) <= 0xFF and b"".join(numbers) == bytes(range(1, len(numbers) + 1))
 
 
 def decode_kline(messages: Sequence[bytes]) -> Answer:
@@ -229,7 +234,7 @@ def decode_kline(messages: Sequence[bytes]) -> Answer:
         parts = [one for one in answers if isinstance(one, VehicleInformation)]
         if {part.info for part in parts} != {first.info}:
             raise FieldError("several info types in one answer", offset=1, field="info", raw=ordered[-1])
-        if [part.data[:1] for part in parts] != [bytes((number,)) for number in range(1, len(parts) + 1)]:
+        if not _are_numbered([part.data[:1] for part in parts]):
             raise FieldError("no message numbers from 1 on", offset=2, field="info", raw=ordered[0])
         return VehicleInformation(first.info, b"".join(part.data[1:] for part in parts))
     return first
