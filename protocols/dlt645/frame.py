@@ -69,6 +69,11 @@ class Frame(msgspec.Struct, frozen=True):
         return bool(self.control & ERROR)
 
     @property
+    def data_offset(self) -> int:
+        """Where the data stand, counted from the first wake-up byte."""
+        return self.preamble_count + _HEAD_BYTES
+
+    @property
     def has_more(self) -> bool:
         """More data can be asked for."""
         return bool(self.control & MORE)
@@ -119,8 +124,9 @@ def decode_frame(wire: bytes) -> Frame:
         raise FrameError(reason, at + 9, "length")
     if wire[-1] != _END:
         raise FrameError("a frame ends with 16", len(wire) - 1, "end")
-    if sum(wire[at:-2]) & 0xFF != wire[-2]:
-        raise ChecksumError("the sum does not hold", len(wire) - 2, "checksum")
+    due = sum(wire[at:-2]) & 0xFF
+    if due != wire[-2]:
+        raise ChecksumError(f"the sum is {wire[-2]:02X} where {due:02X} is due", len(wire) - 2, "checksum")
     return _frame_of(wire[at:], at)
 
 

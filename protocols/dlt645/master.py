@@ -196,7 +196,8 @@ class MasterDialogue(StreamEnd[MasterEvent]):
         self.framer.feed(data)
         if data and self._state in (MasterState.ANSWER_DUE, MasterState.PIECE_DUE):
             self._heard = True
-            self._deadline = min(now + self._gap_s, self._latest)
+            assert self._deadline is not None, "an answer is due"
+            self._deadline = max(self._deadline, min(now + self._gap_s, self._latest))
         while not isinstance(frame := self.framer.next_frame(), NeedData):
             stimulus = self._judge(frame)
             if stimulus is not None:

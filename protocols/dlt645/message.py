@@ -18,10 +18,20 @@ import msgspec
 from protocols.core.errors import FrameError, LocalProtocolError, OptionError, RemoteProtocolError
 from protocols.dlt645.answers import AddressAnswer, AgainAnswer, DataAnswer, ErrorAnswer, FollowingAnswer
 from protocols.dlt645.catalogue import decode_answer
-from protocols.dlt645.edition import BAUD_RATES, CODES, FUNCTIONS, Edition, Function, di_bytes, take_di
+from protocols.dlt645.edition import (
+    BAUD_RATES,
+    CODES,
+    FUNCTIONS,
+    Edition,
+    ErrorWord,
+    ErrorWord1997,
+    Function,
+    di_bytes,
+    take_di,
+)
 from protocols.dlt645.frame import MAX_FRAME_BYTES, MAX_PREAMBLE_COUNT, Frame, decode_frame, encode_frame, is_address
-from protocols.dlt645.quantities import Reading, decode_reading, scaled
-from protocols.dlt645.quantities_1997 import decode_reading_1997
+from protocols.dlt645.quantities import Reading, decode_reading, quantity_of, scaled
+from protocols.dlt645.quantities_1997 import decode_reading_1997, quantity_of_1997
 from protocols.dlt645.requests import ReadFollowing, read_clock
 
 _MAX_HEX_CHARS = 4 * (MAX_FRAME_BYTES + MAX_PREAMBLE_COUNT)
@@ -55,7 +65,9 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     values: list[float | None] | None = None
     unit: str | None = None
     meter_address: str | None = None
+    quantity: str | None = None
     error_word: int | None = None
+    errors: list[str] | None = None
     clock: str | None = None
     baud: int | None = None
 
@@ -89,7 +101,12 @@ def message_of(frame: Frame, edition: Edition) -> dict[str, object]:
     }
     if FUNCTIONS[edition].get(frame.function) is None:
         return message
-    return message | (_answer_keys(frame, edition) if frame.is_response else _request_keys(frame, edition))
+    try:
+        return message | (_answer_keys(frame, edition) if frame.is_response else _request_keys(frame, edition))
+    except RemoteProtocolError as error:
+        if error.offset is None:
+            error.offset = frame.data_offset
+        raise
 
 
 def _request_keys(frame: Frame, edition: Edition) -> dict[str, object]:
@@ -113,7 +130,7 @@ def _answer_keys(frame: Frame, edition: Edition) -> dict[str, object]:
     answer = decode_answer(frame, edition)
     match answer:
         case ErrorAnswer():
-            return {"error_word": answer.word}
+            return {"error_word": answer.word, "errors": _errors_of(answer.word, edition)}
         case AddressAnswer():
             return {"meter_address": answer.address}
         case DataAnswer() | AgainAnswer() | FollowingAnswer():
@@ -129,7 +146,15 @@ def _answer_keys(frame: Frame, edition: Edition) -> dict[str, object]:
 
 def _di_keys(frame: Frame, edition: Edition) -> dict[str, object]:
     di, rest = take_di(frame.data, edition)
-    return {"di": f"{di:0{2 * di_bytes(edition)}x}", "data_hex": rest.hex()}
+    keys: dict[str, object] = {"di": f"{di:0{2 * di_bytes(edition)}x}", "data_hex": rest.hex()}
+    found = quantity_of(di) if edition is Edition.E2007 else quantity_of_1997(di)
+    return keys if found is None else keys | {"quantity": found[0].name}
+
+
+def _errors_of(word: int, edition: Edition) -> list[str]:
+    """The bits of an error word, in words."""
+    kind = ErrorWord if edition is Edition.E2007 else ErrorWord1997
+    return [str(bit.name).lower().replace("_", " ") for bit in kind if bit & word]
 
 
 def _baud_keys(data: bytes, edition: Edition) -> dict[str, object]:

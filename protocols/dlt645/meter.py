@@ -1,13 +1,15 @@
 """A meter's end of the line (从站), as a dialogue without I/O.
 
 DL/T 645-2007 clause 5.4. It hears what is for its address, for AA..AA, or for all. The application is told what is
-wanted and answers with `Reply`; a broadcast is told and not answered. Reading the address, following pieces, the last
-answer once more (1997) and refusing what makes no sense are done here. An answer goes out 20 ms after the request at
-the earliest; one that the application does not have within 500 ms is too late for the station, and is dropped.
+wanted and answers with `Reply`; a request that another one followed is void. A broadcast is told and not answered.
+Reading the address, following pieces, the last answer once more (1997) and refusing what makes no sense are done here.
+An answer goes out 20 ms after the request at the earliest; one that the application does not have within 500 ms is too
+late for the station, and is dropped.
 
 What each stimulus leads to stands in `MeterDialogue.TRANSITIONS`.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar
@@ -51,10 +53,14 @@ NO_DATA = 0x02
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """Answer what was asked. data: of the identifier, or what the function repeats. word: refuse, and why."""
+    """Answer what was asked. data: of the identifier, or what the function repeats. word: refuse, and why.
+
+    to: the request that it answers; whoever takes time to answer names it. None: the last one.
+    """
 
     data: bytes = b""
     word: int | None = None
+    to: Request | None = None
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -147,6 +153,8 @@ class MeterDialogue(StreamEnd[MeterEvent]):
         """Answer. Raises `LocalProtocolError` when nothing is asked, or for what no frame carries."""
         if self._state is not MeterState.ASKED:
             raise LocalProtocolError("nothing is asked")
+        if command.to is not None and command.to != self._request:
+            raise LocalProtocolError("another request came since")
         answer = self._answer(self._request, command)
         address = self.address
         if isinstance(self._request, WriteAddress) and command.word is None:
@@ -178,6 +186,7 @@ class MeterDialogue(StreamEnd[MeterEvent]):
         if is_for_all or isinstance(request, SetClock):
             self._events.append(Told(request))
             return
+        self._events = deque(event for event in self._events if not isinstance(event, Asked))
         answer = self._own_answer(request)
         if answer is not None:
             self._answer_alone(frame_of_answer(self.address, answer, self._edition), now)

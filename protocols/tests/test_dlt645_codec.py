@@ -38,6 +38,7 @@ E07, E97 = Edition.E2007, Edition.E1997
 METER = "123456789012"
 
 
+WITH_VALUE = "68129078563412689108333334338967453354" + "16"
 CLOCK = Clock(2025, 3, 1, 12, 30, 59)
 
 
@@ -221,6 +222,45 @@ def test_a_broadcast_clock_is_readable() -> None:
     for wrong in ("5930120103", "593012013225", "5a3012010325"):
         with pytest.raises(FieldError):
             decode_message({"hex": encode_frame(Frame(METER, 0x08, bytes.fromhex(wrong))).hex()})
+
+
+def test_a_refusal_and_a_quantity_are_readable() -> None:
+    shown = decode_message({"hex": encode_frame(Frame(METER, 0xD4, b"\x06")).hex()})
+    assert shown["errors"] == ["no data", "not authorised"]
+    assert encode_message(shown) == {"hex": encode_frame(Frame(METER, 0xD4, b"\x06")).hex()}
+    old = {"hex": encode_frame(Frame(METER, 0xC1, b"\x02")).hex(), "version": 1997}
+    assert decode_message(old)["errors"] == ["identifier"]
+    assert decode_message({"hex": encode_frame(Frame(METER, 0xD1, b"\x80")).hex()})["errors"] == []
+    read = decode_message({"hex": WITH_VALUE})
+    assert (read["quantity"], read["value"], read["unit"]) == ("forward active energy", 1234.56, "kWh")
+    assert encode_message(read) == {"hex": WITH_VALUE}
+    asked = decode_message({"hex": "fefefefe68129078563412681104333334336816"})
+    assert asked["quantity"] == "forward active energy"
+    with pytest.raises(LocalProtocolError):
+        encode_message({**read, "quantity": "voltage"})
+
+
+@pytest.mark.parametrize(
+    ("control", "data", "field"),
+    [
+        (0x91, "000001005634", "data"),
+        (0x91, "000001005634120a", "forward active energy"),
+        (0x91, "0000", "di"),
+        (0xD1, "", "error_word"),
+        (0x08, "999999999999", "clock"),
+        (0x93, "00", "meter_address"),
+    ],
+)
+def test_an_error_in_the_data_says_where_they_stand(control: int, data: str, field: str) -> None:
+    wire = encode_frame(Frame(METER, control, bytes.fromhex(data), preamble_count=2))
+    with pytest.raises(FieldError) as refused:
+        decode_message({"hex": wire.hex()})
+    assert (refused.value.field, refused.value.offset) == (field, 12)
+
+
+def test_a_wrong_sum_is_told_with_the_right_one() -> None:
+    with pytest.raises(ChecksumError, match="the sum is 69 where 68 is due"):
+        decode_frame(bytes.fromhex("68129078563412681104333334336916"))
 
 
 @pytest.mark.parametrize("control", [0x17, 0x97])
