@@ -43,7 +43,11 @@ class _CanItem(Kind):
 
     def parse(self, fields: Readable, name: str, _scope: Scope) -> CanFrame:
         """From an object."""
-        inside = Readable(fields.mapping(name))
+        item = fields.mapping(name)
+        for key in item:
+            if key not in CanFrame.__struct_fields__:
+                raise LocalProtocolError("there is no such key here", field=str(key))
+        inside = Readable(item)
         return CanFrame(
             inside.integer("can_channel", 1),
             inside.integer("extended_frame", 1),

@@ -118,7 +118,10 @@ def _only_length(item_id: int, item: Mapping[str, object]) -> int | None:
 def _bytes_of(fields: Readable, name: str, size: int, form: str) -> bytes:
     if form == _HEX:
         return fields.octets(name, size)
-    wire = round(fields.number(name) * (10 if form == _TENTH else 1))
+    value = fields.number(name)
+    wire = round(value * 10 if form == _TENTH else value)
+    if form != _TENTH and wire != value:
+        raise LocalProtocolError("a whole number", field=name)
     if form == _SIGN_AND_MAGNITUDE:
         sign, wire = (_NEGATIVE if wire < 0 else 0), abs(wire)
         if wire >= _NEGATIVE:

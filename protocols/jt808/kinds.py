@@ -19,7 +19,7 @@ from protocols.jt808.layout import (
     show_struct,
     write_struct,
 )
-from protocols.jt808.values import bytes_of_text, bytes_of_time_text, text_of, time_text_of
+from protocols.jt808.values import bytes_of_text, bytes_of_time_text, degrees_of, text_of, time_text_of
 
 
 class Unsigned(Kind):
@@ -71,8 +71,7 @@ class Coordinate(Kind):
 
     def show(self, value: int, scope: Scope) -> object:
         """Degrees, south and west negative."""
-        degrees = round(value / 1e6, 6)
-        return -degrees if scope.values[self.flags] & self.mask else degrees
+        return degrees_of(value, is_negative=bool(scope.values[self.flags] & self.mask))
 
     def parse(self, fields: Readable, name: str, scope: Scope) -> int:
         """The magnitude of degrees whose sign agrees with the flags."""

@@ -24,7 +24,7 @@ from protocols.jt808.extras import parse_extra, show_extra
 from protocols.jt808.flags import Status
 from protocols.jt808.kinds import BYTE, U16, U32, Announced, Announcing, Sized, Unsigned
 from protocols.jt808.layout import Body, Kind, Readable, Scope, Source
-from protocols.jt808.values import bytes_of_time_text, time_text_of, utc_ms_of
+from protocols.jt808.values import bytes_of_time_text, degrees_of, time_text_of, utc_ms_of
 
 BLIND_AREA = 1
 """`LocationBatch.batch_type` of locations that could not be sent when they were taken."""
@@ -113,12 +113,11 @@ class Location(Body, frozen=True, gc=False):
 
     def base_readable(self) -> dict[str, object]:
         """The fixed part in the readable form."""
-        latitude, longitude = self.latitude_e6_deg / 1e6, self.longitude_e6_deg / 1e6
         return {
             "alarm_flags": self.alarm_flags,
             "status_flags": self.status_flags,
-            "latitude": round(-latitude if self.status_flags & _SOUTH else latitude, 6),
-            "longitude": round(-longitude if self.status_flags & _WEST else longitude, 6),
+            "latitude": degrees_of(self.latitude_e6_deg, is_negative=bool(self.status_flags & _SOUTH)),
+            "longitude": degrees_of(self.longitude_e6_deg, is_negative=bool(self.status_flags & _WEST)),
             "altitude_m": self.altitude_m,
             "speed_kmh": self.speed_tenth_kmh / 10,
             "direction_deg": self.direction_deg,

@@ -74,6 +74,9 @@ class _Own(Enum):
     LOG_OFF = "log-off"
 
 
+_VITAL = (_Own.REGISTRATION, _Own.AUTHENTICATION, _Own.LOG_OFF)  # no set: a token of the caller may have no hash
+
+
 class TerminalDialogue(EventQueue[TerminalEvent]):
     """A terminal's end of its sessions, over any number of connections. See the module's docstring."""
 
@@ -285,7 +288,7 @@ class TerminalDialogue(EventQueue[TerminalEvent]):
             self._store.give_back()
         elif isinstance(event.token, Send):
             self._events.append(Unanswered(event.token.token))
-        is_vital = event.token in {_Own.REGISTRATION, _Own.AUTHENTICATION, _Own.LOG_OFF}
+        is_vital = event.token in _VITAL
         can_end = (self._state, TerminalStimulus.NO_ANSWER) in self.TRANSITIONS
         if (is_vital or event.was_silent) and can_end:
             self._reason = f"no answer to {event.msg_id:#06x}"

@@ -37,6 +37,12 @@ def bytes_of_text(text: str, field: str | None = None) -> bytes:
     return raw
 
 
+def degrees_of(magnitude_e6_deg: int, *, is_negative: bool) -> float:
+    """Degrees with their sign; zero has none."""
+    degrees = round(magnitude_e6_deg / 1e6, 6)
+    return -degrees if is_negative and degrees else degrees
+
+
 def _digits_of(raw: bytes) -> tuple[int, int, int, int, int, int] | None:
     """Year, month, day, hour, minute, second of a BCD[6], or None where one is out of its range."""
     digits = raw.hex()

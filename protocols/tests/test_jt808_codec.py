@@ -304,6 +304,8 @@ PLACE = Location(0, 0, 0, 0, 0, 0, 0, bytes(6)).readable(JT2013)
         {"extras": [{"id": 6, "length": 2, "compartment_temp_c": 32768}]},
         {"extras": [{"id": 2, "length": 2, "fuel_l": 1e6}]},
         {"extras": [{"id": 0xE1, "length": 1, "value": 1}]},
+        {"extras": [{"id": 0x31, "length": 1, "gnss_satellites": 7.6}]},
+        {"extras": [{"id": 6, "length": 2, "compartment_temp_c": -1.5}]},
     ],
 )
 def test_a_readable_location_that_cannot_be_written_is_a_local_error(change):
@@ -324,6 +326,20 @@ def test_an_extra_needs_no_length_where_its_names_tell():
         (0x11, "0100000007"),
         (6, "8005"),
     ]
+
+
+def test_a_can_frame_has_no_other_keys():
+    frame = data.CanFrame(0, 1, 0, 7, bytes(8))
+    shown = data.CanData(bytes(5), (frame,)).readable(JT2013)
+    assert data.CanData.from_readable(shown, JT2013).items == (frame,)
+    shown["items"][0]["can_idd"] = 8
+    with pytest.raises(LocalProtocolError):
+        data.CanData.from_readable(shown, JT2013)
+
+
+def test_nothing_south_of_the_equator_is_plain_nothing():
+    there = Location(0, Status.SOUTH | Status.WEST, 0, 0, 0, 0, 0, bytes(6)).readable(JT2013)
+    assert (str(there["latitude"]), str(there["longitude"])) == ("0.0", "0.0")
 
 
 def test_a_corner_in_the_wrong_hemisphere_is_a_local_error():

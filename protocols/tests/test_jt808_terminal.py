@@ -356,6 +356,16 @@ def test_a_log_off_that_is_not_answered_leaves_it_registered(way, reason):
     assert pair.told(CodeDropped) == []
 
 
+def test_a_token_may_be_anything():
+    pair = online(timers=Timers(reply_timeout_s=1, retransmissions=0))
+    pair.lose = lambda _frame: True
+    pair.terminal.send(Send(LogOff(), {"row": 1}), pair.now)
+    pair.terminal.send(Report(place(1), {"row": 2}), pair.now)
+    pair.run(1)
+    assert Unanswered({"row": 1}) in pair.terminal_events
+    assert pair.terminal.stored == 1
+
+
 def test_what_waited_for_an_answer_when_the_link_went_is_told():
     pair = online()
     pair.answers_messages = False
