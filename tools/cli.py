@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keys": ("tools.keys", _("make operators' keys")),
     "sink": ("tools.sink.app", _("take what nodes publish, store it once, acknowledge it")),
     "demo": ("tools.demo.app", _("the main job on show, with an outage and a power cut")),
+    "ota": ("tools.ota", _("updates over the air: sign and publish releases")),
     "service": ("tools.service", _("install the gateway as a systemd service")),
     "support-bundle": ("tools.support_bundle", _("collect what support needs, without keys, secrets or persons")),
     "journal": ("tools.journal", _("look into a journal without its gateway: show, verify, export")),

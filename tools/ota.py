@@ -1,0 +1,14 @@
+"""`wayside ota ...`: updates. Each part is a file of its own; this is where they meet."""
+
+import typer
+
+from drivers.text import _
+from tools import ota_repo
+
+app = typer.Typer(no_args_is_help=True)
+app.add_typer(ota_repo.app, name="repo", help=_("the signing side: keys, releases, what devices fetch"))
+
+
+@app.callback()
+def ota() -> None:
+    """Updates over the air."""
