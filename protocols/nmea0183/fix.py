@@ -26,6 +26,8 @@ _DOUBTFUL_QUALITIES = (0, 6, 7, 8)
 _MODES = "RFPDAEMSN"
 """From best to worst."""
 _QUALITY_OF_MODE = {"R": 4, "F": 5, "P": 3, "D": 2, "A": 1, "E": 6, "M": 7, "S": 8, "N": 0}
+_KNOWS_BEST = ("GGA", "RMC", "GNS", "VTG", "GLL", "GSA", "ZDA")
+"""Whose word counts where several sentences tell the same, the best first: a fix is the same in whatever order."""
 _FIX_2D = 2
 _FIX_3D = 3
 
@@ -34,6 +36,7 @@ class Fix:
     """One epoch. What no sentence told is None."""
 
     __slots__ = (
+        "_told_by",
         "altitude_m",
         "at",
         "course_deg",
@@ -72,6 +75,8 @@ class Fix:
         self.geoid_sep_m: float | None = None
         self.speed_knots: float | None = None
         self.course_deg: float | None = None
+        self._told_by: dict[str, int] = {}
+        """The place in `_KNOWS_BEST` of whoever told an attribute."""
 
     def take(self, sentence: Sentence) -> bool:
         """Add what a sentence of this epoch tells; False when it tells nothing of a fix. Raises `FieldError`."""
@@ -82,56 +87,48 @@ class Fix:
         elif isinstance(sentence, Gns):
             self._take_gns(sentence)
         elif isinstance(sentence, Gll):
-            self._take_gll(sentence)
+            self._take(sentence, gll_status=sentence.status, mode=sentence.mode, position_e9=sentence.position_e9)
         elif isinstance(sentence, Gsa):
             self._take_gsa(sentence)
         elif isinstance(sentence, Vtg):
-            self._take_vtg(sentence)
+            course = sentence.course_true_deg
+            self._take(sentence, speed_knots=sentence.speed_knots, course_deg=course, mode=sentence.mode)
         elif isinstance(sentence, Zda):
-            self.day = sentence.day if self.day is None else self.day
+            self._take(sentence, day=sentence.day)
         else:
             return False
         return True
 
+    def _take(self, sentence: Sentence, **told: object) -> None:
+        """Keep what a sentence tells, unless one that knows better has told it."""
+        place = _KNOWS_BEST.index(sentence.FORMATTER)
+        for name, value in told.items():
+            if value is not None and place <= self._told_by.get(name, place):
+                setattr(self, name, value)
+                self._told_by[name] = place
+
     def _take_rmc(self, rmc: Rmc) -> None:
-        self.status = rmc.status
-        self.mode = rmc.mode
-        self.day = rmc.day if rmc.day is not None else self.day
-        self.position_e9 = self.position_e9 or rmc.position_e9
-        self.speed_knots = rmc.speed_knots
-        self.course_deg = rmc.course_deg
+        self._take(rmc, status=rmc.status, mode=rmc.mode, day=rmc.day, position_e9=rmc.position_e9)
+        self._take(rmc, speed_knots=rmc.speed_knots, course_deg=rmc.course_deg)
 
     def _take_gga(self, gga: Gga) -> None:
-        self.fix_quality = gga.fix_quality
-        self.num_sats = gga.num_sats
-        self.hdop = gga.hdop
-        self.position_e9 = gga.position_e9 or self.position_e9
-        self.altitude_m = gga.altitude_m
-        self.geoid_sep_m = gga.geoid_sep_m
+        self._take(gga, fix_quality=gga.fix_quality, position_e9=gga.position_e9, hdop=gga.hdop)
+        self._take(gga, altitude_m=gga.altitude_m, geoid_sep_m=gga.geoid_sep_m)
+        self._take_num_sats(gga.num_sats)
 
     def _take_gns(self, gns: Gns) -> None:
-        self.gns_mode = gns.mode
-        self.position_e9 = self.position_e9 or gns.position_e9
-        if self.num_sats is None or (gns.num_sats or 0) > self.num_sats:
-            self.num_sats = gns.num_sats  # GGA stops counting at 12, GNS does not
-        self.hdop = gns.hdop if self.hdop is None else self.hdop
-        self.altitude_m = gns.altitude_m if self.altitude_m is None else self.altitude_m
-        self.geoid_sep_m = gns.geoid_sep_m if self.geoid_sep_m is None else self.geoid_sep_m
+        self._take(gns, gns_mode=gns.mode, position_e9=gns.position_e9, hdop=gns.hdop)
+        self._take(gns, altitude_m=gns.altitude_m, geoid_sep_m=gns.geoid_sep_m)
+        self._take_num_sats(gns.num_sats)
 
-    def _take_gll(self, gll: Gll) -> None:
-        self.gll_status = gll.status
-        self.mode = gll.mode if self.mode is None else self.mode
-        self.position_e9 = self.position_e9 or gll.position_e9
+    def _take_num_sats(self, num_sats: int | None) -> None:
+        if num_sats is not None and (self.num_sats is None or num_sats > self.num_sats):
+            self.num_sats = num_sats  # GGA stops counting at 12, GNS does not
 
     def _take_gsa(self, gsa: Gsa) -> None:
+        self._take(gsa, hdop=gsa.hdop)
         if gsa.fix_mode is not None and (self.fix_mode is None or gsa.fix_mode > self.fix_mode):
             self.fix_mode = gsa.fix_mode  # several systems send one each
-        self.hdop = gsa.hdop if self.hdop is None else self.hdop
-
-    def _take_vtg(self, vtg: Vtg) -> None:
-        self.speed_knots = vtg.speed_knots if self.speed_knots is None else self.speed_knots
-        self.course_deg = vtg.course_true_deg if self.course_deg is None else self.course_deg
-        self.mode = vtg.mode if self.mode is None else self.mode
 
     @property
     def is_valid(self) -> bool:

@@ -5,6 +5,7 @@ MicroPython-clean; a dialogue in the sense of `protocols/dialogue.py`. Monotonic
 silent for the gap: which sentence comes last differs from receiver to receiver.
 
     idle --sentence of a fix--> open --another time, or the same sentence again without time--> open (event)
+                                open --the same sentence again, open for five gaps--> open (event; a stopped clock)
                                 open --gap of silence, at tick()--> idle (event)
 """
 
@@ -26,10 +27,12 @@ GAP = 0.2
 """Seconds of silence that end an epoch."""
 _LATE_GAPS = 2
 """A sentence of an epoch that ended this many gaps ago at most is late; afterwards it begins one (a stopped clock)."""
+_LONGEST_GAPS = 5
+"""An epoch that is open for this many gaps ends when a sentence comes again: a stopped clock says one time for ever."""
 _MOST_EVENTS = 64
 """Fixes that wait for `next_event()` at most; older ones give way."""
 _MOST_ADDRESSES = 32
-"""How many addresses are counted one by one."""
+"""How many addresses are counted one by one, and remembered of one epoch."""
 _MOST_MARKS = 64
 
 
@@ -142,11 +145,12 @@ class GnssListener:
             if self._is_late(utc_ms, now):
                 self.late += 1
                 return
-            if self._fix is not None and self._begins_another(sentence.address, utc_ms):
+            if self._fix is not None and self._begins_another(sentence.address, utc_ms, now):
                 self._close(now)
             fix = self._open(utc_ms)
             fix.utc_ms = utc_ms if fix.utc_ms is None else fix.utc_ms
-            self._addresses.append(sentence.address)
+            if sentence.address not in self._addresses and len(self._addresses) < _MOST_ADDRESSES:
+                self._addresses.append(sentence.address)
             fix.take(sentence)
         elif self._fix is not None:
             self._fix.take(sentence)
@@ -155,17 +159,18 @@ class GnssListener:
             if fix.take(sentence):
                 self._fix = fix
 
-    def _begins_another(self, address: str, utc_ms: int | None) -> bool:
+    def _begins_another(self, address: str, utc_ms: int | None, now: float) -> bool:
         """Whether a sentence with a time (or a place for one) belongs to another epoch than the open one."""
         fix = self._fix
         if fix is None:
             return False
         if utc_ms is None or fix.utc_ms is None:
             return address in self._addresses
-        return utc_ms != fix.utc_ms
+        is_stopped = now - fix.at >= _LONGEST_GAPS * self._gap and address in self._addresses
+        return utc_ms != fix.utc_ms or is_stopped
 
     def _is_late(self, utc_ms: int | None, now: float) -> bool:
-        if self._closed is None or utc_ms is None:
+        if self._closed is None or utc_ms is None or (self._fix is not None and self._fix.utc_ms == utc_ms):
             return False
         closed_utc_ms, closed_at = self._closed
         return utc_ms == closed_utc_ms and now - closed_at < _LATE_GAPS * self._gap

@@ -1,5 +1,6 @@
 """A GNSS receiver listened to: epochs by time, rules of use, week rollover, moments."""
 
+import itertools
 import random
 from typing import Any
 
@@ -74,9 +75,28 @@ def test_sentences_of_one_time_are_one_fix_in_whatever_order() -> None:
         shuffled = random.Random(seed).sample(sentences, len(sentences))
         fix = fix_of(*shuffled)
         assert (fix.utc_ms, fix.day, fix.position_e9) == (NOON, TODAY, (32_068_724_167, 118_775_720_167))
-        assert (fix.hdop, fix.num_sats, fix.fix_quality, fix.fix_mode) == (0.8, 9, 1, 3) or shuffled[0] is sentences[1]
+        assert (fix.hdop, fix.num_sats, fix.fix_quality, fix.fix_mode) == (0.8, 9, 1, 3)
         assert (fix.speed_knots, fix.course_deg, fix.altitude_m) == (5.0, 90.0, 9.7)
         assert fix.why_unusable(2.5, 4) is None
+
+
+def test_what_one_sentence_leaves_open_another_tells_in_whatever_order() -> None:
+    """An old RMC has no mode and a receiver at rest no course there; GGA counts 12 satellites at most, GNS does not."""
+    there = (HERE[0] + 10**6, HERE[1])
+    sentences = [
+        gga(num_sats=12, hdop=None, altitude_m=None, geoid_sep_m=None),
+        rmc(speed_knots=None, course_deg=None, mode=None, day=None, position_e9=there),
+        Gns.of("GN", NOON, there, "AA", 18, 0.7, 9.7, 3.1),
+        Gll.of("GN", there, NOON, "A", "D"),
+        gsa(),
+        Vtg.of("GN", 90.0, None, 5.0, 9.26, "D"),
+        Zda.of("GN", NOON, TODAY),
+    ]
+    for order in itertools.permutations(sentences):
+        fix = fix_of(*order)
+        assert (fix.num_sats, fix.hdop, fix.altitude_m, fix.geoid_sep_m) == (18, 0.7, 9.7, 3.1)
+        assert (fix.speed_knots, fix.course_deg, fix.mode, fix.day) == (5.0, 90.0, "D", TODAY)
+        assert fix.position_e9 == (32_068_724_167, 118_775_720_167)
 
 
 def test_another_time_ends_an_epoch_and_never_mixes() -> None:
@@ -125,6 +145,18 @@ def test_a_sentence_that_comes_after_its_epoch_ended_is_late_and_makes_no_second
 
 def test_repeated_sentences_of_one_time_are_one_fix() -> None:
     assert len(fixes_of(gga(), gga(), rmc(), rmc())) == 1
+
+
+def test_a_stopped_clock_makes_an_epoch_a_second_and_holds_no_memory() -> None:
+    """Ten rounds a second without a gap, all of one time: as from a receiver that plays one second over and over."""
+    listener = GnssListener()
+    for n in range(100):
+        listener.receive(wire_of(gga(), gsa(), rmc()), 10.0 + 0.1 * n)
+    fixes = events_of(listener)
+    assert [round(fix.at - 10.0, 1) for fix in fixes] == [1.0 * n for n in range(9)]
+    assert all(fix.speed_knots == 5.0 and fix.num_sats == 9 for fix in fixes)
+    assert listener.late == 0
+    assert len(listener._addresses) == 2
 
 
 def test_a_cold_receiver_without_time_makes_an_epoch_each_round() -> None:
