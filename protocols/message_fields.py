@@ -3,7 +3,8 @@
 Beside it the hex digits of a case that is to be read.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import TypeGuard
 
 from protocols.core.errors import FrameError, LocalProtocolError
 
@@ -21,6 +22,17 @@ def octets_of(digits: str, name: str = "hex", max_chars: int | None = None) -> b
         raise FrameError("not whole bytes of hex digits", field=name) from None
 
 
+def _is_number_up_to(value: object, maximum: int) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= maximum
+
+
+def refuse_others(message: Mapping[str, object], known: Collection[str]) -> None:
+    """Raise `LocalProtocolError` for a key that is not among those known."""
+    for key in message:
+        if key not in known:
+            raise LocalProtocolError("there is no such key here", field=str(key))
+
+
 class Fields:
     """A message's fields. Every getter raises `LocalProtocolError` for what is missing or of the wrong type."""
 
@@ -34,7 +46,7 @@ class Fields:
     def integer(self, name: str, maximum: int, default: int | None = None) -> int:
         """A number from 0 to `maximum`."""
         value = self._message.get(name, default)
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= maximum:
+        if not _is_number_up_to(value, maximum):
             raise LocalProtocolError(f"a number from 0 to {maximum}", field=name)
         return value
 
@@ -97,10 +109,11 @@ class Fields:
 
     def integers(self, name: str, maximum: int) -> list[int]:
         """A list of numbers from 0 to `maximum`."""
-        items = [item for item in self.sequence(name) if isinstance(item, int) and 0 <= item <= maximum]
-        if len(items) != len(self.sequence(name)):
+        items = self.sequence(name)
+        numbers = [item for item in items if _is_number_up_to(item, maximum)]
+        if len(numbers) != len(items):
             raise LocalProtocolError(f"a list of numbers from 0 to {maximum}", field=name)
-        return items
+        return numbers
 
     def number(self, name: str) -> float | None:
         """A number, or None where it is null. No field holds one from `TOO_LARGE` on, nor what is not finite."""

@@ -165,10 +165,10 @@ def _write_type_b(fields: Fields) -> bytes:
 
 
 def _targets(fields: Fields) -> list[Fields]:
-    items = [Fields(item) for item in fields.sequence("targets") if isinstance(item, Mapping)]
-    if len(items) != len(fields.sequence("targets")) or fields.integer("nb_targets", 0xFF, len(items)) != len(items):
+    targets = fields.records("targets")
+    if fields.integer("nb_targets", 0xFF, len(targets)) != len(targets):
         raise LocalProtocolError("as many objects as nb_targets says", field="targets")
-    return items
+    return targets
 
 
 KINDS: Mapping[str, tuple[Callable[[bytes], dict[str, object]], Callable[[Fields], bytes]]] = {
