@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from protocols.core.errors import FrameError, LocalProtocolError, OptionError, RemoteProtocolError
+from protocols.core.errors import LocalProtocolError, OptionError, RemoteProtocolError
 from protocols.gbt32960.catalogue import Answer, Body, Empty, Opaque, decode_body, encode_body, structure_kind
 from protocols.gbt32960.frame import COMMAND, VIN_BYTES, Command, Encryption, Frame, decode_frame, encode_frame
 from protocols.gbt32960.heavy import (
@@ -37,13 +37,14 @@ from protocols.gbt32960.readable import (
     integer,
     items_of,
     readable_of,
-    refuse_others,
     structure_of,
     text_of,
     time_bytes,
 )
 from protocols.gbt32960.report import Item, Report, class_of, name_of
 from protocols.gbt32960.times import time_text
+from protocols.message_case import check_options, text_in
+from protocols.message_fields import octets_of, refuse_others
 
 HEAVY = "gb17691"
 _REPORTS = (Command.REAL_TIME, Command.REISSUE)
@@ -51,19 +52,11 @@ _REPORTS = (Command.REAL_TIME, Command.REISSUE)
 
 def decode_message(case: Mapping[str, object]) -> dict[str, object]:
     """Decode the frame in `hex`. Raises `RemoteProtocolError` and `OptionError`."""
-    for key in case:
-        if key not in ("hex", "version"):
-            raise OptionError("gbt32960 takes `hex` and `version`", field=key)
+    check_options(case, ("hex", "version"), "gbt32960")
     version = case.get("version")
     if version not in (None, "2016", "2025", HEAVY):
         raise OptionError("2016, 2025 or gb17691", field="version")
-    given = case.get("hex")
-    if not isinstance(given, str):
-        raise OptionError("the hex of one frame is wanted", field="hex")
-    try:
-        data = bytes.fromhex(given)
-    except ValueError:
-        raise FrameError("not pairs of hex digits", field="hex") from None
+    data = octets_of(text_in(case, "hex", "the hex of one frame is wanted"))
     return _decode_heavy(data) if version == HEAVY else _decode(data)
 
 

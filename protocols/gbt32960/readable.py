@@ -18,6 +18,7 @@ from protocols.gbt32960.items_2016 import SOUTH, WEST
 from protocols.gbt32960.layout import Abnormal, Array, Blob, Bytes, Items, Number, Numbers, Reading, Rest, Structure
 from protocols.gbt32960.login import PACK_CODE_BYTES, VehicleLogin, VehicleLogin2025
 from protocols.gbt32960.times import time_of, time_text
+from protocols.message_fields import refuse_others
 
 Message = Mapping[str, object]
 StructureT = TypeVar("StructureT", bound=Structure)
@@ -73,13 +74,6 @@ def time_bytes(value: object, key: str) -> bytes:
     if not isinstance(value, str):
         raise LocalProtocolError("a time or null is wanted", field=key)
     return time_of(value)
-
-
-def refuse_others(message: Message, known: set[str]) -> None:
-    """Raise for a key that is not among the known ones."""
-    for key in message:
-        if key not in known:
-            raise LocalProtocolError("there is no such key here", field=key)
 
 
 def readable_of(item: Structure) -> dict[str, object]:

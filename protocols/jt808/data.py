@@ -7,6 +7,7 @@ import msgspec
 from protocols.core.errors import LocalProtocolError
 from protocols.jt808.kinds import DWORD, U8, U32, Announced, Announcing, Blob, Octets, Sized
 from protocols.jt808.layout import Body, Kind, Readable, Scope, Source
+from protocols.message_fields import refuse_others
 
 _CAN_ID_MASK = (1 << 29) - 1
 
@@ -44,9 +45,7 @@ class _CanItem(Kind):
     def parse(self, fields: Readable, name: str, _scope: Scope) -> CanFrame:
         """From an object."""
         item = fields.mapping(name)
-        for key in item:
-            if key not in CanFrame.__struct_fields__:
-                raise LocalProtocolError("there is no such key here", field=str(key))
+        refuse_others(item, CanFrame.__struct_fields__)
         inside = Readable(item)
         return CanFrame(
             inside.integer("can_channel", 1),

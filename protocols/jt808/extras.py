@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from protocols.core.errors import LocalProtocolError
 from protocols.jt808.layout import Readable
+from protocols.message_fields import refuse_others
 
 _TENTH = "tenth"
 _HEX = "hex"
@@ -101,9 +102,7 @@ def parse_extra(item: object) -> tuple[int, bytes]:
         names = {name for name, _size, _form in row}
     if fields.integer("length", 0xFF, len(value)) != len(value):
         raise LocalProtocolError(f"the value has {len(value)} bytes", field="length")
-    for key in item:
-        if key not in {"id", "length", *names}:
-            raise LocalProtocolError("there is no such key here", field=str(key))
+    refuse_others(item, {"id", "length", *names})
     return item_id, value
 
 

@@ -17,7 +17,7 @@ import msgspec
 
 from protocols.core.errors import FrameError, LocalProtocolError, RemoteProtocolError
 from protocols.jt808.dialect import Dialect
-from protocols.message_fields import Fields
+from protocols.message_fields import Fields, refuse_others
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 
@@ -158,9 +158,7 @@ def parse_struct(struct: type[StructT], message: Mapping[str, object], scope: Sc
     scope = scope.inner()
     fields = Readable(message)
     layout = layout_of(struct)
-    for key in message:
-        if key not in {name for name, _kind in layout}:
-            raise LocalProtocolError("there is no such key here", field=str(key))
+    refuse_others(message, {name for name, _kind in layout})
     values: dict[str, Any] = {}
     for name, kind in layout:
         values[name] = scope.values[name] = kind.parse(fields, name, scope)

@@ -25,6 +25,7 @@ from protocols.jt808.flags import Status
 from protocols.jt808.kinds import BYTE, U16, U32, Announced, Announcing, Sized, Unsigned
 from protocols.jt808.layout import Body, Kind, Readable, Scope, Source
 from protocols.jt808.values import bytes_of_time_text, degrees_of, time_text_of, utc_ms_of
+from protocols.message_fields import refuse_others
 
 BLIND_AREA = 1
 """`LocationBatch.batch_type` of locations that could not be sent when they were taken."""
@@ -131,9 +132,7 @@ class Location(Body, frozen=True, gc=False):
     @classmethod
     def from_readable(cls, message: Mapping[str, object], _dialect: Dialect) -> Self:
         """The inverse of `readable`. Raises `LocalProtocolError`."""
-        for key in message:
-            if key not in _KEYS:
-                raise LocalProtocolError("there is no such key here", field=str(key))
+        refuse_others(message, _KEYS)
         fields = Readable(message)
         status_flags = fields.integer("status_flags", 0xFFFFFFFF)
         return cls(

@@ -23,7 +23,8 @@ from protocols.jt808.frame import Frame, Package, decode_frame, encode_frame
 from protocols.jt808.general import RawBody
 from protocols.jt808.layout import Readable
 from protocols.jt808.subpackage import gather
-from protocols.message_fields import octets_of
+from protocols.message_case import check_options
+from protocols.message_fields import octets_of, refuse_others
 
 MAX_FRAMES = 65_535
 _OPTIONS = frozenset({"hex", "frames", "version"})
@@ -36,9 +37,7 @@ _DIALECTS = {"2013": (JT2013, JT2011), "2019": (JT2019, JT2019_WIDE_MAKER)}
 
 def decode_message(case: Mapping[str, object]) -> dict[str, object]:
     """Read one case. Raises `RemoteProtocolError` for bad bytes, `OptionError` for a bad case."""
-    for key in case:
-        if key not in _OPTIONS:
-            raise OptionError(f"there is no option {key!r}", field=key)
+    check_options(case, _OPTIONS, "jt808")
     if case.get("version", "2013") not in ("2013", "2019"):
         raise OptionError("2013 or 2019", field="version")
     if ("hex" in case) == ("frames" in case):
@@ -111,9 +110,7 @@ def _show_gathered(frames: list[Frame]) -> dict[str, object]:
 
 def encode_message(message: Mapping[str, object]) -> dict[str, object]:
     """Write one frame. Raises `LocalProtocolError` for what has no canonical frame."""
-    for key in message:
-        if key not in _KEYS:
-            raise LocalProtocolError("there is no such key here", field=str(key))
+    refuse_others(message, _KEYS)
     fields = Readable(message)
     version = fields.text("version")
     if version not in _DIALECTS:

@@ -18,6 +18,7 @@ from protocols.core.errors import LocalProtocolError
 from protocols.jt808.kinds import U16, Counted, Ids
 from protocols.jt808.layout import Body, Kind, Readable, Scope, Source
 from protocols.jt808.values import bytes_of_text, text_of
+from protocols.message_fields import refuse_others
 
 HEARTBEAT_INTERVAL_S = 0x0001
 TCP_REPLY_TIMEOUT_S = 0x0002
@@ -117,9 +118,7 @@ class _Item(Kind):
         item = fields.mapping(name)
         inside = Readable(item)
         parameter_id = inside.integer("id", 0xFFFFFFFF)
-        for key in item:
-            if key not in {"id", "length", "raw" if "raw" in item else "value"}:
-                raise LocalProtocolError("there is no such key here", field=str(key))
+        refuse_others(item, {"id", "length", "raw" if "raw" in item else "value"})
         if "raw" in item:
             parameter = Parameter(parameter_id, inside.octets("raw"))
         else:
