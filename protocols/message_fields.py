@@ -33,13 +33,6 @@ def refuse_others(message: Mapping[str, object], known: Collection[str]) -> None
             raise LocalProtocolError("there is no such key here", field=str(key))
 
 
-def refuse_others(message: Mapping[str, object], known: Collection[str]) -> None:
-    """Raise `LocalProtocolError` for a key that is not among those known."""
-    for key in message:
-        if key not in known:
-            raise LocalProtocolError("there is no such key here", field=str(key))
-
-
 class Fields:
     """A message's fields. Every getter raises `LocalProtocolError` for what is missing or of the wrong type."""
 
