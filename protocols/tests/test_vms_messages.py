@@ -162,6 +162,7 @@ def test_an_error_tells_where_it_is_in_the_frame(case, offset, reason):
         {"items": [1]},
         {"items": [{"stay_raw": 300, "in_mode": 1, "play_speed": 0}]},
         {"items": [{"stay_raw": 300, "in_mode": 1, "play_speed": True, "media_text": "a"}]},
+        {"items": [{"stay_raw": 300, "in_mode": 1, "play_speed": 0, "media_text": "a\\C00"}]},
         {"items": [{"stay_raw": 300, "in_mode": 1, "play_speed": 0, "elements": [1]}]},
         {
             "items": [

@@ -108,6 +108,10 @@ def media_of(item: Mapping[str, object], dialect: Dialect) -> str:
     """The media text of an item, as given or written from its elements. Raises `LocalProtocolError`."""
     media = item.get("media_text")
     if isinstance(media, str):
+        try:
+            decode_markup(media, dialect)
+        except FieldError as error:
+            raise LocalProtocolError(f"{error.reason} at character {error.offset}", field="media_text") from None
         return media
     elements = item.get("elements")
     if not isinstance(elements, list):
