@@ -1,5 +1,6 @@
 """Survey station and data centre against each other, also through a link that loses, and every timer."""
 
+import random
 from typing import Any
 
 import pytest
@@ -307,3 +308,48 @@ def test_through_a_link_that_loses_no_record_is_lost_or_doubled(seed: int) -> No
     delivered = [event.command for event in link.left_events if isinstance(event, Delivered)]
     assert sorted(map(commands.index, delivered)) == list(range(len(commands)))
     assert sorted(map(records.index, centre.stored)) == list(range(len(records)))
+
+
+def any_packet(rng: random.Random) -> bytes:
+    """Right and wrong replies, records, commands, and what is no packet."""
+    record = rng.choice((vehicle, interval))(rng.randrange(4))
+    match rng.randrange(7):
+        case 0:
+            return ACCEPTANCE
+        case 1:
+            return wire_of(record)
+        case 2 | 3:
+            return wire_of(reply_to(record, rng.choice((ACCEPTED, BAD_CRC, BAD_FORMAT, 7))))
+        case 4:
+            return wire_of(Resend(rng.choice((0x09, 0x19)), Moment(2025, 3, 9, 0, 0), Moment(0, 0, 0, 0, 0)))
+        case 5:
+            return encode_frame(Frame(rng.randbytes(rng.randrange(1, 60))))
+        case _:
+            return rng.randbytes(rng.randrange(40))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_breaks_either_end(seed: int) -> None:
+    rng = random.Random(seed)
+    station, centre = Station(StationSettings(), 0.0), accepting_centre()
+    now = 0.0
+    sent: list[Send] = []
+    ended: list[Send] = []
+    for number in range(400):
+        for end in (station, centre):
+            end.receive(any_packet(rng), now)
+        if station.has_room:
+            sent.append(Send(rng.choice((vehicle, interval))(number + 4)))
+            station.send(sent[-1], now)
+            centre.receive(wire_of(sent[-1].record), now)
+        for event in events_of(centre):
+            if isinstance(event, Received):
+                centre.send(Acknowledge(event.record), now)
+        station.receive(centre.bytes_to_send(), now)
+        now += rng.choice((0.0, 0.1, REPLY_TIMEOUT_S))
+        for end in (station, centre):
+            end.tick(now)
+        ended += [one.command for one in events_of(station) if isinstance(one, (Delivered, Refused, Undelivered))]
+        assert len(station.bytes_to_send()) < 40_000
+    ended += station.abandon()
+    assert sorted(map(id, ended)) == sorted(map(id, sent))
