@@ -202,10 +202,12 @@ class Platform(StreamEnd[PlatformEvent]):
             self._enter(frame, state)
 
     def _party(self, frame: Frame) -> PartyState:
-        """Where the sender stands; a platform that has logged in speaks for its vehicles."""
-        state = self.state_of(frame.vin)
-        speaks_for_others = self._platforms and frame.command not in _LOGINS + _LOGOUTS
-        return PartyState.IN if speaks_for_others else state
+        """Where the sender stands; a platform that has logged in speaks for its vehicles.
+
+        It may log out a vehicle that it logged in on the connection before this one.
+        """
+        speaks_for_others = self._platforms and frame.command not in (*_LOGINS, Command.PLATFORM_LOGOUT)
+        return PartyState.IN if speaks_for_others else self.state_of(frame.vin)
 
     def _enter(self, frame: Frame, state: PartyState) -> None:
         if state is PartyState.OUT:

@@ -280,6 +280,8 @@ class Vehicle(StreamEnd[VehicleEvent]):
         self._outstanding.add(token, frame, now + settings.answer_timeout_s)
 
     def _answer(self, answer: Answer, now: float) -> None:
+        if answer.response == COMMAND:
+            raise LocalProtocolError("FE is no answer", field="response")
         asked = answer.asked.frame
         body: Body = answer.params or AnswerBody(asked.data[:TIME_BYTES])
         data = encode_body(body, asked.edition)
@@ -288,19 +290,17 @@ class Vehicle(StreamEnd[VehicleEvent]):
     # From the connection
 
     def _take(self, frame: Frame, now: float) -> None:
-        if frame.response != COMMAND:
-            waiting = self._outstanding.settle(frame)
-            if waiting is None:
-                self.stray_frames += 1
-            else:
-                self._settled(waiting.token, frame, now)
-            return
-        if frame.command == Command.ACTIVATION_ANSWER:
+        question = frame
+        if frame.command == Command.ACTIVATION_ANSWER:  # a command of its own, with or without the flag of one
             question = msgspec.structs.replace(frame, command=Command.ACTIVATION, data=b"")
+        if frame.response != COMMAND or question is not frame:
             waiting = self._outstanding.settle(question)
             if waiting is not None:
                 self._settled(waiting.token, frame, now)
                 return
+        if frame.response != COMMAND:
+            self.stray_frames += 1
+            return
         try:
             asked = Asked(frame, decode_body(frame))
         except RemoteProtocolError:

@@ -295,6 +295,16 @@ def test_a_command_is_answered_with_its_time_or_times_out() -> None:
     assert events_of(other) == [platform_side.Answered(later, None, None)]
 
 
+def test_an_answer_bears_no_command_s_flag() -> None:
+    one, other = logged_in()
+    other.send(Ask(VIN, 2016, Command.CONTROL, Control(clock(1), 3)), 1.0)
+    one.receive(other.bytes_to_send(), 1.0)
+    (asked,) = events_of(one)
+    with pytest.raises(LocalProtocolError):
+        one.send(vehicle_side.Answer(asked, COMMAND), 1.0)
+    assert one.bytes_to_send() == b""
+
+
 def test_a_command_that_cannot_be_read_is_answered_with_an_error() -> None:
     one, _ = logged_in()
     broken = Frame(2016, Command.SET_PARAMETERS, COMMAND, VIN, data=clock(1) + b"\x01\x77")
@@ -304,7 +314,8 @@ def test_a_command_that_cannot_be_read_is_answered_with_an_error() -> None:
     assert events_of(one) == []
 
 
-def test_an_activation_comes_before_the_login() -> None:
+@pytest.mark.parametrize("response", [COMMAND, Response.SUCCESS])
+def test_an_activation_comes_before_the_login(response: int) -> None:
     one, other = vehicle(edition=2025), platform()
     activation = Activation(clock(0), b"1234567812345678", b"key", VIN, 1, b"r", b"s")
     request = Request(Command.ACTIVATION, activation)
@@ -312,8 +323,8 @@ def test_an_activation_comes_before_the_login() -> None:
     other.receive(one.bytes_to_send(), 0.0)
     (told,) = events_of(other)
     assert told.body == activation
-    other.send(Ask(VIN, 2025, Command.ACTIVATION_ANSWER, ActivationAnswer(1, 1)), 0.0)
-    one.receive(other.bytes_to_send(), 0.0)
+    answer = Frame(2025, Command.ACTIVATION_ANSWER, response, VIN, data=ActivationAnswer(1, 1).write())
+    one.receive(encode_frame(answer), 0.0)
     (answered,) = events_of(one)
     assert (answered.command, answered.frame.data) == (request, b"\x01\x01")
 
@@ -345,6 +356,12 @@ def test_a_platform_speaks_for_its_vehicles() -> None:
     other.receive(encode_frame(Frame(2016, Command.REAL_TIME, COMMAND, OTHER_VIN, data=report(1).write())), 1.0)
     (told,) = events_of(other)
     assert told.frame.vin == OTHER_VIN
+    # It logged in on the connection before this one.
+    other.receive(encode_frame(Frame(2016, Command.VEHICLE_LOGOUT, COMMAND, OTHER_VIN, data=clock(1) + b"\0\1")), 1.5)
+    (told,) = events_of(other)
+    assert (told.frame.vin, told.frame.command) == (OTHER_VIN, Command.VEHICLE_LOGOUT)
+    other.send(platform_side.Answer(told), 1.5)
+    assert other.state_of(CODE) is PartyState.IN
     one.send(LogOut(), 2.0)
     settle(one, other, 2.0)
     other.receive(encode_frame(Frame(2016, Command.REAL_TIME, COMMAND, OTHER_VIN, data=report(2).write())), 3.0)
