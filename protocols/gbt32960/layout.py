@@ -131,6 +131,11 @@ class Bytes(msgspec.Struct, frozen=True):
     size: int
     form: Form = "hex"
 
+    @property
+    def readable_key(self) -> str:
+        """What the readable layer calls it."""
+        return self.name
+
 
 class Numbers:
     """Numbers and bytes one behind the other; the plain part of every table."""
@@ -147,7 +152,8 @@ class Numbers:
         """The values."""
         at = reader.at
         if reader.left < self._struct.size:
-            raise reader.error("the data end within a field", self.rows[0].name)
+            for row in self.rows:  # one of them raises: the field that is cut short
+                reader.take(row.size, row.readable_key)
         values = list(self._struct.unpack_from(reader.data, at))
         reader.at = at + self._struct.size
         for place, row in self._special:
@@ -179,10 +185,10 @@ class Array:
 
     def read(self, reader: Reader) -> list[Any]:
         """One value: the tuple."""
-        count = read_count(reader, self.count_size, self.row.name)
+        count = read_count(reader, self.count_size, self.row.readable_key)
         if not isinstance(count, int):
             return [count]
-        data = reader.take(count * self.row.size, self.row.name)
+        data = reader.take(count * self.row.size, self.row.readable_key)
         raws = struct.unpack(f">{count}{self._code}", data)
         offset = self.row.offset
         if self.row.nulls and raws and max(raws) > self._most - self.row.nulls:
@@ -192,7 +198,7 @@ class Array:
     def write(self, item: object) -> bytes:
         """Count and numbers."""
         values = getattr(item, self.row.name)
-        head = write_count(values, self.count_size, self.row.name)
+        head = write_count(values, self.count_size, self.row.readable_key)
         if not isinstance(values, Sequence):
             return head
         raws = values if self._are_plain(values) else tuple(map(self.row.raw_of, values))

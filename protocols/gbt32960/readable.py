@@ -10,7 +10,7 @@ Scaled values are floats rounded to 6 decimals; what is invalid or abnormal is n
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from protocols.core.errors import LocalProtocolError
 from protocols.gbt32960.heavy_items import Obd
@@ -23,6 +23,8 @@ from protocols.message_fields import refuse_others
 Message = Mapping[str, object]
 StructureT = TypeVar("StructureT", bound=Structure)
 
+_SIGN_BITS = {"longitude": WEST, "latitude": SOUTH}
+"""Of the status of a position."""
 _NO_TIME = bytes(6)
 """Written for a time that is null."""
 
@@ -84,14 +86,12 @@ def readable_of(item: Structure) -> dict[str, object]:
             case Numbers():
                 for row in part.rows:
                     value = getattr(item, row.name)
-                    if isinstance(row, Number):
-                        message[row.readable_key] = _shown(value, row)
-                    else:
-                        message[row.name] = _shown_bytes(value, row)
+                    shown = _shown(value, row) if isinstance(row, Number) else _shown_bytes(value, row)
+                    message[row.readable_key] = shown
             case Array():
                 values = getattr(item, part.row.name)
-                shown = [_shown(value, part.row) for value in values] if isinstance(values, tuple) else []
-                message[part.row.readable_key] = shown
+                some = [_shown(value, part.row) for value in values] if isinstance(values, tuple) else []
+                message[part.row.readable_key] = some
             case Items():
                 values = getattr(item, part.name)
                 message[part.name] = [readable_of(value) for value in values] if isinstance(values, tuple) else []
@@ -118,7 +118,7 @@ def _shown_bytes(data: bytes, row: Bytes) -> object:
 
 def _sign_position(item: Structure, message: dict[str, object]) -> None:
     status = getattr(item, "position_status", 0)
-    for key, bit in (("longitude", WEST), ("latitude", SOUTH)):
+    for key, bit in _SIGN_BITS.items():
         value = message.get(key)
         if status & bit and isinstance(value, float):
             message[key] = -value or 0.0
@@ -148,9 +148,8 @@ def structure_of(kind: type[StructureT], message: Message) -> StructureT:
         match part:
             case Numbers():
                 for row in part.rows:
-                    key = row.readable_key if isinstance(row, Number) else row.name
-                    known.add(key)
-                    values[row.name] = _value_of(row, message, key)
+                    known.add(row.readable_key)
+                    values[row.name] = _value_of(row, message, row.readable_key)
             case Array():
                 key = part.row.readable_key
                 known.add(key)
@@ -172,9 +171,7 @@ def structure_of(kind: type[StructureT], message: Message) -> StructureT:
 def _value_of(row: Number | Bytes, message: Message, key: str) -> object:
     value = message.get(key)
     if isinstance(row, Number):
-        if key in {"longitude", "latitude"} and isinstance(value, (int, float)):
-            value = abs(value)
-        return _number(value, row)
+        return _number(_magnitude(value, message, key) if key in _SIGN_BITS else value, row)
     if row.form == "time":
         return time_bytes(value, key)
     if row.form == "text":
@@ -186,10 +183,33 @@ def _number(value: object, row: Number) -> Reading:
     if value is None and row.nulls:
         return None
     if row.form == "hex":
-        return int.from_bytes(hex_bytes(value, row.readable_key), "big")
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1e12 < value < 1e12:
+        return _code(value, row.size, row.readable_key)
+    if not _is_number(value):
         raise LocalProtocolError("a number is wanted", field=row.readable_key)
-    return round(value / row.scale)
+    units = round(value / row.scale)
+    if row.scale == 1 and units != value:
+        raise LocalProtocolError("a whole number is wanted", field=row.readable_key)
+    return units
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -1e12 < value < 1e12
+
+
+def _code(value: object, size: int, key: str) -> int:
+    """A code as all its hex digits."""
+    data = hex_bytes(value, key)
+    if len(data) != size:
+        raise LocalProtocolError(f"{2 * size} hex digits are wanted", field=key)
+    return int.from_bytes(data, "big")
+
+
+def _magnitude(value: object, message: Message, key: str) -> object:
+    """Degrees without the sign, which must be that of the status."""
+    status = integer(message.get("position_status"), "position_status")
+    if _is_number(value) and value and (value < 0) != bool(status & _SIGN_BITS[key]):
+        raise LocalProtocolError("the sign is not that of position_status", field=key)
+    return abs(value) if _is_number(value) else value
 
 
 def _object(value: object, key: str) -> Message:
@@ -211,5 +231,5 @@ def _own_values(kind: type[Structure], message: Message) -> dict[str, object]:
         systems = items_of(message.get("packs"), "packs")
         packs = [[bytes_of_text(code, PACK_CODE_BYTES, "packs") for code in items_of(one, "packs")] for one in systems]
         return {"packs": tuple(map(tuple, packs))}
-    dtcs = tuple(int.from_bytes(hex_bytes(code, "dtcs"), "big") for code in items_of(message.get("dtcs"), "dtcs"))
+    dtcs = tuple(_code(code, 4, "dtcs") for code in items_of(message.get("dtcs"), "dtcs"))
     return {"dtc_count": len(dtcs), "dtcs": dtcs}

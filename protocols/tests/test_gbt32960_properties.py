@@ -368,6 +368,22 @@ def test_trouble_codes_that_are_none_keep_their_count(count: int) -> None:
     assert readable_of(item)["dtcs"] == []
 
 
+@pytest.mark.parametrize("code", ["01", "0102030405", "1122334g"])
+def test_a_trouble_code_has_four_bytes(code: str) -> None:
+    shown = readable_of(Obd(TIME, 2, 1, 0, 0, VIN, b"S" * 18, bytes(18), bytes(36), 1, (0x11223344,)))
+    assert shown["dtcs"] == ["11223344"]
+    refused(lambda: structure_of(Obd, {**shown, "dtcs": [code]}))
+
+
+def test_an_item_that_is_cut_short_tells_the_field_that_is() -> None:
+    whole = bytes.fromhex("0103010000000000000000271000011f00000000")
+    places = {0: "vehicle_status", 4: "speed_kmh", 13: "soc_pct", 17: "insulation_kohm", 19: "brake_pct"}
+    for size, field in places.items():
+        with pytest.raises(RemoteProtocolError) as caught:
+            Vehicle.read(Reader(whole[:size], start=100))
+        assert (caught.value.field, caught.value.offset) == (field, 100 + size - (size in {4, 17}))
+
+
 def test_signs_of_a_position_stand_in_its_status() -> None:
     for status, longitude, latitude in ((0, 12.5, 45.0), (2, 12.5, -45.0), (4, -12.5, 45.0), (6, -12.5, -45.0)):
         item = Position(status, 12_500_000, 45_000_000)
@@ -456,6 +472,10 @@ GOOD_MESSAGE: dict[str, Any] = {
     },
 }
 GOOD_INFO = GOOD_MESSAGE["body"]["infos"][0]
+NO_FAULTS: dict[str, Any] = {
+    "type": 7, "max_level": 0, "alarm_flags": 0,
+    "battery_faults": [], "motor_faults": [], "engine_faults": [], "other_faults": [],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -483,6 +503,13 @@ GOOD_INFO = GOOD_MESSAGE["body"]["infos"][0]
         {"command": 0x81, "body": {"time": None, "params": [{"id": 1, "value": 65536}]}},
         {"command": 0x81, "body": {"time": None, "params": [{"id": 1}]}},
         {"encryption": 3},
+        {"body": {"time": None, "infos": [{**GOOD_INFO, "engine_status": 1.4}]}},
+        {"body": {"time": None, "infos": [{"type": 5, "position_status": 0, "longitude": -70.5, "latitude": 1.0}]}},
+        {"body": {"time": None, "infos": [{"type": 5, "position_status": 2, "longitude": 70.5, "latitude": 1.0}]}},
+        {"body": {"time": None, "infos": [{"type": 5, "position_status": 0, "longitude": True, "latitude": 1.0}]}},
+        {"body": {"time": None, "infos": [{**NO_FAULTS, "battery_faults": ["1"]}]}},
+        {"body": {"time": None, "infos": [{**NO_FAULTS, "battery_faults": ["0001"]}]}},
+        {"body": {"time": None, "infos": [{**NO_FAULTS, "battery_faults": ["0000000001"]}]}},
     ],
 )
 def test_messages_that_have_no_frame_are_refused(change: dict[str, Any]) -> None:
