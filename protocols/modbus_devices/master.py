@@ -191,6 +191,7 @@ class RtuMaster(EventQueue[Event]):
             self._hear_stragglers(now)
             if self._state is _State.HELD:
                 self._may_send_at = self._reckon_send(now)
+        self.counters.discarded_bytes = self._framer.discarded_bytes
 
     def send(self, command: Call, now: float) -> None:
         """Ask. Raises `LocalProtocolError` while another call is open, or for what no frame carries."""
@@ -269,7 +270,8 @@ class RtuMaster(EventQueue[Event]):
 
     def _transmit(self, now: float) -> None:
         assert self._call is not None
-        self.counters.discarded_bytes += self._framer.reset()
+        self._framer.reset()
+        self.counters.discarded_bytes = self._framer.discarded_bytes
         self._framer.expect_answer(self._call.unit_id, self._call.request)
         self._heard = 0
         self._bad_checks = self._framer.bad_checks

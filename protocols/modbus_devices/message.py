@@ -5,7 +5,8 @@ The option `protocol` says what a case holds:
     rtu (or absent)   hex: one frame with its CRC        unit_id and the keys of `pdu_message.py`
     tcp               hex: MBAP header and PDU           transaction_id as well
     umb               hex: one frame of Lufft UMB        to_address from_address command command_version, and of online
-                                                         data channel status data_type channel_value, else data
+                                                         data channel status data_type channel_value, else data;
+                                                         version where it is not 10H
     timing, planner   text: a JSON object                see `line_message.py`
 
 Further options of rtu and tcp: `direction` (request or response; absent: an answer if it makes sense as one),
@@ -23,15 +24,16 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
-from protocols.core.errors import FieldError, FrameError, LocalProtocolError, OptionError
+from protocols.core.errors import FieldError, FrameError, LocalProtocolError, OptionError, RemoteProtocolError
 from protocols.modbus_devices.line_message import plan_message, timing_message
 from protocols.modbus_devices.pdu import READ_HOLDING, READ_INPUT, BitsResponse, RegistersResponse
 from protocols.modbus_devices.pdu_message import Byte, PduFields, Word, decode_pdu, message_of, pdu_of
 from protocols.modbus_devices.register_map import RegisterMap, RegisterPoint, with_options
 from protocols.modbus_devices.rtu import decode_rtu, encode_rtu
-from protocols.modbus_devices.tcp import decode_tcp, encode_tcp
+from protocols.modbus_devices.tcp import HEADER_BYTES, decode_tcp, encode_tcp
 from protocols.modbus_devices.umb import (
     ONLINE_DATA,
+    VERSION,
     OnlineData,
     UmbFrame,
     decode_online_data,
@@ -85,6 +87,7 @@ class UmbFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     from_address: Word
     command: Byte
     command_version: Byte = 0x10
+    version: Byte = VERSION
     channel: Word | None = None
     status: Byte | None = None
     data_type: Byte | None = None
@@ -137,14 +140,18 @@ def _decode_frame(options: FrameCase, maps: Mapping[str, RegisterMap]) -> dict[s
     if options.protocol == "tcp":
         tcp = decode_tcp(adu)
         message["transaction_id"] = tcp.transaction_id
-        unit_id, raw = tcp.unit_id, tcp.pdu
+        unit_id, raw, head_bytes = tcp.unit_id, tcp.pdu, HEADER_BYTES
     else:
         rtu = decode_rtu(adu)
-        unit_id, raw = rtu.unit_id, rtu.pdu
+        unit_id, raw, head_bytes = rtu.unit_id, rtu.pdu, 1
     message["unit_id"] = unit_id
-    pdu = decode_pdu(raw, options.direction)
-    if isinstance(pdu, BitsResponse) and options.quantity is not None and options.quantity > 8 * len(pdu.data):
-        raise FieldError(f"{8 * len(pdu.data)} bits where {options.quantity} were asked for", 2, "byte_count", adu)
+    try:
+        pdu = decode_pdu(raw, options.direction)
+        if isinstance(pdu, BitsResponse) and options.quantity is not None and options.quantity > 8 * len(pdu.data):
+            raise FieldError(f"{8 * len(pdu.data)} bits where {options.quantity} were asked for", 1, "byte_count", raw)
+    except RemoteProtocolError as error:
+        error.offset = head_bytes + (error.offset or 0)
+        raise
     message |= message_of(pdu, options.quantity)
     if register_map and isinstance(pdu, RegistersResponse) and pdu.function in (READ_HOLDING, READ_INPUT):
         message["values"] = _values(register_map, options, pdu)
@@ -206,6 +213,8 @@ def _decode_umb(wire: bytes) -> dict[str, object]:
         "command": frame.command,
         "command_version": frame.command_version,
     }
+    if frame.version != VERSION:
+        message["version"] = frame.version
     if frame.command != ONLINE_DATA:
         return {**message, "data": frame.data.hex()}
     online = decode_online_data(frame)
@@ -233,6 +242,7 @@ def _umb_of(fields: UmbFields) -> UmbFrame:
         from_address=fields.from_address,
         command=fields.command,
         command_version=fields.command_version,
+        version=fields.version,
         data=data,
     )
 

@@ -17,7 +17,7 @@ data as bytes.
 """
 
 import struct
-from math import isfinite
+from math import isfinite, nan
 
 import msgspec
 
@@ -45,6 +45,7 @@ _VALUES = {
     0x17: struct.Struct("<d"),
 }
 """Data type -> how its value travels."""
+_FLOATS = (0x16, 0x17)
 
 
 class UmbFrame(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +71,7 @@ class OnlineData(msgspec.Struct, frozen=True, kw_only=True):
     status: int | None = None
     data_type: int | None = None
     value: int | float | None = None
-    """The channel's value; None in a request, when the device gave none, or when it is no number."""
+    """The channel's value; None in a request, when the device gave none, or when it is no number (written as NaN)."""
 
 
 def decode_umb(wire: bytes) -> UmbFrame:
@@ -143,7 +144,12 @@ def encode_online_data(online: OnlineData) -> bytes:
         if online.data_type is None:
             return head
         head += bytes((online.data_type,))
-        return head if online.value is None else head + _VALUES[online.data_type].pack(online.value)
+        value = online.value
+        if value is None and online.status != STATUS_OK:
+            return head
+        if value is None and online.data_type in _FLOATS:
+            value = nan
+        return head + _VALUES[online.data_type].pack(value)
     except (struct.error, ValueError, OverflowError, KeyError) as error:
         raise LocalProtocolError("online data cannot carry this: " + str(error)) from error
 

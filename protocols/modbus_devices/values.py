@@ -195,7 +195,8 @@ def decode_scale_factor(register: int) -> int:
 def encode_value(point: RegisterPoint, value: Value, scale_factors: Mapping[str, int] | None = None) -> bytes:
     """A value's registers, as they travel; numbers go to the nearest step of the scale, None to the first marker.
 
-    Raises `LocalProtocolError` for a value that the point cannot hold or that lies outside its `min` and `max`.
+    Raises `LocalProtocolError` for a value that the point cannot hold, that lies outside its `min` and `max`, or that
+    would be read as None.
     """
     is_swapped, byte_order = _order_of(point)
     if value is None:
@@ -212,6 +213,8 @@ def encode_value(point: RegisterPoint, value: Value, scale_factors: Mapping[str,
             native = struct.pack(byte_order + _code_of(point), _raw_of(point, value, scale_factors or {}))
         except (struct.error, OverflowError):
             raise LocalProtocolError(f"{value!r} does not fit into {point.type}", field=point.name) from None
+        if int.from_bytes(native, "big" if byte_order == ">" else "little") in point.invalid:
+            raise LocalProtocolError(f"{value!r} stands for no value", field=point.name)
     return swap_bytes(native) if is_swapped else native
 
 

@@ -51,6 +51,17 @@ def test_an_answer_is_paired_with_its_call():
     assert master.has_room
 
 
+def test_noise_before_an_answer_and_leftovers_behind_it_are_counted():
+    master = RtuMaster(LINE)
+    sent = ask(master, call(), 10.0)
+    master.receive(b"\xff\x00\xff" + answer(7, 8), sent + 0.02)
+    assert [event.response.registers for event in events(master)] == [(7, 8)]
+    assert master.counters.discarded_bytes == 3
+    master.receive(b"\x01\x03", sent + 0.03)
+    ask(master, call(), sent + 1.0)
+    assert master.counters.discarded_bytes == 5
+
+
 def test_an_answer_comes_byte_by_byte():
     master = RtuMaster(LINE)
     sent = ask(master, call(), 10.0)

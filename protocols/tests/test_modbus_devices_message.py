@@ -6,7 +6,6 @@ import struct
 from functools import partial
 from pathlib import Path
 
-import fastcrc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,6 +22,7 @@ from protocols.core.errors import (
 from protocols.modbus_devices import line_message, message
 from protocols.modbus_devices.message import decode_message, encode_message
 from protocols.modbus_devices.rtu import encode_rtu
+from protocols.modbus_devices.tcp import encode_tcp
 from protocols.tests.kit import check_vector, each_vector, input_of
 
 MAPS = ShippedMaps()
@@ -88,6 +88,24 @@ def test_other_functions_have_unit_and_function_only(wire):
     assert decode(case) == {"unit_id": 9, "function": bytes.fromhex(wire)[1]}
     with pytest.raises(LocalProtocolError):
         encode_message(decode(case))
+
+
+@pytest.mark.parametrize(
+    ("pdu", "options", "offset"),
+    [
+        ("0300000000", {}, 3),
+        ("030300010002", {"direction": "response"}, 1),
+        ("0500001234", {}, 3),
+        ("0100", {}, 2),
+        ("010100", {"quantity": 9}, 1),
+    ],
+)
+def test_an_error_is_pointed_at_in_the_frame_and_not_in_the_pdu(pdu, options, offset):
+    raw = bytes.fromhex(pdu)
+    for protocol, wire, head in (("rtu", encode_rtu(1, raw), 1), ("tcp", encode_tcp(7, 1, raw), 7)):
+        with pytest.raises(RemoteProtocolError) as refused:
+            decode_message({"hex": wire.hex(), "protocol": protocol, **options})
+        assert refused.value.offset == head + offset
 
 
 def test_a_read_request_at_an_address_that_looks_like_a_byte_count():
@@ -172,34 +190,6 @@ def test_scale_factors_from_the_option_or_the_answer():
 def test_what_a_device_does_not_have_is_null():
     readable = decode(rtu("01 0404 ffffffff", profile="thies_clima_us", start_address=0x7533))
     assert readable["values"] == {"wind_speed_mps": None}
-
-
-def test_umb_answers():
-    base = {"to_address": 0xF001, "from_address": 0x7001, "command": 0x23, "command_version": 0x10}
-    for more in (
-        {"channel": 100, "status": 0, "data_type": 0x16, "channel_value": 21.5},
-        {"channel": 200, "status": 0, "data_type": 0x13, "channel_value": -5},
-        {"channel": 300, "status": 0x24},
-        {"channel": 300, "status": 0x24, "data_type": 0x16, "channel_value": None},
-    ):
-        wire = encode_message({**base, **more})
-        assert decode({"protocol": "umb", **wire}) == {**base, **more}
-    status = encode_message({**base, "command": 0x26, "data": "0000"})
-    assert decode({"protocol": "umb", **status}) == {**base, "command": 0x26, "data": "0000"}
-
-
-@pytest.mark.parametrize(
-    "data",
-    ["00", "000064", "006400", "00640099", "0064001600", "00640016000000000000", "0064001200"],
-)
-def test_broken_umb_answers_are_refused(data):
-    wire = encode_message({"to_address": 0xF001, "from_address": 0x7001, "command": 0x26, "data": data})["hex"]
-    plain = bytearray.fromhex(wire)
-    plain[8] = 0x23
-    check = fastcrc.crc16.mcrf4xx(bytes(plain[:-3]))
-    plain[-3:-1] = check.to_bytes(2, "little")
-    with pytest.raises(FieldError):
-        decode({"protocol": "umb", "hex": plain.hex()})
 
 
 @pytest.mark.parametrize(

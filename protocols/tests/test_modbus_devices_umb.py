@@ -1,10 +1,12 @@
-"""UMB frames: byte by byte, in noise, damaged."""
+"""UMB frames: byte by byte, in noise, damaged, readable."""
 
+import fastcrc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocols.core.errors import FrameError, ProtocolError
+from protocols.core.errors import FieldError, FrameError, LocalProtocolError, ProtocolError
+from protocols.modbus_devices.message import decode_message, encode_message
 from protocols.modbus_devices.umb import MAX_UMB_BYTES, UmbFrame, UmbFramer, decode_umb, encode_umb
 from protocols.tests.kit import drip, frames_of, noisy
 
@@ -68,3 +70,49 @@ def test_no_umb_frame_for_nonsense():
     ):
         with pytest.raises(ProtocolError):
             encode_umb(nonsense)
+
+
+def test_a_umb_value_that_is_no_number_is_written_as_one_that_is_none():
+    data = bytes.fromhex("006400160000c07f")
+    wire = encode_umb(UmbFrame(to_address=0xF001, from_address=0x7001, command=0x23, data=data))
+    shown = decode_message({"hex": wire.hex(), "protocol": "umb"})
+    assert shown["channel_value"] is None
+    assert encode_message(shown) == {"hex": wire.hex()}
+    with pytest.raises(LocalProtocolError):
+        encode_message({**shown, "data_type": 0x12})
+    assert encode_message({**shown, "data_type": 0x12, "status": 0x24})  # a device with an error may leave it out
+
+
+def test_a_umb_frame_of_another_version_is_written_as_it_was():
+    wire = encode_umb(UmbFrame(to_address=0x7001, from_address=0xF001, command=0x20, version=0x11))
+    shown = decode_message({"hex": wire.hex(), "protocol": "umb"})
+    assert shown["version"] == 0x11
+    assert encode_message(shown) == {"hex": wire.hex()}
+
+
+def test_umb_answers():
+    base = {"to_address": 0xF001, "from_address": 0x7001, "command": 0x23, "command_version": 0x10}
+    for more in (
+        {"channel": 100, "status": 0, "data_type": 0x16, "channel_value": 21.5},
+        {"channel": 200, "status": 0, "data_type": 0x13, "channel_value": -5},
+        {"channel": 300, "status": 0x24},
+        {"channel": 300, "status": 0x24, "data_type": 0x16, "channel_value": None},
+    ):
+        wire = encode_message({**base, **more})
+        assert decode_message({"protocol": "umb", **wire}) == {**base, **more}
+    status = encode_message({**base, "command": 0x26, "data": "0000"})
+    assert decode_message({"protocol": "umb", **status}) == {**base, "command": 0x26, "data": "0000"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["00", "000064", "006400", "00640099", "0064001600", "00640016000000000000", "0064001200"],
+)
+def test_broken_umb_answers_are_refused(data):
+    wire = encode_message({"to_address": 0xF001, "from_address": 0x7001, "command": 0x26, "data": data})["hex"]
+    plain = bytearray.fromhex(wire)
+    plain[8] = 0x23
+    check = fastcrc.crc16.mcrf4xx(bytes(plain[:-3]))
+    plain[-3:-1] = check.to_bytes(2, "little")
+    with pytest.raises(FieldError):
+        decode_message({"protocol": "umb", "hex": plain.hex()})

@@ -124,6 +124,16 @@ def test_what_the_device_marks_as_missing_is_none(more, wire):
     assert block.bad(decoded) == [(0, NOT_AVAILABLE)]
 
 
+def test_a_number_that_would_be_read_as_none_is_not_written():
+    for taken in (point(type="uint16", invalid=[0xFFFF, 0x7FFF]), point(type="int16", invalid=[0xFFFF])):
+        value = -1 if taken.type == "int16" else 0x7FFF
+        with pytest.raises(LocalProtocolError, match="stands for no value"):
+            encode_value(taken, value)
+        assert encode_value(taken, value - 1)
+    with pytest.raises(LocalProtocolError, match="stands for no value"):
+        encode_value(point(type="uint32", order="CDAB", scale=0.1, invalid=[0x7FFFFFFF]), 0x7FFFFFFF / 10)
+
+
 def test_none_goes_back_to_the_first_marker():
     missing = point(type="int32", order="CDAB", invalid=[0x80000000, 1])
     assert encode_value(missing, None) == bytes.fromhex("00008000")
