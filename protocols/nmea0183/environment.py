@@ -3,10 +3,9 @@
 NMEA 0183 / IEC 61162-1, sentences of the same names. MicroPython-clean.
 """
 
-from protocols.core.errors import FieldError
 from protocols.nmea0183.characters import escape, unescape
-from protocols.nmea0183.fields import read_number, write_letters, write_number
-from protocols.nmea0183.sentence import Sentence, address_of, field_of
+from protocols.nmea0183.fields import read_number, write_letters, write_number, wrong
+from protocols.nmea0183.sentence import Sentence, address_of
 
 
 class Transducer:
@@ -42,9 +41,9 @@ class Dbt(Sentence):
     def read(self) -> None:
         """Read all fields. Raises `FieldError`."""
         fields = self.fields
-        self.depth_feet = read_number(fields[1], "depth_feet")
-        self.depth_m = read_number(fields[3], "depth_m")
-        self.depth_fathoms = read_number(fields[5], "depth_fathoms")
+        self.depth_feet = read_number(fields, 1, "depth_feet")
+        self.depth_m = read_number(fields, 3, "depth_m")
+        self.depth_fathoms = read_number(fields, 5, "depth_fathoms")
 
     @classmethod
     def of(
@@ -81,9 +80,9 @@ class Dpt(Sentence):
     def read(self) -> None:
         """Read all fields. Raises `FieldError`."""
         fields = self.fields
-        self.depth_m = read_number(fields[1], "depth_m")
-        self.offset_m = read_number(fields[2], "offset_m")
-        self.max_range_m = read_number(field_of(fields, 3), "max_range_m")
+        self.depth_m = read_number(fields, 1, "depth_m")
+        self.offset_m = read_number(fields, 2, "offset_m")
+        self.max_range_m = read_number(fields, 3, "max_range_m")
 
     @classmethod
     def of(cls, talker: str, depth_m: float | None, offset_m: float | None, max_range_m: float | None = None) -> "Dpt":
@@ -111,7 +110,7 @@ class Mtw(Sentence):
     def read(self) -> None:
         """Read the field. Raises `FieldError`."""
         fields = self.fields
-        self.temperature_c = read_number(fields[1], "temperature_c")
+        self.temperature_c = read_number(fields, 1, "temperature_c")
 
     @classmethod
     def of(cls, talker: str, temperature_c: float | None) -> "Mtw":
@@ -140,9 +139,9 @@ class Mwv(Sentence):
     def read(self) -> None:
         """Read all fields. Raises `FieldError`."""
         fields = self.fields
-        self.wind_angle_deg = read_number(fields[1], "wind_angle_deg")
+        self.wind_angle_deg = read_number(fields, 1, "wind_angle_deg")
         self.wind_reference = fields[2] or None
-        self.wind_speed = read_number(fields[3], "wind_speed")
+        self.wind_speed = read_number(fields, 3, "wind_speed")
         self.wind_speed_unit = fields[4] or None
         self.status = fields[5] or None
 
@@ -182,10 +181,10 @@ class Xdr(Sentence):
         """Read all fields. Raises `FieldError`, also when the last group is torn."""
         fields = self.fields
         if len(fields) % 4 != 1:
-            raise FieldError("the last group of four is torn", field="fields")
+            raise wrong("the last group of four is torn", fields, len(fields) - 1, "fields")
         transducers: list[Transducer] = []
         for at in range(1, len(fields), 4):
-            value = read_number(fields[at + 1], "value")
+            value = read_number(fields, at + 1, "value")
             name = unescape(fields[at + 3]) or None
             transducers.append(Transducer(fields[at] or None, value, fields[at + 2] or None, name))
         self.transducers = transducers

@@ -28,8 +28,24 @@ _CENTURY_PIVOT = 80
 """A two-digit year below this lies after 2000."""
 
 
-def read_number(text: str, name: str) -> float | None:
+def field_of(fields: list[str], number: int) -> str:
+    """Field `number` of the standard's table; empty when the sentence ends before it (older editions do)."""
+    return fields[number] if number < len(fields) else ""
+
+
+def wrong(reason: str, fields: list[str], number: int, name: str) -> FieldError:
+    """What to raise for field `number`."""
+    return FieldError(reason, offset=offset_of(fields, number), field=name, raw=fields[number].encode())
+
+
+def offset_of(fields: list[str], number: int) -> int:
+    """Where field `number` begins, counted from the start character."""
+    return sum([len(text) + 1 for text in fields[:number]])
+
+
+def read_number(fields: list[str], number: int, name: str) -> float | None:
     """`[+-]digits[.digits]` as a float: no exponent, no bare point."""
+    text = fields[number] if number < len(fields) else ""
     if not text:
         return None
     if text.isdigit():
@@ -37,37 +53,40 @@ def read_number(text: str, name: str) -> float | None:
     whole, point, fraction = text.partition(".")
     if (whole.isdigit() or (whole[:1] in _SIGNS and whole[1:].isdigit())) and (fraction.isdigit() or not point):
         return float(text)
-    raise FieldError("not a number", field=name)
+    raise wrong("not a number", fields, number, name)
 
 
-def read_integer(text: str, name: str) -> int | None:
+def read_integer(fields: list[str], number: int, name: str) -> int | None:
     """`[+-]digits`."""
+    text = fields[number] if number < len(fields) else ""
     if not text:
         return None
     if len(text) < 10 and (text.isdigit() or (text[0] in "+-" and text[1:].isdigit())):
         return int(text)
-    raise FieldError("not a whole number", field=name)
+    raise wrong("not a whole number", fields, number, name)
 
 
-def read_hex_digit(text: str, name: str) -> int | None:
+def read_hex_digit(fields: list[str], number: int, name: str) -> int | None:
     """One hex digit, such as a signal id."""
+    text = fields[number] if number < len(fields) else ""
     if not text:
         return None
     if len(text) == 1 and text.upper() in HEX_DIGITS:
         return int(text, 16)
-    raise FieldError("not one hex digit", field=name)
+    raise wrong("not one hex digit", fields, number, name)
 
 
-def read_time_ms(text: str) -> int | None:
+def read_time_ms(fields: list[str], number: int) -> int | None:
     """`hhmmss[.sss]` as ms of the day. Second 60 (a leap second) is allowed; digits beyond ms are rounded."""
+    text = fields[number]
     if not text:
         return None
     clock = text[:6]
     if clock.isdigit() and len(clock) == 6:
-        number = int(clock)
-        hours = number // 10_000
-        minutes = number // 100 % 100
-        seconds = number % 100
+        digits = int(clock)
+        hours = digits // 10_000
+        minutes = digits // 100 % 100
+        seconds = digits % 100
         if hours < 24 and minutes < 60 and seconds < 61:
             ms = (hours * 3600 + minutes * 60 + seconds) * 1000
             fraction = text[6:]
@@ -75,7 +94,7 @@ def read_time_ms(text: str) -> int | None:
                 return ms
             if fraction[0] == "." and fraction[1:].isdigit():
                 return ms + _fraction_ms(fraction[1:])
-    raise FieldError("not a time of day", field="utc")
+    raise wrong("not a time of day", fields, number, "utc")
 
 
 def _fraction_ms(digits: str) -> int:
@@ -86,17 +105,18 @@ def _fraction_ms(digits: str) -> int:
     return (int(digits) + scale // 2) // scale
 
 
-def read_day(text: str) -> int | None:
+def read_day(fields: list[str], number: int) -> int | None:
     """`ddmmyy` as days since 1970-01-01; years 00 to 79 are 2000 to 2079, 80 to 99 are 1980 to 1999."""
+    text = fields[number]
     if not text:
         return None
     if text.isdigit() and len(text) == 6:
-        number = int(text)
-        year = number % 100
+        digits = int(text)
+        year = digits % 100
         year += 2000 if year < _CENTURY_PIVOT else 1900
-        if is_civil(year, number // 100 % 100, number // 10_000):
-            return days_of(year, number // 100 % 100, number // 10_000)
-    raise FieldError("not a date", field="date")
+        if is_civil(year, digits // 100 % 100, digits // 10_000):
+            return days_of(year, digits // 100 % 100, digits // 10_000)
+    raise wrong("not a date", fields, number, "date")
 
 
 def read_angle_e9(text: str, limit_deg: int) -> int | None:
@@ -137,7 +157,7 @@ def read_position_e9(fields: list[str], at: int, is_valid: bool) -> tuple[int, i
     if lat is not None and lon is not None and north in ("N", "S") and east in ("E", "W"):
         return (lat if north == "N" else -lat, lon if east == "E" else -lon)
     if is_valid:
-        raise FieldError("not a position, in a fix that is said to be valid", field="position")
+        raise wrong("not a position, in a fix that is said to be valid", fields, at, "position")
     return None
 
 
@@ -157,12 +177,12 @@ def write_number(value: float | None, fewest: int, most: int, name: str) -> str:
 
 
 def write_integer(value: int | None, width: int, name: str) -> str:
-    """A whole number with leading zeros up to `width`; empty for None."""
+    """A whole number of `width` digits or more; empty for None."""
     if value is None:
         return ""
     if not -1_000_000_000 < value < 1_000_000_000:
         raise LocalProtocolError("not a number that a field can carry", field=name)
-    return "%0*d" % (width, value)
+    return ("-" if value < 0 else "") + "%0*d" % (width, abs(value))
 
 
 def write_hex_digit(value: int | None, name: str) -> str:

@@ -105,7 +105,7 @@ def _first_of_merged(piece: bytes, start: int, after: int) -> tuple[bytes, int, 
     tag_of_next = _with_tag(piece, after)
     stop = tag_of_next if tag_of_next > start else after
     begin = _with_tag(piece, start)
-    is_whole = piece[stop - 3 : stop - 2] == b"*"
+    is_whole = stop - start > 3 and piece[stop - 3 : stop - 2] == b"*"
     return (piece[begin:stop] if is_whole else b"", begin, stop)
 
 

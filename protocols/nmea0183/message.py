@@ -10,12 +10,12 @@ line, with or without tag block and CR LF; the result is one flat object. `talke
 {'text': '$HEHDT,4.1,T*2A'}
 """
 
-from protocols.core.errors import FrameError, LocalProtocolError, OptionError, RemoteProtocolError
+from protocols.core.errors import FieldError, FrameError, LocalProtocolError, OptionError, RemoteProtocolError
 from protocols.core.instant import date_text, days_of, is_civil
 from protocols.nmea0183.catalogue import KINDS, decode
 from protocols.nmea0183.environment import Transducer
 from protocols.nmea0183.satellites import Satellite
-from protocols.nmea0183.sentence import LINE_END, Sentence, encode_for_sending
+from protocols.nmea0183.sentence import LINE_END, Sentence, encode_for_sending, tag_length
 from protocols.nmea0183.tag_block import TagBlock, tag_of
 
 _KEYS = {
@@ -90,14 +90,19 @@ def decode_message(case: dict[str, object]) -> dict[str, object]:
     for end in ("\n", "\r"):
         if text.endswith(end):
             text = text[:-1]
-    if not all(ord(character) < 0x80 for character in text):
-        raise FrameError("a character that is not printable ASCII", field="text")
+    foreign = [at for at, character in enumerate(text) if ord(character) >= 0x80]
+    if foreign:
+        raise FrameError("a character that is not printable ASCII", offset=foreign[0], field="text")
     sentence = decode(text.encode())
     message: dict[str, object] = {} if sentence.tag is None else {"tag": dict(sentence.tag.pairs)}
     message["talker"] = sentence.talker
     message["formatter"] = sentence.formatter
-    for key in _KEYS[sentence.FORMATTER]:
-        message[key] = _readable(sentence, key)
+    try:
+        for key in _KEYS[sentence.FORMATTER]:
+            message[key] = _readable(sentence, key)
+    except FieldError as error:  # it counts from the start character
+        error.offset = (error.offset or 0) + tag_length(sentence)
+        raise
     return message
 
 

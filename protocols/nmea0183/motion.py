@@ -3,9 +3,9 @@
 NMEA 0183 / IEC 61162-1, sentences of the same names. MicroPython-clean.
 """
 
-from protocols.core.errors import FieldError
 from protocols.core.instant import civil_of, days_of, is_civil
 from protocols.nmea0183.fields import (
+    field_of,
     read_integer,
     read_number,
     read_time_ms,
@@ -13,8 +13,9 @@ from protocols.nmea0183.fields import (
     write_letters,
     write_number,
     write_time,
+    wrong,
 )
-from protocols.nmea0183.sentence import Sentence, address_of, field_of
+from protocols.nmea0183.sentence import Sentence, address_of
 
 _FIELDS_OF_OLD_VTG = 4
 _FIELDS_OF_VTG = 8
@@ -42,12 +43,12 @@ class Vtg(Sentence):
         fields = self.fields
         count = len(fields) - 1
         if _FIELDS_OF_OLD_VTG < count < _FIELDS_OF_VTG:
-            raise FieldError("neither the old form of four fields nor the one of eight", field="fields")
+            raise wrong("neither the old form of four fields nor the one of eight", fields, count, "fields")
         step = 1 if count == _FIELDS_OF_OLD_VTG else 2
-        self.course_true_deg = read_number(fields[1], "course_true_deg")
-        self.course_mag_deg = read_number(fields[1 + step], "course_mag_deg")
-        self.speed_knots = read_number(fields[1 + 2 * step], "speed_knots")
-        self.speed_kmh = read_number(fields[1 + 3 * step], "speed_kmh")
+        self.course_true_deg = read_number(fields, 1, "course_true_deg")
+        self.course_mag_deg = read_number(fields, 1 + step, "course_mag_deg")
+        self.speed_knots = read_number(fields, 1 + 2 * step, "speed_knots")
+        self.speed_kmh = read_number(fields, 1 + 3 * step, "speed_kmh")
         self.mode = field_of(fields, 9) or None
 
     @classmethod
@@ -96,20 +97,20 @@ class Zda(Sentence):
     def read(self) -> None:
         """Read all fields. Raises `FieldError`."""
         fields = self.fields
-        self.utc_ms = read_time_ms(fields[1])
-        day = read_integer(fields[2], "date")
-        month = read_integer(fields[3], "date")
-        year = read_integer(fields[4], "date")
+        self.utc_ms = read_time_ms(fields, 1)
+        day = read_integer(fields, 2, "date")
+        month = read_integer(fields, 3, "date")
+        year = read_integer(fields, 4, "date")
         if day is None or month is None or year is None:
             self.day = None
         elif year >= _FIRST_YEAR_OF_FOUR_DIGITS and is_civil(year, month, day):
             self.day = days_of(year, month, day)
         else:
-            raise FieldError("not a date", field="date")
-        self.zone_hours = hours = read_integer(field_of(fields, 5), "zone_hours")
-        self.zone_minutes = minutes = read_integer(field_of(fields, 6), "zone_minutes")
+            raise wrong("not a date", fields, 2, "date")
+        self.zone_hours = hours = read_integer(fields, 5, "zone_hours")
+        self.zone_minutes = minutes = read_integer(fields, 6, "zone_minutes")
         if (hours is not None and abs(hours) > _FURTHEST_ZONE_HOURS) or (minutes is not None and abs(minutes) > 59):
-            raise FieldError("not a zone", field="zone_hours")
+            raise wrong("not a zone", fields, 5, "zone_hours")
 
     @classmethod
     def of(
@@ -143,7 +144,7 @@ class Hdt(Sentence):
     def read(self) -> None:
         """Read the field. Raises `FieldError`."""
         fields = self.fields
-        self.heading_true_deg = read_number(fields[1], "heading_true_deg")
+        self.heading_true_deg = read_number(fields, 1, "heading_true_deg")
 
     @classmethod
     def of(cls, talker: str, heading_true_deg: float | None) -> "Hdt":
@@ -168,7 +169,7 @@ class Rot(Sentence):
     def read(self) -> None:
         """Read all fields. Raises `FieldError`."""
         fields = self.fields
-        self.rate_deg_min = read_number(fields[1], "rate_deg_min")
+        self.rate_deg_min = read_number(fields, 1, "rate_deg_min")
         self.status = field_of(fields, 2) or None
 
     @classmethod

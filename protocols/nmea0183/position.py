@@ -13,9 +13,9 @@ Left out: the sixth and later letters of GNS's mode are kept as text, not interp
 ((52514809333, 13464264333), 65502000, 'A')
 """
 
-from protocols.core.errors import FieldError
 from protocols.nmea0183.characters import escape, unescape
 from protocols.nmea0183.fields import (
+    field_of,
     read_day,
     read_integer,
     read_number,
@@ -27,8 +27,9 @@ from protocols.nmea0183.fields import (
     write_number,
     write_position,
     write_time,
+    wrong,
 )
-from protocols.nmea0183.sentence import Sentence, address_of, field_of
+from protocols.nmea0183.sentence import Sentence, address_of
 
 VALID = "A"
 """Status: the data may be used. `V` is a warning."""
@@ -76,14 +77,14 @@ class Gga(Sentence):
     def read(self) -> None:
         """Read all fields. Raises `FieldError`."""
         fields = self.fields
-        self.utc_ms = read_time_ms(fields[1])
-        self.fix_quality = quality = read_integer(fields[6], "fix_quality")
+        self.utc_ms = read_time_ms(fields, 1)
+        self.fix_quality = quality = read_integer(fields, 6, "fix_quality")
         self.position_e9 = read_position_e9(fields, 2, quality is not None and quality > 0)
-        self.num_sats = read_integer(fields[7], "num_sats")
-        self.hdop = read_number(fields[8], "hdop")
-        self.altitude_m = read_number(fields[9], "altitude_m")
-        self.geoid_sep_m = read_number(fields[11], "geoid_sep_m")
-        self.dgps_age_s = read_number(field_of(fields, 13), "dgps_age_s")
+        self.num_sats = read_integer(fields, 7, "num_sats")
+        self.hdop = read_number(fields, 8, "hdop")
+        self.altitude_m = read_number(fields, 9, "altitude_m")
+        self.geoid_sep_m = read_number(fields, 11, "geoid_sep_m")
+        self.dgps_age_s = read_number(fields, 13, "dgps_age_s")
         self.dgps_station = station_of(field_of(fields, 14))
 
     @classmethod
@@ -163,13 +164,13 @@ class Rmc(Sentence):
         fields = self.fields
         self.status = status = fields[2]
         if status not in ("A", "V"):
-            raise FieldError("neither A nor V", field="status")
-        self.utc_ms = read_time_ms(fields[1])
+            raise wrong("neither A nor V", fields, 2, "status")
+        self.utc_ms = read_time_ms(fields, 1)
         self.position_e9 = read_position_e9(fields, 3, status == VALID)
-        self.speed_knots = read_number(fields[7], "speed_knots")
-        self.course_deg = read_number(fields[8], "course_deg")
-        self.day = read_day(fields[9])
-        self.mag_var_deg = _read_variation(field_of(fields, 10), field_of(fields, 11))
+        self.speed_knots = read_number(fields, 7, "speed_knots")
+        self.course_deg = read_number(fields, 8, "course_deg")
+        self.day = read_day(fields, 9)
+        self.mag_var_deg = _read_variation(fields)
         self.mode = field_of(fields, 12) or None
         self.nav_status = field_of(fields, 13) or None
 
@@ -211,12 +212,13 @@ class Rmc(Sentence):
         return cls(",".join(fields))
 
 
-def _read_variation(text: str, letter: str) -> float | None:
-    variation = read_number(text, "mag_var_deg")
+def _read_variation(fields: list[str]) -> float | None:
+    variation = read_number(fields, 10, "mag_var_deg")
+    letter = field_of(fields, 11)
     if variation is None or letter in _EAST:
         return variation
     if letter != "W":
-        raise FieldError("the direction is neither E nor W", field="mag_var_deg")
+        raise wrong("the direction is neither E nor W", fields, 11, "mag_var_deg")
     return -variation
 
 
@@ -238,7 +240,7 @@ class Gll(Sentence):
         """Read all fields. Raises `FieldError`."""
         fields = self.fields
         self.position_e9 = read_position_e9(fields, 1, fields[6] == VALID)
-        self.utc_ms = read_time_ms(fields[5])
+        self.utc_ms = read_time_ms(fields, 5)
         self.status = fields[6] or None
         self.mode = field_of(fields, 7) or None
 
@@ -301,17 +303,17 @@ class Gns(Sentence):
     def read(self) -> None:
         """Read all fields. Raises `FieldError`."""
         fields = self.fields
-        self.utc_ms = read_time_ms(fields[1])
+        self.utc_ms = read_time_ms(fields, 1)
         mode = fields[6]
         if mode and not mode.isalpha():
-            raise FieldError("not one letter a system", field="mode")
+            raise wrong("not one letter a system", fields, 6, "mode")
         self.mode = mode or None
         self.position_e9 = read_position_e9(fields, 2, mode.strip(NO_FIX_MODE) != "")
-        self.num_sats = read_integer(fields[7], "num_sats")
-        self.hdop = read_number(fields[8], "hdop")
-        self.altitude_m = read_number(fields[9], "altitude_m")
-        self.geoid_sep_m = read_number(fields[10], "geoid_sep_m")
-        self.dgps_age_s = read_number(fields[11], "dgps_age_s")
+        self.num_sats = read_integer(fields, 7, "num_sats")
+        self.hdop = read_number(fields, 8, "hdop")
+        self.altitude_m = read_number(fields, 9, "altitude_m")
+        self.geoid_sep_m = read_number(fields, 10, "geoid_sep_m")
+        self.dgps_age_s = read_number(fields, 11, "dgps_age_s")
         self.dgps_station = station_of(fields[12])
         self.nav_status = field_of(fields, 13) or None
 

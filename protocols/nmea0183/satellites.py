@@ -9,8 +9,9 @@ ids a system sends one series of GSV a signal: do not add the counts, merge by i
     201-237 BeiDou (older u-blox, some Chinese)   301-336 Galileo   401-463 BeiDou   1-63 with talker BD or GB: BeiDou
 """
 
-from protocols.core.errors import FieldError, LocalProtocolError
+from protocols.core.errors import LocalProtocolError
 from protocols.nmea0183.fields import (
+    field_of,
     read_hex_digit,
     read_integer,
     read_number,
@@ -18,8 +19,9 @@ from protocols.nmea0183.fields import (
     write_integer,
     write_letters,
     write_number,
+    wrong,
 )
-from protocols.nmea0183.sentence import Sentence, address_of, field_of
+from protocols.nmea0183.sentence import Sentence, address_of
 
 _SATELLITES_OF_GSA = 12
 _SATELLITES_OF_GSV = 4
@@ -62,13 +64,13 @@ class Gsa(Sentence):
         """Read all fields. Raises `FieldError`."""
         fields = self.fields
         self.selection_mode = fields[1] or None
-        self.fix_mode = read_integer(fields[2], "fix_mode")
-        self.sat_ids = [read_integer(text, "sat_ids") or 0 for text in fields[3:15] if text]
-        self.pdop = read_number(fields[15], "pdop")
-        self.hdop = read_number(fields[16], "hdop")
-        self.vdop = read_number(fields[17], "vdop")
+        self.fix_mode = read_integer(fields, 2, "fix_mode")
+        self.sat_ids = [read_integer(fields, at, "sat_ids") or 0 for at in range(3, 15) if fields[at]]
+        self.pdop = read_number(fields, 15, "pdop")
+        self.hdop = read_number(fields, 16, "hdop")
+        self.vdop = read_number(fields, 17, "vdop")
         system = field_of(fields, 18)
-        self.system_id = read_hex_digit(system, "system_id") if _is_hex_digit(system) else None
+        self.system_id = read_hex_digit(fields, 18, "system_id") if _is_hex_digit(system) else None
 
     @classmethod
     def of(
@@ -119,21 +121,21 @@ class Gsv(Sentence):
     def read(self) -> None:
         """Read all fields. Raises `FieldError`, also when the last group is torn."""
         fields = self.fields
-        self.num_msgs = read_integer(fields[1], "num_msgs")
-        self.msg_num = read_integer(fields[2], "msg_num")
-        self.sats_in_view = read_integer(fields[3], "sats_in_view")
+        self.num_msgs = read_integer(fields, 1, "num_msgs")
+        self.msg_num = read_integer(fields, 2, "msg_num")
+        self.sats_in_view = read_integer(fields, 3, "sats_in_view")
         groups_end = len(fields) - len(fields) % 4
         trailing = fields[groups_end:]
         if len(trailing) == 3 or not all(_is_hex_digit(text) for text in trailing):
-            raise FieldError("the last group of four is torn", field="fields")
-        self.signal_id = read_hex_digit(trailing[0], "signal_id") if trailing else None
+            raise wrong("the last group of four is torn", fields, len(fields) - 1, "fields")
+        self.signal_id = read_hex_digit(fields, groups_end, "signal_id")
         sats: list[Satellite] = []
         for at in range(4, groups_end, 4):
-            sat_id = read_integer(fields[at], "id")
+            sat_id = read_integer(fields, at, "id")
             if sat_id is not None:
-                elevation = read_number(fields[at + 1], "elevation_deg")
-                azimuth = read_number(fields[at + 2], "azimuth_deg")
-                sats.append(Satellite(sat_id, elevation, azimuth, read_number(fields[at + 3], "snr_db")))
+                elevation = read_number(fields, at + 1, "elevation_deg")
+                azimuth = read_number(fields, at + 2, "azimuth_deg")
+                sats.append(Satellite(sat_id, elevation, azimuth, read_number(fields, at + 3, "snr_db")))
         self.sats = sats
 
     @classmethod

@@ -19,6 +19,7 @@ b'$GPHDT,274.07,T*03'
 from protocols.core.errors import ChecksumError, FieldError, FrameError, LocalProtocolError, UnsupportedError
 from protocols.nmea0183.characters import BLANKS, RESERVED, blanked, consists_of, is_plain
 from protocols.nmea0183.checksum import CHECK_ENDS, check_of, digits_of
+from protocols.nmea0183.fields import offset_of
 from protocols.nmea0183.tag_block import TagBlock, decode_tag, encode_tag
 
 LINE_END = b"\r\n"
@@ -120,36 +121,37 @@ class Decoder:
         return kind(line[:-3].decode())
 
     def _decode_with_care(self, line: bytes) -> Sentence:
-        tag = None
-        if line[:1] == b"\\":
-            tag, line = _split_tag(line)
-        _check_characters(line)
-        text = line.decode()
-        expected = digits_of(check_of(line[1:-3]))
+        tag, begin = _tag_of(line) if line[:1] == b"\\" else (None, 0)
+        _check_characters(line, begin)
+        text = line[begin:].decode()
+        expected = digits_of(check_of(line[begin + 1 : -3]))
         check = None
         if text[-2:] != expected:
             check = text[-2:]
             if check.upper() != expected:
-                raise ChecksumError("the checksum does not hold", offset=len(line) - 2, field="checksum", raw=line)
+                reason = "the checksum does not hold: the characters amount to " + expected
+                raise ChecksumError(reason, offset=len(line) - 2, field="checksum", raw=line)
         fields = text[:-3].split(",")
-        if len(line) > _LONGEST_SHORT_WAY:
-            _check_numbers(fields, line)
-        kind = self._kind_of(fields[0][1:], line)
+        if len(text) > _LONGEST_SHORT_WAY:
+            _check_numbers(fields, line, begin)
+        kind = self._kind_of(fields[0][1:], line, begin)
         if len(fields) <= kind.FEWEST_FIELDS:
-            raise FieldError("too few fields", field="fields", raw=line)
-        if line[_HEAD_LENGTH - 1 : _HEAD_LENGTH] == b"," and len(self._met) < _MOST_MET:
-            self._met[line[:_HEAD_LENGTH]] = kind
+            raise FieldError("too few fields", offset=len(line) - 3, field="fields", raw=line)
+        if text[_HEAD_LENGTH - 1 : _HEAD_LENGTH] == "," and len(self._met) < _MOST_MET:
+            self._met[text[:_HEAD_LENGTH].encode()] = kind
         return kind(text[:-3], tag, check)
 
-    def _kind_of(self, address: str, line: bytes) -> type[Sentence]:
+    def _kind_of(self, address: str, line: bytes, begin: int) -> type[Sentence]:
         """The class for an address."""
         is_standard = len(address) == _ADDRESS_LENGTH
         is_proprietary = address[:1] == "P" and len(address) > 1
         if not (is_standard or is_proprietary) or not _is_address(address):
-            raise FieldError("neither talker and formatter nor a maker's own", field="address", raw=line)
+            raise FieldError(
+                "neither talker and formatter nor a maker's own", offset=begin + 1, field="address", raw=line
+            )
         kind = self._kinds.get(address[-3:], self._others) if is_standard else self._others
         if kind is None:
-            raise UnsupportedError("no decoder for " + address, field="address", raw=line)
+            raise UnsupportedError("no decoder for " + address, offset=begin + 1, field="address", raw=line)
         return kind
 
 
@@ -157,35 +159,37 @@ decode_sentence = Decoder({}, Sentence).decode
 """Decode any line into a plain `Sentence`."""
 
 
-def _split_tag(line: bytes) -> tuple[TagBlock, bytes]:
+def _tag_of(line: bytes) -> tuple[TagBlock, int]:
+    """The tag block of a line, and where the sentence behind it begins."""
     end = line.find(b"\\", 1)
     block = line[1:end]
     if end < 0 or len(line) > LONGEST_LINE or b"$" in block or b"!" in block:
         raise FrameError("an unterminated or malformed tag block", offset=0, field="tag", raw=line)
-    return decode_tag(block), line[end + 1 :]
+    return decode_tag(block), end + 1
 
 
-def _check_characters(line: bytes) -> None:
-    """Raise what is wrong with the characters of a line without tag block."""
-    if line[:1] not in _STARTS:
-        raise FrameError("does not start with $ or !", offset=0, field="start", raw=line)
-    if not _SHORTEST_LINE <= len(line) <= LONGEST_LINE:
-        raise FrameError("not the length of a sentence", field="length", raw=line)
+def _check_characters(line: bytes, begin: int) -> None:
+    """Raise what is wrong with the characters of a line whose sentence begins at `begin`."""
+    if line[begin : begin + 1] not in _STARTS:
+        raise FrameError("does not start with $ or !", offset=begin, field="start", raw=line)
+    if not _SHORTEST_LINE <= len(line) - begin <= LONGEST_LINE:
+        raise FrameError("not the length of a sentence", offset=begin, field="length", raw=line)
     if not is_plain(line):
         offset = min([at for at, byte in enumerate(line) if not 0x20 <= byte <= 0x7E])
         raise FrameError("a character that is not printable ASCII", offset=offset, raw=line)
-    reserved = [at for at, byte in enumerate(line[1:-3], 1) if chr(byte) in RESERVED]
+    reserved = [at for at, byte in enumerate(line[:-3]) if at > begin and chr(byte) in RESERVED]
     if reserved:
         raise FrameError("a reserved character, as when two lines run into each other", offset=reserved[0], raw=line)
     if line[-3:-2] != b"*":
         raise ChecksumError("no checksum at the end", offset=len(line), field="checksum", raw=line)
 
 
-def _check_numbers(fields: list[str], line: bytes) -> None:
+def _check_numbers(fields: list[str], line: bytes, begin: int) -> None:
     """Raise where a field is a number too large for a float."""
-    for text in fields:
+    for number, text in enumerate(fields):
         if len(text) > _LONGEST_SHORT_WAY and text.replace(".", "", 1).lstrip("+-").isdigit():
-            raise FieldError("longer than any number", field="number", raw=line)
+            offset = begin + offset_of(fields, number)
+            raise FieldError("longer than any number", offset=offset, field="number", raw=line)
 
 
 def _is_address(text: str) -> bool:
@@ -199,18 +203,17 @@ def encode_sentence(sentence: Sentence) -> bytes:
     return line if sentence.tag is None else encode_tag(sentence.tag) + line
 
 
+def tag_length(sentence: Sentence) -> int:
+    """Where the sentence begins in its line: what stands before it is its tag block."""
+    return 0 if sentence.tag is None else len(encode_tag(sentence.tag))
+
+
 def encode_for_sending(sentence: Sentence) -> bytes:
     """The line with CR LF. Raises `LocalProtocolError` when it is longer than the standard lets us send."""
     line = encode_sentence(sentence)
-    length = len(line) if sentence.tag is None else len(line) - len(encode_tag(sentence.tag))
-    if length > LONGEST_SENT:
+    if len(line) - tag_length(sentence) > LONGEST_SENT:
         raise LocalProtocolError("longer than the 82 characters of a sentence", field="length")
     return line + LINE_END
-
-
-def field_of(fields: list[str], number: int) -> str:
-    """Field `number` of the standard's table; empty when the sentence ends before it (older editions do)."""
-    return fields[number] if number < len(fields) else ""
 
 
 def address_of(talker: str, formatter: str) -> str:

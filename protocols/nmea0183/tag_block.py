@@ -60,25 +60,28 @@ def _pairs_of(text: str) -> list[tuple[str, str]]:
     for part in text.split(","):
         key, colon, value = part.partition(":")
         if not key or not colon:
-            raise FrameError("a tag is `key:value`", field="tag")
+            raise FrameError("a tag is `key:value`", offset=text.find(part) + 1, field="tag", raw=text.encode())
         pairs.append((key, value))
     return pairs
 
 
 def decode_tag(block: bytes) -> TagBlock:
-    """Decode what stands between the two backslashes. Raises `FrameError` and `ChecksumError`."""
+    """Decode what stands between the two backslashes. Raises `FrameError` and `ChecksumError`.
+
+    Their offset counts from the first backslash.
+    """
     if not is_plain(block):
-        raise FrameError("a character that is not printable ASCII", field="tag", raw=block)
+        raise FrameError("a character that is not printable ASCII", offset=1, field="tag", raw=block)
     text = block.decode()
     body = text[:-3]
     if text[-3:-2] != "*" or "*" in body:
-        raise FrameError("a tag block without its checksum", field="tag", raw=block)
+        raise FrameError("a tag block without its checksum", offset=len(block) + 1, field="tag", raw=block)
     expected = digits_of(check_of(block[:-3]))
     if text[-2:] == expected:
         return TagBlock(body)
     if text[-2:].upper() == expected:
         return TagBlock(body, text[-2:])
-    raise ChecksumError("the checksum of the tag block does not hold", field="tag", raw=block)
+    raise ChecksumError("the checksum of the tag block does not hold", offset=len(block) - 1, field="tag", raw=block)
 
 
 def encode_tag(tag: TagBlock) -> bytes:

@@ -26,9 +26,9 @@ class Txt(Sentence):
     def read(self) -> None:
         """Read all fields. Raises `FieldError`."""
         fields = self.fields
-        self.num_msgs = read_integer(fields[1], "num_msgs")
-        self.msg_num = read_integer(fields[2], "msg_num")
-        self.text_id = read_integer(fields[3], "text_id")
+        self.num_msgs = read_integer(fields, 1, "num_msgs")
+        self.msg_num = read_integer(fields, 2, "msg_num")
+        self.text_id = read_integer(fields, 3, "text_id")
         self.text = unescape(",".join(fields[4:])) or None
 
     @classmethod

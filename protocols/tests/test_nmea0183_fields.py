@@ -19,6 +19,8 @@ from protocols.nmea0183.fields import (
     write_position,
     write_time,
 )
+from protocols.nmea0183.message import decode_message
+from protocols.nmea0183.motion import Zda
 from protocols.nmea0183.position import Rmc
 from protocols.nmea0183.satellites import Gsa, Gsv, Satellite
 from protocols.nmea0183.sentence import encode_for_sending, encode_sentence
@@ -79,6 +81,29 @@ def test_fields_that_are_refused(body: str, reason: str) -> None:
     with pytest.raises(FieldError) as caught:
         message_of(body)
     assert caught.value.field == reason
+    assert caught.value.offset is not None
+    assert 0 < caught.value.offset <= len(body) + 1
+
+
+@pytest.mark.parametrize(
+    ("body", "bad"),
+    [
+        ("GPHDT,1e2,T", "1e2"),
+        ("GPGGA,063000.00,3204.1,N,11846.5,E,1,09,0x8,9.7,M,3.1,M,,", "0x8"),
+        ("GPGGA,063000.00,3204.1,N,11846.5,E,1,09,0.8,9.7,M,3.1,M,1s,", "1s"),
+        ("GPRMC,000000,A,3204.1,N,11846.5,E,,,201326", "201326"),
+        ("GPRMC,000000,B,3204.1,N,11846.5,E,,,201126", "B,"),
+        ("GPGSV,1,1,01,06,45,12-,41", "12-"),
+        ("GPGSA,A,3,01,0B,,,,,,,,,,,2.1,1.2,1.8", "0B"),
+        ("YXXDR,C,21.5,C,AIR,P,1.0.1,B,BARO", "1.0.1"),
+    ],
+)
+@pytest.mark.parametrize("tag", ["", "\\s:GN01,c:1700000000*32\\"])
+def test_the_place_of_a_bad_field_is_told_within_the_line(body: str, bad: str, tag: str) -> None:
+    line = tag + line_of(body).decode()
+    with pytest.raises(FieldError) as caught:
+        decode_message({"text": line})
+    assert caught.value.offset == line.rindex(bad)
 
 
 def test_a_bad_field_is_told_when_a_value_is_looked_at_and_again_each_time() -> None:
@@ -98,10 +123,10 @@ def test_void_positions_are_none_and_zeros_are_kept_for_the_rules_of_use() -> No
 
 
 def test_empty_is_none_and_never_zero() -> None:
-    assert read_number("", "x") is None
-    assert read_integer("", "x") is None
-    assert read_time_ms("") is None
-    assert read_day("") is None
+    assert read_number(["", ""], 1, "x") is None
+    assert read_integer(["", ""], 1, "x") is None
+    assert read_time_ms([""], 0) is None
+    assert read_day([""], 0) is None
     assert set(list(message_of("GPGGA,,,,,,,,,,,,").values())[2:]) == {None}
 
 
@@ -111,16 +136,16 @@ def test_older_and_newer_editions_are_shorter_and_longer() -> None:
 
 
 def test_time_keeps_three_decimals_and_the_leap_second() -> None:
-    assert read_time_ms("235960.5") == 86_400_500
-    assert read_time_ms("000000.0004") == 0
-    assert read_time_ms("000000.0006") == 1
+    assert read_time_ms(["235960.5"], 0) == 86_400_500
+    assert read_time_ms(["000000.0004"], 0) == 0
+    assert read_time_ms(["000000.0006"], 0) == 1
     assert write_time(86_400_500) == "235960.50"
     assert write_time(86_399_007) == "235959.007"
 
 
 @pytest.mark.parametrize(("text", "year"), [("010100", 2000), ("010179", 2079), ("010180", 1980), ("010199", 1999)])
 def test_two_digits_of_a_year(text: str, year: int) -> None:
-    assert read_day(text) == days_of(year, 1, 1)
+    assert read_day([text], 0) == days_of(year, 1, 1)
     assert write_day(days_of(year, 1, 1)) == text
 
 
@@ -151,7 +176,7 @@ def test_rounding_of_minutes_carries_into_degrees() -> None:
 def test_numbers_keep_their_decimals_up_to_the_most_that_we_send(value: float, fewest: int, more: int) -> None:
     most = fewest + more
     text = write_number(value, fewest, most, "x")
-    assert abs(read_number(text, "x") - value) <= 0.5 * 10**-most + 1e-9  # type: ignore[operator]
+    assert abs(read_number([text], 0, "x") - value) <= 0.5 * 10**-most + 1e-9  # type: ignore[operator]
     assert fewest <= len(text.partition(".")[2]) <= most
     assert not text.startswith("-0") or float(text) < 0
 
@@ -162,11 +187,17 @@ def test_numbers_that_no_field_carries(value: float) -> None:
         write_number(value, 1, 3, "x")
 
 
+def test_zones_west_of_greenwich_have_two_digits_and_a_sign() -> None:
+    """A field of a fixed number of digits grows by its sign; receivers that leave the zero out are understood."""
+    assert Zda.of("GP", 0, days_of(2004, 3, 11), -1, 0).fields[5:] == ["-01", "00"]
+    assert decode(line_of("GPZDA,160012.71,11,03,2004,-1,00")).zone_hours == -1
+
+
 def test_integers_that_no_field_carries() -> None:
     with pytest.raises(LocalProtocolError):
         write_integer(10**9, 1, "x")
     with pytest.raises(FieldError):
-        read_integer("1" * 10, "x")
+        read_integer(["1" * 10], 0, "x")
 
 
 def test_escapes_go_both_ways_and_half_ones_stand_for_themselves() -> None:

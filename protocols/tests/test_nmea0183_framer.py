@@ -47,6 +47,13 @@ def test_a_torn_line_costs_no_more_than_itself() -> None:
         assert framer.discarded == len("$GPGGA,0010")
 
 
+def test_a_start_character_alone_is_no_line_whatever_stands_at_the_end() -> None:
+    framer = Framer()
+    framer.feed(b"$$GPHDT*A\r\n")
+    assert framer.next_frame() == b"$GPHDT*A"
+    assert framer.discarded == 1
+
+
 def test_a_line_waits_for_its_end_and_for_nothing_after() -> None:
     framer = fed(HDT)
     assert framer.next_frame() is NEED_DATA

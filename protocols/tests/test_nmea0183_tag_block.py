@@ -2,7 +2,7 @@
 
 import pytest
 
-from protocols.core.errors import FrameError, LocalProtocolError
+from protocols.core.errors import FrameError, LocalProtocolError, RemoteProtocolError
 from protocols.nmea0183.catalogue import decode
 from protocols.nmea0183.checksum import check_of, digits_of
 from protocols.nmea0183.message import decode_message
@@ -57,6 +57,22 @@ def test_a_group_that_is_none(value: str) -> None:
 def test_bad_and_unterminated_tag_blocks_spoil_the_line(prefix: bytes) -> None:
     with pytest.raises(FrameError):
         decode(prefix + b"$HEHDT,4.1,T*2A")
+
+
+@pytest.mark.parametrize(
+    ("line", "offset"),
+    [
+        (b"\\s:GN01,c:1700000000*33\\$HEHDT,4.1,T*2A", 21),
+        (b"\\s:GN01,c:1700000000*32\\$HEHDT,4.1,T*2B", 37),
+        (b"\\s:GN01,c:1700000000*32\\$HEHDT,4$1,T*2B", 32),
+        (b"\\s:GN01,c:1700000000*32\\$HEHDX,4.1,T*26", 25),
+        (b"\\s:GN01,c:1700000000*32\\HEHDT,4.1,T*2A", 24),
+    ],
+)
+def test_the_place_of_an_error_counts_from_the_beginning_of_the_line(line: bytes, offset: int) -> None:
+    with pytest.raises(RemoteProtocolError) as caught:
+        decode(line)
+    assert caught.value.offset == offset
 
 
 @pytest.mark.parametrize("pair", [("", "x"), ("a:b", "x"), ("s", "a,b"), ("s", "a\\b"), ("s", "é"), ("s", "a*b")])
