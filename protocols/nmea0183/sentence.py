@@ -129,8 +129,7 @@ class Decoder:
         if text[-2:] != expected:
             check = text[-2:]
             if check.upper() != expected:
-                reason = "the checksum does not hold: the characters amount to " + expected
-                raise ChecksumError(reason, offset=len(line) - 2, field="checksum", raw=line)
+                raise ChecksumError("the checksum does not hold", offset=len(line) - 2, field="checksum", raw=line)
         fields = text[:-3].split(",")
         if len(text) > _LONGEST_SHORT_WAY:
             _check_numbers(fields, line, begin)
