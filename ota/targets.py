@@ -18,6 +18,8 @@ from ota.errors import RefusedError, Rule
 
 BLOCK_BYTES = 256 * 1024
 PLAN_KEY = "wayside"
+SIGNED_AT_KEY = "wayside-signed-at"
+"""When a role was signed, in seconds since 1970, beside its expiry; optional. A device's clock is never before it."""
 MAX_IMAGE_BYTES = 1 << 30
 MAX_DELTAS = 32
 MAX_ECUS = 64
