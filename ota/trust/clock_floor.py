@@ -1,0 +1,45 @@
+"""What time it is at least: a box without a battery clock wakes in 1970, and a liar with a radio can say any hour.
+
+The floor is the newest of the build, of what is signed, and of the last clock under which fresh metadata held. Expiry
+is judged by the floor, or by the clock where it is synchronised and not below the floor. A clock is confirmed only by
+metadata that has not expired under it, so one that was driven into the future can never shut the device out.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+CLOCK_STEP_S = 3600
+"""A confirmed clock is written so often at most: flash wears."""
+
+
+class Now(NamedTuple):
+    """The time that expiry is judged by, in seconds since 1970."""
+
+    seconds: int
+    is_synchronised: bool
+    """Otherwise it is the floor: what expired after it cannot be told."""
+
+    @property
+    def remark(self) -> str:
+        """For status and reports; empty where all is well."""
+        return "" if self.is_synchronised else "time: unsynchronised"
+
+
+class ClockFloor:
+    """Judges the clock. `build_time`: when this program was built."""
+
+    def __init__(self, *, build_time: int, clock: Callable[[], float], is_synchronised: Callable[[], bool]) -> None:
+        self._build_time = build_time
+        self._clock = clock
+        self._is_synchronised = is_synchronised
+
+    def judge(self, *seen: int) -> Now:
+        """`seen`: times that it is certainly not before."""
+        floor = max(self._build_time, *seen, 0)
+        clock = int(self._clock())
+        return Now(clock, True) if self._is_synchronised() and clock >= floor else Now(floor, False)
+
+
+def confirmed(now: Now, last: int) -> int:
+    """The confirmed clock to keep after metadata has held under `now`."""
+    return now.seconds if now.is_synchronised and now.seconds >= last + CLOCK_STEP_S else last
