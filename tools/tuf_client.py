@@ -1,0 +1,73 @@
+"""A TUF client by the public client-under-test contract (tuf-conformance), over the code that devices verify with.
+
+    python -m tools.tuf_client --metadata-dir D init ROOT
+    python -m tools.tuf_client --metadata-dir D --metadata-url U refresh
+    python -m tools.tuf_client --metadata-dir D --metadata-url U --target-name N
+                               --target-dir T --target-base-url B download
+
+Ends with 0, or with 1 and one line, also for wrong usage: the contract has no other.
+"""
+
+import argparse
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import NoReturn
+
+from ota.errors import OtaError
+from tools.output import Exit, say
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        say(f"{self.prog}: {message}")
+        sys.exit(Exit.REFUSED)
+
+
+def run(arguments: list[str]) -> Exit:
+    """Run one command."""
+    options = _parser().parse_args(arguments)
+    needed = {
+        "refresh": ("metadata_url",),
+        "download": ("metadata_url", "target_name", "target_base_url", "target_dir"),
+    }
+    for name in needed.get(options.command, ()):
+        if not getattr(options, name):
+            say(f"tuf-client: {options.command} needs --{name.replace('_', '-')}")
+            return Exit.REFUSED
+    from ota.trust.single import SingleRepository
+    from ota.trust.web import Web
+
+    repository = SingleRepository(options.metadata_dir)
+    try:
+        if options.command == "init":
+            repository.init(options.root)
+            return Exit.DONE
+        with closing(Web()) as web:
+            workflow = repository.refresh(web.pieces, options.metadata_url)
+            if options.command == "download":
+                for name in options.target_name:
+                    repository.download(workflow, web.pieces, name, options.target_base_url, options.target_dir)
+    except OtaError as error:
+        say(f"tuf-client: {error}")
+        return Exit.REFUSED
+    return Exit.DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="tuf-client", description="verify and fetch from one TUF repository")
+    parser.add_argument("--metadata-dir", type=Path, required=True, help="where trusted metadata is kept")
+    parser.add_argument("--metadata-url", help="the repository's metadata")
+    parser.add_argument("--target-name", action="append", help="path of a target; may be repeated")
+    parser.add_argument("--target-dir", type=Path, help="where verified targets are put")
+    parser.add_argument("--target-base-url", help="the repository's targets")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    init = commands.add_parser("init", help="trust a root")
+    init.add_argument("root", type=Path)
+    commands.add_parser("refresh", help="bring the metadata up to date")
+    commands.add_parser("download", help="fetch targets")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))
