@@ -1,10 +1,12 @@
 """What both ends of a connection do: cut the stream, write packets, keep the exchanges that they began."""
 
+import re
+
 import msgspec
 
 from protocols.core.errors import LocalProtocolError, NeedData, RemoteProtocolError
 from protocols.dialogue import EventT, StreamEnd
-from protocols.hj212.answers import ST_EXCHANGE, DataAnswer, NoticeAnswer
+from protocols.hj212.answers import ST_EXCHANGE, DataAnswer, ExecutionResult, NoticeAnswer
 from protocols.hj212.command import Command, write_items
 from protocols.hj212.exchange import OVER_TIME_S, RE_COUNT, Exchange, ExchangeState, Terms
 from protocols.hj212.packet import Framer, Packet, encode_packet
@@ -13,6 +15,7 @@ from protocols.hj212.segment import (
     FLAG_ACK,
     FLAG_SPLIT,
     HIDDEN,
+    MAX_PARTS,
     VERSION_2005,
     VERSION_2017,
     Segment,
@@ -25,6 +28,10 @@ MAX_OPEN = 32
 """So many exchanges may be open at once."""
 _PIECE_BYTES = 4096
 """What the framer gets at a time: nothing that arrives in one piece is lost, however long it is."""
+
+_LONGEST_NUMBER = "9" * 64
+_NUMBER = re.compile(r"[0-9A-Za-z.:_-]{1,64}")
+"""What is answered as a request number. The standard has 17 digits; what would break an answer's own fields is none."""
 
 RECEIPTS = frozenset({NoticeAnswer.CN, DataAnswer.CN})
 """Answers that say that something arrived, and nothing else."""
@@ -56,6 +63,27 @@ class Configure(msgspec.Struct, frozen=True, kw_only=True):
         return f"Configure(over_time_s={self.over_time_s}, re_count={self.re_count}, pw={pw})"
 
 
+def _check(identity: Identity) -> None:
+    """Raise `LocalProtocolError` for an identity with which no answer could be written."""
+    header = header_of(
+        qn=_LONGEST_NUMBER,
+        st=identity.st,
+        cn=ExecutionResult.CN,
+        pw=identity.pw,
+        mn=identity.mn,
+        flag=identity.version << 2 | FLAG_SPLIT,
+        pnum=MAX_PARTS,
+        pno=MAX_PARTS,
+    )
+    answer = ExecutionResult(exe_rtn=999_999_999, qn=_LONGEST_NUMBER)
+    encode_packet(Packet(encode_segment(Segment(header, write_items(answer)))))
+
+
+def can_be_answered(qn: str | None) -> bool:
+    """Whether a request number can stand in an answer."""
+    return qn is not None and _NUMBER.fullmatch(qn) is not None
+
+
 class LinkCounters(msgspec.Struct):
     """What was passed over, since the start."""
 
@@ -73,7 +101,9 @@ class Link(StreamEnd[EventT]):
     """One end of a connection. It lives as long as the connection does."""
 
     def __init__(self, identity: Identity, *, over_time_s: float = OVER_TIME_S, re_count: int = RE_COUNT) -> None:
+        """Raises `LocalProtocolError` for an identity that no packet can bear."""
         super().__init__()
+        _check(identity)
         self.identity = identity
         self.counters = LinkCounters()
         self.framer = Framer(accepts_modbus_crc=identity.is_modbus_crc)
@@ -144,12 +174,14 @@ class Link(StreamEnd[EventT]):
             self._ended(exchange)
 
     def _configure(self, command: Configure) -> None:
+        if command.pw is not None:
+            identity = msgspec.structs.replace(self.identity, pw=command.pw)
+            _check(identity)
+            self.identity = identity
         if command.over_time_s is not None:
             self._over_time_s = command.over_time_s
         if command.re_count is not None:
             self._re_count = command.re_count
-        if command.pw is not None:
-            self.identity = msgspec.structs.replace(self.identity, pw=command.pw)
 
     def _packets(self, command: Command, qn: str, *, wants_answer: bool) -> tuple[bytes, ...]:
         """The packets of a command, several where it is long. Raises `LocalProtocolError`."""

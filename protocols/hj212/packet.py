@@ -68,7 +68,7 @@ def decode_packet(wire: bytes, *, accepts_modbus_crc: bool = False) -> Packet:
         raise FrameError("a packet ends with CR LF", len(wire))
     size = HEAD_BYTES + int(digits) + _TAIL_BYTES
     if size != len(wire):
-        reason = f"{int(digits)} bytes are announced, {len(wire) - HEAD_BYTES - _TAIL_BYTES} there"
+        reason = f"{int(digits)} bytes are announced, {max(0, len(wire) - HEAD_BYTES - _TAIL_BYTES)} there"
         raise FrameError(reason, 2, "data_length")
     return _checked(wire, accepts_modbus_crc=accepts_modbus_crc)
 

@@ -15,7 +15,7 @@ from protocols.hj212.answers import DataAnswer, ExecutionResult, NoticeAnswer, Q
 from protocols.hj212.command import Command, read_command
 from protocols.hj212.commands import NOTICES, Way, decode_command
 from protocols.hj212.exchange import OVER_TIME_S, RE_COUNT, Exchange, Outcome
-from protocols.hj212.link import Configure, Identity, Link
+from protocols.hj212.link import Configure, Identity, Link, can_be_answered
 from protocols.hj212.segment import Segment
 
 RESULT_S = 60.0
@@ -169,7 +169,7 @@ class PlatformDialogue(Link[PlatformEvent]):
     def _take_notice(self, segment: Segment) -> None:
         notice = Noticed(command=decode_command(segment, Way.UP), qn=segment.qn)
         key = Uploaded(segment=segment).key
-        if segment.is_ack_required and segment.qn is not None:
+        if segment.qn is not None and _wants_answer(segment):
             self._answer(NoticeAnswer(), segment.qn)
         if segment.qn is not None and key in self._is_kept:
             self.counters.repeats += 1
@@ -185,7 +185,7 @@ class PlatformDialogue(Link[PlatformEvent]):
             exchange.data_came(now)
             self._settle(segment.qn, exchange)
         uploaded = Uploaded(segment=segment, request=request)
-        if segment.is_ack_required and segment.qn is not None:
+        if _wants_answer(segment):
             is_kept = self._is_kept.get(uploaded.key)
             if is_kept is not None:
                 self.counters.repeats += 1
@@ -196,7 +196,7 @@ class PlatformDialogue(Link[PlatformEvent]):
         self._events.append(uploaded)
 
     def _accept(self, uploaded: Uploaded) -> None:
-        if uploaded.segment.is_ack_required and uploaded.segment.qn is not None:
+        if _wants_answer(uploaded.segment):
             self._remember(uploaded.key, is_kept=True)
             self._answer_upload(uploaded.segment)
 
@@ -223,3 +223,8 @@ class PlatformDialogue(Link[PlatformEvent]):
             self._events.append(NoResult(owner))
         else:
             self._events.append(Unanswered(owner))
+
+
+def _wants_answer(segment: Segment) -> bool:
+    """Whether it asks for an answer, and has a number under which it can be given."""
+    return segment.is_ack_required and can_be_answered(segment.qn)

@@ -11,11 +11,11 @@ when there is a connection again: under the same QN, by which the centre knows t
 import msgspec
 
 from protocols.core.errors import LocalProtocolError, NeedData, RemoteProtocolError
-from protocols.hj212.answers import ANSWERS, DataAnswer, NoticeAnswer, QnRtn, RequestAnswer
-from protocols.hj212.command import Command
+from protocols.hj212.answers import ANSWERS, DataAnswer, ExecutionResult, NoticeAnswer, QnRtn, RequestAnswer
+from protocols.hj212.command import Command, write_items
 from protocols.hj212.commands import NOTICES, Way, decode_command
 from protocols.hj212.exchange import OVER_TIME_S, RE_COUNT, Exchange, Outcome
-from protocols.hj212.link import RECEIPTS, Configure, Identity, Link
+from protocols.hj212.link import RECEIPTS, Configure, Identity, Link, can_be_answered
 from protocols.hj212.parts import Reassembler
 from protocols.hj212.segment import Segment, decode_segment
 from protocols.hj212.tasks import Task, TaskState
@@ -132,6 +132,7 @@ class SiteDialogue(Link[SiteEvent]):
                 self._outgoing += b"".join(packets)
             case Finish():
                 task = self._running(command.qn)
+                write_items(ExecutionResult(exe_rtn=command.exe_rtn))  # what cannot be said leaves it running
                 task.finish(command.exe_rtn)
                 self._tell(command.qn, task)
             case Configure():
@@ -176,7 +177,7 @@ class SiteDialogue(Link[SiteEvent]):
         qn = segment.qn
         refusal = self._refusal(segment)
         task = None if qn is None else self._tasks.get(qn)
-        if qn is None:
+        if qn is None or not can_be_answered(qn):
             self.counters.bad_segments += 1  # whoever asks without a number cannot be answered
         elif refusal is not None:
             self._refuse(segment, qn, refusal)

@@ -131,6 +131,12 @@ def test_a_broken_packet_is_refused(wire: bytes, error: type[RemoteProtocolError
     assert b"100000" not in refused.value.raw  # the password
 
 
+def test_a_packet_that_is_hardly_there_is_told_as_such() -> None:
+    with pytest.raises(FrameError) as refused:
+        decode_packet(b"##0101ABC\r\n")
+    assert refused.value.reason == "101 bytes are announced, 0 there"
+
+
 def test_the_modbus_check_is_taken_only_when_asked_for() -> None:
     wire = encode_packet(Packet(DATA, is_modbus_crc=True))
     assert wire.endswith(b"%04X\r\n" % crc16_modbus(DATA))

@@ -7,7 +7,7 @@ from protocols.hj212.answers import QnRtn
 from protocols.hj212.cp import plain_item
 from protocols.hj212.data import StartRealtime, StopRealtime
 from protocols.hj212.exchange import OVER_TIME_S, RE_COUNT
-from protocols.hj212.link import Configure
+from protocols.hj212.link import Configure, Identity
 from protocols.hj212.packet import Packet, encode_packet
 from protocols.hj212.parameters import ClockNotice, SetPassword
 from protocols.hj212.platform import Accept
@@ -131,6 +131,17 @@ def test_data_without_the_bit_or_a_number_are_not_answered():
         assert len(events) == 2  # nothing tells that they are the same
         one.send(Accept(events[0]), 0.0)
         assert one.bytes_to_send() == b""
+
+
+@pytest.mark.parametrize("qn", ["a,b", "1 ", "1" * 9910])
+def test_a_number_that_no_answer_can_bear_is_not_answered(qn):
+    one = a_platform(Identity(mn="A", st="31", pw="1", version=0))
+    for code in ("1013", "2051"):
+        one.receive(wire(code, qn=qn, mn="A", pw="1", flag=1), 0.0)
+    noticed, uploaded = events_of(one)
+    assert isinstance(noticed, platform.Noticed)
+    one.send(Accept(uploaded), 0.0)
+    assert one.bytes_to_send() == b""
 
 
 def test_a_notice_from_the_site_is_answered():

@@ -276,6 +276,41 @@ def test_history_is_sent_under_the_number_of_its_request():
     assert {(message["qn"], message["flag"]) for message in messages} == {(QN, 4)}
 
 
+@pytest.mark.parametrize("version", [0, 1])
+@pytest.mark.parametrize("qn", ["a,b", "1 ", "&", "1" * 9910])
+def test_a_number_that_no_answer_can_bear_is_not_answered(version, qn):
+    one = a_site(Identity(mn="A", st="31", pw="1", version=version))
+    one.receive(wire("2011", qn=qn, mn="A", pw="1", flag=version << 2 | 1), 0.0)
+    assert one.bytes_to_send() == b""
+    assert events_of(one) == []
+    assert one.counters.bad_segments == 1
+
+
+def test_a_result_that_cannot_be_said_changes_nothing():
+    one = a_site()
+    request = wire("2011")
+    one.receive(request, 0.0)
+    said(one)
+    with pytest.raises(LocalProtocolError):
+        one.send(site.Finish(qn=QN, exe_rtn=-1), 0.0)
+    one.receive(request, 1.0)
+    assert codes_of(said(one)) == ["9011"]
+    one.send(site.Finish(qn=QN, exe_rtn=1), 1.0)
+    assert codes_of(said(one)) == ["9012"]
+
+
+@pytest.mark.parametrize("wrong", [{"mn": "A;B"}, {"pw": "\N{GRINNING FACE}"}, {"version": 64}, {"mn": "A" * 9999}])
+def test_an_identity_that_no_packet_can_bear_is_refused(wrong):
+    good = {"mn": "A", "st": "31", "pw": "1"}
+    with pytest.raises(LocalProtocolError):
+        a_site(Identity(**{**good, **wrong}))
+    one = a_site(Identity(**good))
+    with pytest.raises(LocalProtocolError):
+        one.send(Configure(pw="a;b", re_count=0), 0.0)
+    one.send(Upload(command=DATA, qn=QN), 0.0)
+    assert said(one)[0]["pw"] == "1"
+
+
 def test_timers_and_password_can_be_set():
     one = a_site()
     one.send(Configure(over_time_s=9.0, re_count=0, pw="abcdef"), 0.0)
