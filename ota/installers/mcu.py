@@ -4,7 +4,6 @@ The line to it (a serial line, a bus, a socket) is a function that takes a reque
 request that got lost, which every request here allows. `ota.mcu.agent` has the other side and the messages.
 """
 
-import hashlib
 import os
 import struct
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from typing import NamedTuple
 from ota.errors import OtaError, RefusedError, Rule
 from ota.mcu.agent import MAX_REQUEST_BYTES, STATE_BYTES, STATE_FORMAT
 from ota.mcu.authentic import MAC_BYTES, NONCE_BYTES, is_same, mac
-from ota.mcu.sets import KEEP
+from ota.mcu.sets import ASK, KEEP
 from ota.payload.file_set import read_package
 
 Exchange = Callable[[bytes], bytes]
@@ -72,22 +71,24 @@ class McuInstaller:
 
         Raises `RefusedError` where the package is not sound or the secondary refuses, `SecondaryLineError`.
         """
-        manifest, parts = read_package(package, what)
-        name = hashlib.sha256(manifest).digest()
-        if self.state().staged_hash == name.hex():
-            return name.hex()
-        self._send(b"m", manifest)
-        self._ask(b"o" + self._code(b"offer", name))
-        done = 0
-        for index, part in enumerate(parts):
-            if part.kind != KEEP:
-                self._send(b"d", part.stream)
-            self._ask(b"f" + struct.pack(">H", index) + part.kind)
+        parsed = read_package(package, what)
+        if self.state().staged_hash == parsed.name.hex():
+            return parsed.name.hex()
+        self._ask(b"o" + parsed.name + self._code(b"offer", parsed.name))
+        self._send(parsed.manifest.stream)
+        self._ask(b"m" + parsed.manifest.kind + parsed.manifest_length.to_bytes(4))
+        done = len(parsed.manifest.stream)
+        for index, part in enumerate(parsed.files):
+            number = index.to_bytes(2)
+            if part.kind == KEEP or self._ask(b"f" + number + ASK) != b"\1":
+                if part.kind != KEEP:
+                    self._send(part.stream)
+                self._ask(b"f" + number + part.kind)
             done += len(part.stream)
             progress(done, len(package))
-        if self._ask(b"s") != name:
+        if self._ask(b"s") != parsed.name:
             raise RefusedError(Rule.HASH, what, f"{self._ecu} has made another set of it")
-        return name.hex()
+        return parsed.name.hex()
 
     def arm(self, set_hash: str) -> None:
         """From its next start on it tries the set in its other slot. Raises as `stage` does."""
@@ -113,9 +114,9 @@ class McuInstaller:
     def _code(self, word: bytes, name: bytes) -> bytes:
         return mac(self._key, word, self._nonce, self._ecu.encode(), name)
 
-    def _send(self, operation: bytes, data: bytes) -> None:
-        for offset in range(0, max(1, len(data)), _PART_BYTES):
-            self._ask(operation + struct.pack(">I", offset) + data[offset : offset + _PART_BYTES])
+    def _send(self, stream: bytes) -> None:
+        for offset in range(0, max(1, len(stream)), _PART_BYTES):
+            self._ask(b"d" + offset.to_bytes(4) + stream[offset : offset + _PART_BYTES])
 
     def _ask(self, request: bytes) -> bytes:
         answer = self._exchange(request)

@@ -4,10 +4,10 @@ A request is an operation byte and its fields, at most 600 bytes; an answer is 0
 text that begins with a word for the gateway. Numbers are big-endian.
 
     h  nonce (16)                    who and what are you: 00, state, code over the nonce and the state
-    m  offset (4) data               a part of the manifest
-    o  code (32)                     that is my offer: the code is over this box's nonce, its name, the manifest's hash
-    d  offset (4) data               a part of one file's stream
-    f  number (2) kind (1)           make that file of the manifest: k as it runs, f from a stream, d from a delta
+    o  name (32) code (32)           a set by the hash of its manifest; the code is over nonce, box and name
+    d  offset (4) data               a part of a stream
+    m  kind (1) length (4)           make the manifest: f from a stream, d from a delta to the one that runs
+    f  number (2) kind (1)           make that file of the manifest: k as it runs, f, d; q: 01 if it is there, else 00
     s                                all files are there
     a c v  code (32)                 arm, confirm, revert
 
@@ -22,6 +22,7 @@ import struct
 from ota.mcu.authentic import MAC_BYTES, NONCE_BYTES, is_same, mac
 from ota.mcu.errors import SecondaryError
 from ota.mcu.selector import ATTEMPTS
+from ota.mcu.sets import ASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 MAX_REQUEST_BYTES = 600
 STATE_FORMAT = ">16sBBBQ32s32s"
 STATE_BYTES = 91
-_OFFSET_AT, _DATA_AT = 1, 5
+_DATA_AT = 5
+_MANIFEST_BYTES = 6
+_FILE_BYTES = 4
 _NO_SET = b"\0" * 32
 
 
@@ -49,7 +52,9 @@ class Agent:
         self._selector = selector
         self._random = random
         self._nonce = b""
-        self._is_offered = False
+        self._offer = b""
+        """The set that is being brought; nothing without its gateway's code for it."""
+        self._has_manifest = False
 
     def handle(self, request: bytes) -> bytes:
         """The answer to a request. Never raises: a broken request or a full disk is an answer, too."""
@@ -65,10 +70,7 @@ class Agent:
             raise SecondaryError("format", "a request of " + str(len(request)) + " bytes")
         if operation == b"h":
             return self._state(request[1:])
-        if operation == b"m":
-            self._is_offered = False
-            self._sets.take_manifest(_offset(request), request[_DATA_AT:])
-        elif operation == b"o":
+        if operation == b"o":
             self._take_offer(request[1:])
         elif operation == b"a":
             self._arm(request[1:])
@@ -76,23 +78,49 @@ class Agent:
             self._confirm(request[1:])
         elif operation == b"v":
             self._revert(request[1:])
-        elif operation in (b"d", b"f", b"s"):
+        elif operation in (b"d", b"m", b"f", b"s"):
             return self._stage(operation, request)
         else:
             raise SecondaryError("format", "an operation that is not known")
         return b""
 
     def _stage(self, operation: bytes, request: bytes) -> bytes:
-        if not self._is_offered:
+        if not self._offer:
             raise SecondaryError("order", "nothing was offered")
+        if operation == b"d":
+            if len(request) < _DATA_AT:
+                raise SecondaryError("format", "a part without its place")
+            self._sets.take_part(int.from_bytes(request[1:_DATA_AT], "big"), request[_DATA_AT:])
+            return b""
+        if operation == b"m":
+            self._make_manifest(request)
+            return b""
+        if not self._has_manifest:
+            raise SecondaryError("order", "no manifest has come")
         if operation == b"s":
             return self._sets.seal(self._free_slot())
-        if operation == b"d":
-            self._sets.take_part(_offset(request), request[_DATA_AT:])
-        elif len(request) == 4:
-            self._sets.make_file(self._free_slot(), struct.unpack(">H", request[1:3])[0], request[3:])
-        else:
+        return self._file(request)
+
+    def _make_manifest(self, request: bytes) -> None:
+        if len(request) != _MANIFEST_BYTES:
+            raise SecondaryError("format", "a request for a manifest that is cut short")
+        self._has_manifest = False
+        slot = self._free_slot()
+        self._sets.make_manifest(slot, request[1:2], int.from_bytes(request[2:], "big"), self._offer)
+        name, counter = self._sets.offered()
+        self._check_floor(counter)
+        other = self._sets.head(slot)
+        if other is None or other[0] != name:
+            self._sets.begin(slot)
+        self._has_manifest = True
+
+    def _file(self, request: bytes) -> bytes:
+        if len(request) != _FILE_BYTES:
             raise SecondaryError("format", "a request for a file that is cut short")
+        index, kind = int.from_bytes(request[1:3], "big"), request[3:]
+        if kind == ASK:
+            return b"\1" if self._sets.has_file(self._free_slot(), index) else b"\0"
+        self._sets.make_file(self._free_slot(), index, kind)
         return b""
 
     # What is authenticated --------------------------------------------------------------------------------------
@@ -120,14 +148,12 @@ class Agent:
         state += self._ecu
         return state + mac(self._key, b"state", nonce, state)
 
-    def _take_offer(self, code: bytes) -> None:
-        name, counter, _floor = self._sets.offered()
+    def _take_offer(self, request: bytes) -> None:
+        name, code = request[:MAC_BYTES], request[MAC_BYTES:]
+        self._offer = b""
+        self._has_manifest = False
         self._check(code, b"offer", name)
-        self._check_floor(counter)
-        other = self._sets.head(self._free_slot())
-        if other is None or other[0] != name:
-            self._sets.begin(self._free_slot())
-        self._is_offered = True
+        self._offer = name
 
     def _arm(self, code: bytes) -> None:
         slot = self._free_slot()
@@ -178,9 +204,3 @@ class Agent:
     def _is_trial(self) -> bool:
         choice = self._selector.choice()
         return choice is not None and choice.slot == choice.running_slot() and not choice.is_confirmed
-
-
-def _offset(request: bytes) -> int:
-    if len(request) < _DATA_AT:
-        raise SecondaryError("format", "a part without its place")
-    return int.from_bytes(request[_OFFSET_AT:_DATA_AT], "big")

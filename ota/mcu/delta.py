@@ -33,9 +33,9 @@ def copy_full(stream: "Inflated", length: int, write: "Callable[[bytes], object]
 
 
 def apply_delta(
-    stream: "Inflated", old: "BinaryIO", old_length: int, length: int, write: "Callable[[bytes], object]"
+    stream: "Inflated", old: "BinaryIO", start: int, old_length: int, length: int, write: "Callable[[bytes], object]"
 ) -> None:
-    """A file out of another. Raises `SecondaryError` where the body reaches beyond one of the two."""
+    """A file out of another, which begins at `start` of `old`. Raises `SecondaryError` where a step leaves one."""
     made = at = 0
     if length and _size(stream):
         raise SecondaryError("format", "the delta recodes machine code")
@@ -43,7 +43,7 @@ def apply_delta(
         added = _size(stream)
         if not 0 <= added <= length - made or not 0 <= at <= old_length - added:
             raise SecondaryError("format", "the delta reaches beyond a file")
-        old.seek(at)
+        old.seek(start + at)
         at += added
         made += added
         while added:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     """A raw deflate stream and the bits of its window; on a board `deflate.DeflateIO`."""
 
 SLOTS = "ab"
-KEEP, FULL, DELTA = b"k", b"f", b"d"
+KEEP, FULL, DELTA, ASK = b"k", b"f", b"d", b"q"
 _IN_SET, _IN_PART = "in.set", "in.part"
 _MAC_LINE_BYTES = 65
 
@@ -73,19 +73,25 @@ class Sets:
 
     # What comes -------------------------------------------------------------------------------------------------
 
-    def take_manifest(self, offset: int, data: bytes) -> None:
-        """A part of the manifest; 0 begins anew."""
-        self._put(_IN_SET, offset, data)
+    def make_manifest(self, slot: int, kind: bytes, length: int, name: bytes) -> None:
+        """The manifest of the set `name`, from its stream, for `slot`. Raises `SecondaryError`."""
+        if length > MAX_FILES * MAX_LINE_BYTES:
+            raise SecondaryError("format", "a manifest of " + str(length) + " bytes")
+        with open(self._path(_IN_SET), "wb") as file:  # noqa: PTH123
+            self._unpack(kind, length, self._path("set_" + SLOTS[1 - slot]), _MAC_LINE_BYTES, file)
+        with open(self._path(_IN_SET), "rb") as file:  # noqa: PTH123
+            if _hash_of(file) != name:
+                raise SecondaryError("hash", "the manifest is not the one that was offered")
 
-    def offered(self) -> "tuple[bytes, int, int]":
-        """(hash, release counter, floor) of the manifest that has come, read to its end. Raises `SecondaryError`."""
+    def offered(self) -> "tuple[bytes, int]":
+        """(hash, release counter) of the manifest that has come, read to its end. Raises `SecondaryError`."""
         try:
             with open(self._path(_IN_SET), "rb") as file:  # noqa: PTH123
-                counter, floor, _version = read_head(_line(file))
+                counter, _floor, _version = read_head(_line(file))
             for _entry in self._entries(_IN_SET, 0):
                 pass
             with open(self._path(_IN_SET), "rb") as file:  # noqa: PTH123
-                return _hash_of(file), counter, floor
+                return _hash_of(file), counter
         except OSError:
             raise SecondaryError("order", "no manifest has come") from None
 
@@ -96,6 +102,11 @@ class Sets:
     def take_part(self, offset: int, data: bytes) -> None:
         """A part of one file's stream; 0 begins anew."""
         self._put(_IN_PART, offset, data)
+
+    def has_file(self, slot: int, index: int) -> bool:
+        """Whether the file of that number in the manifest is there already. Raises `SecondaryError`."""
+        entry = self._entry(index)
+        return self._is_right(self.folder(slot) + "/" + entry.name, entry)
 
     def make_file(self, slot: int, index: int, kind: bytes) -> None:
         """Make the file of that number in the manifest. Done twice it does no harm. Raises `SecondaryError`."""
@@ -109,13 +120,13 @@ class Sets:
             if kind == KEEP:
                 _copy(running, file)
             else:
-                self._unpack(kind, entry, running, file)
+                self._unpack(kind, entry.length, running, 0, file)
         if not self._is_right(path, entry):
             raise SecondaryError("hash", entry.name + " is not what the manifest says")
 
     def seal(self, slot: int) -> bytes:
         """All files are there: the slot is a set. Returns its hash. Raises `SecondaryError`."""
-        name, _counter, _floor = self.offered()
+        name, _counter = self.offered()
         for entry in self._entries(_IN_SET, 0):
             if not self._is_right(self.folder(slot) + "/" + entry.name, entry):
                 raise SecondaryError("hash", entry.name + " is missing or wrong")
@@ -133,17 +144,19 @@ class Sets:
 
     # Within -----------------------------------------------------------------------------------------------------
 
-    def _unpack(self, kind: bytes, entry: Entry, running: str, file: "BinaryIO") -> None:
+    def _unpack(self, kind: bytes, length: int, running: str, offset: int, file: "BinaryIO") -> None:
+        """What came as a stream, whole or as a delta from a file that runs, as it is from `offset` on."""
         try:
             with open(self._path(_IN_PART), "rb") as packed:  # noqa: PTH123
                 stream = self._inflate(packed, WINDOW_BITS)
                 if kind == FULL:
-                    copy_full(stream, entry.length, file.write)
+                    copy_full(stream, length, file.write)
                     return
                 with open(running, "rb") as old:  # noqa: PTH123
-                    apply_delta(stream, old, os.stat(running)[6], entry.length, file.write)  # noqa: PTH116
+                    old_length = os.stat(running)[6] - offset  # noqa: PTH116
+                    apply_delta(stream, old, offset, old_length, length, file.write)
         except OSError:
-            raise SecondaryError("base", entry.name + ": the stream or the running file cannot be read") from None
+            raise SecondaryError("base", "the stream, or the file that it builds upon, cannot be read") from None
 
     def _entries(self, name: str, offset: int) -> "Iterator[Entry]":
         with open(self._path(name), "rb") as file:  # noqa: PTH123

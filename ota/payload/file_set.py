@@ -1,10 +1,10 @@
 """Sets of modules for a microcontroller: the image that is signed, and the package that a secondary is sent.
 
-Both begin with four letters, the length of the manifest (4 bytes, big-endian) and the manifest (`ota.mcu.manifest`).
-
-    WSI1   the image: then each file of the manifest, in its order, as it is
-    WSU1   a package: then for each file one byte, k (as it runs), f (whole) or d (a delta from the file of that name
-           that runs), the length of what follows (4 bytes), and a raw deflate stream with a window of 4 KiB
+    WSI1   the image: length of the manifest (4 bytes, big-endian), the manifest (`ota.mcu.manifest`), then each file of
+           it, in its order, as it is
+    WSU1   a package: SHA-256 of the manifest, its length (4 bytes), then for the manifest and for each of its files one
+           byte, k (as it runs), f (whole) or d (a delta from the one that runs), behind f and d the length of what
+           follows (4 bytes) and a raw deflate stream with a window of 4 KiB
 
 A package is a blob of a release: a delta where it is made from an older image, else made here from the whole image.
 Each file takes what is shorter, itself or its delta.
@@ -24,14 +24,25 @@ from ota.payload.delta_body import make_body
 
 IMAGE, PACKAGE = b"WSI1", b"WSU1"
 _HEAD_BYTES = 8
+_PACKAGE_HEAD_BYTES = 40
 MAX_MANIFEST_BYTES = 1 << 17
+_STRATEGIES = (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED)
 
 
 class Part(NamedTuple):
-    """One file of a package: what to do, and the stream."""
+    """The manifest or one file of a package: what to do, and the stream."""
 
     kind: bytes
     stream: bytes
+
+
+class Package(NamedTuple):
+    """What a secondary is sent. `name`: SHA-256 of the manifest."""
+
+    name: bytes
+    manifest_length: int
+    manifest: Part
+    files: list[Part]
 
 
 def make_image(files: Mapping[str, bytes], *, counter: int, floor: int, version: str) -> bytes:
@@ -47,12 +58,15 @@ def make_image(files: Mapping[str, bytes], *, counter: int, floor: int, version:
     manifest = head_line(counter, floor, version)
     for name in names:
         manifest += Entry(hashlib.sha256(files[name]).hexdigest(), len(files[name]), name).line()
-    return _head(IMAGE, manifest) + b"".join(files[name] for name in names)
+    return IMAGE + len(manifest).to_bytes(4) + manifest + b"".join(files[name] for name in names)
 
 
 def read_image(data: bytes, what: str) -> tuple[bytes, dict[str, bytes]]:
     """The manifest and the files, each held against its hash. Raises `RefusedError`."""
-    manifest, at = _manifest_of(data, IMAGE, what)
+    at = _HEAD_BYTES + int.from_bytes(data[4:_HEAD_BYTES])
+    if data[:4] != IMAGE or not _HEAD_BYTES <= at <= min(len(data), _HEAD_BYTES + MAX_MANIFEST_BYTES):
+        raise RefusedError(Rule.FORMAT, what, "it is no set of modules")
+    manifest = data[_HEAD_BYTES:at]
     files = {}
     for entry in entries_of(manifest, what):
         files[entry.name] = content = data[at : at + entry.length]
@@ -67,19 +81,24 @@ def read_image(data: bytes, what: str) -> tuple[bytes, dict[str, bytes]]:
 def make_package(image: bytes, old_image: bytes | None = None) -> bytes:
     """What a secondary is sent. With an `old_image`, which it must run, as deltas: that needs detools."""
     manifest, files = read_image(image, "the image")
-    old = {} if old_image is None else read_image(old_image, "the old image")[1]
-    parts = [_head(PACKAGE, manifest)]
-    for name, content in files.items():
-        kind, stream = _shortest(content, old.get(name))
-        parts += [kind, len(stream).to_bytes(4), stream]
-    return b"".join(parts)
+    old_manifest, old = (None, {}) if old_image is None else read_image(old_image, "the old image")
+    if manifest == old_manifest:
+        old_manifest = None  # a manifest is always told
+    parts = [_shortest(manifest, old_manifest)]
+    parts += [_shortest(content, old.get(name)) for name, content in files.items()]
+    head = PACKAGE + hashlib.sha256(manifest).digest() + len(manifest).to_bytes(4)
+    return head + b"".join(_written(part) for part in parts)
 
 
-def read_package(data: bytes, what: str) -> tuple[bytes, Iterator[Part]]:
-    """The manifest, and one part for each of its files. Raises `RefusedError`, the iterator too."""
-    manifest, at = _manifest_of(data, PACKAGE, what)
-    count = sum(1 for _entry in entries_of(manifest, what))
-    return manifest, _parts_of(data, at, count, what)
+def read_package(data: bytes, what: str) -> Package:
+    """A package taken apart. What its streams make is the secondary's to judge. Raises `RefusedError`."""
+    if data[:4] != PACKAGE or len(data) < _PACKAGE_HEAD_BYTES:
+        raise RefusedError(Rule.FORMAT, what, "it is no package of modules")
+    name, length = data[4:36], int.from_bytes(data[36:_PACKAGE_HEAD_BYTES])
+    manifest, *files = _parts_of(data, _PACKAGE_HEAD_BYTES, what) or [Part(b"", b"")]
+    if manifest.kind not in (FULL, DELTA) or length > MAX_MANIFEST_BYTES or len(files) > MAX_FILES:
+        raise RefusedError(Rule.FORMAT, what, "its manifest is of a kind that is not known, or too large")
+    return Package(name, length, manifest, files)
 
 
 def entries_of(manifest: bytes, what: str) -> Iterator[Entry]:
@@ -96,40 +115,34 @@ def entries_of(manifest: bytes, what: str) -> Iterator[Entry]:
         raise RefusedError(Rule.FORMAT, what, error.reason) from error
 
 
-def _head(letters: bytes, manifest: bytes) -> bytes:
-    return letters + len(manifest).to_bytes(4) + manifest
+def _written(part: Part) -> bytes:
+    return part.kind if part.kind == KEEP else part.kind + len(part.stream).to_bytes(4) + part.stream
 
 
-def _manifest_of(data: bytes, letters: bytes, what: str) -> tuple[bytes, int]:
-    length = int.from_bytes(data[4:_HEAD_BYTES])
-    end = _HEAD_BYTES + length
-    if data[:4] != letters or length > MAX_MANIFEST_BYTES or end > len(data):
-        raise RefusedError(Rule.FORMAT, what, "it is no set of modules")
-    return data[_HEAD_BYTES:end], end
-
-
-def _parts_of(data: bytes, at: int, count: int, what: str) -> Iterator[Part]:
-    for _file in range(count):
-        kind, length = data[at : at + 1], int.from_bytes(data[at + 1 : at + 5])
-        stream = data[at + 5 : at + 5 + length]
-        if kind not in (KEEP, FULL, DELTA) or len(stream) != length or (kind == KEEP and length):
+def _parts_of(data: bytes, at: int, what: str) -> list[Part]:
+    parts = []
+    while at < len(data):
+        kind = data[at : at + 1]
+        start = at + 1 if kind == KEEP else at + 5
+        end = start if kind == KEEP else start + int.from_bytes(data[at + 1 : start])
+        if kind not in (KEEP, FULL, DELTA) or end > len(data):
             raise RefusedError(Rule.FORMAT, what, "a file of the package is cut short or of a kind that is not known")
-        yield Part(kind, stream)
-        at += 5 + length
-    if at != len(data):
-        raise RefusedError(Rule.LENGTH, what, "bytes follow the last file")
+        parts.append(Part(kind, data[start:end]))
+        at = end
+    return parts
 
 
-def _shortest(content: bytes, old: bytes | None) -> tuple[bytes, bytes]:
+def _shortest(content: bytes, old: bytes | None) -> Part:
     if content == old:
-        return KEEP, b""
-    full = _deflated(content)
+        return Part(KEEP, b"")
+    full = Part(FULL, _deflated(content))
     if old is None:
-        return FULL, full
-    delta = _deflated(make_body(old, content))
-    return (DELTA, delta) if len(delta) < len(full) else (FULL, full)
+        return full
+    delta = Part(DELTA, _deflated(make_body(old, content)))
+    return min(delta, full, key=lambda part: len(part.stream))
 
 
 def _deflated(data: bytes) -> bytes:
-    packer = zlib.compressobj(9, zlib.DEFLATED, -WINDOW_BITS, 9)
-    return packer.compress(data) + packer.flush()
+    """The shortest that zlib makes: a delta is mostly zeros with a few bytes between, code is not."""
+    packers = [zlib.compressobj(9, zlib.DEFLATED, -WINDOW_BITS, 9, strategy) for strategy in _STRATEGIES]
+    return min((packer.compress(data) + packer.flush() for packer in packers), key=len)

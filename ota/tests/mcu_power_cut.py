@@ -170,21 +170,25 @@ class Gateway:
     def code(self, word, name):
         return mac(KEY, word, self.nonce, ECU, name)
 
-    def send(self, operation, data):
+    def send(self, data):
         for offset in range(0, max(1, len(data)), 512):
-            self.ask(operation + struct.pack(">I", offset) + data[offset : offset + 512])
+            self.ask(b"d" + struct.pack(">I", offset) + data[offset : offset + 512])
 
     def stage(self, package):
         name = package["name"]
         if self.state()[6] == name:
             return
-        self.send(b"m", package["manifest"])
-        self.ask(b"o" + self.code(b"offer", name))
-        for index in range(len(package["parts"])):
-            kind, stream = package["parts"][index]
-            if kind != b"k":
-                self.send(b"d", stream)
-            self.ask(b"f" + struct.pack(">H", index) + kind)
+        self.ask(b"o" + name + self.code(b"offer", name))
+        kind, stream = package["manifest"]
+        self.send(stream)
+        self.ask(b"m" + kind + struct.pack(">I", package["length"]))
+        for index in range(len(package["files"])):
+            kind, stream = package["files"][index]
+            number = struct.pack(">H", index)
+            if kind == b"k" or self.ask(b"f" + number + b"q") != b"\1":
+                if kind != b"k":
+                    self.send(stream)
+                self.ask(b"f" + number + kind)
         assert self.ask(b"s") == name
 
     def arm(self, package):
@@ -210,10 +214,12 @@ def update(box, package):
 
 
 def read_package(given):
+    manifest, *files = [(kind.encode(), binascii.a2b_base64(stream)) for kind, stream in given["parts"]]
     return {
         "name": binascii.unhexlify(given["name"]),
-        "manifest": given["manifest"].encode(),
-        "parts": [(kind.encode(), binascii.a2b_base64(stream)) for kind, stream in given["parts"]],
+        "length": given["length"],
+        "manifest": manifest,
+        "files": files,
     }
 
 

@@ -1,7 +1,6 @@
 """The secondary's own code on a real MicroPython and a real littlefs, in flash that loses power in any operation."""
 
 import base64
-import hashlib
 import json
 import random
 import shutil
@@ -26,10 +25,11 @@ def micropython() -> str:
 
 
 def for_json(package: bytes) -> dict[str, Any]:
-    manifest, parts = read_package(package, "a package")
+    parsed = read_package(package, "a package")
+    parts = [parsed.manifest, *parsed.files]
     return {
-        "name": hashlib.sha256(manifest).hexdigest(),
-        "manifest": manifest.decode(),
+        "name": parsed.name.hex(),
+        "length": parsed.manifest_length,
         "parts": [[part.kind.decode(), base64.b64encode(part.stream).decode()] for part in parts],
     }
 

@@ -17,7 +17,7 @@ from ota.mcu.boot import start
 from ota.mcu.flash import FileFlash
 from ota.mcu.selector import SECTOR_BYTES, Selector
 from ota.mcu.sets import Sets
-from ota.payload.file_set import make_image, make_package, read_image
+from ota.payload.file_set import make_image, make_package, read_package
 
 KEY = bytes(range(32))
 RNG = random.Random(7)
@@ -223,12 +223,11 @@ def test_another_key_can_neither_offer_nor_arm_nor_be_believed(box: Box):
     stranger = McuInstaller("lamp-1", bytes(32), box.ask)
     with pytest.raises(SecondaryLineError, match=r"^key: lamp-1: the answer is not proven by its key$"):
         stranger.state()
-    manifest, _files = read_image(NEW, "new")
+    name = read_package(make_package(NEW), "new").name
     box.ask(b"h" + bytes(16))
-    box.ask(b"m" + bytes(4) + manifest[:500])
-    box.ask(b"m" + (500).to_bytes(4) + manifest[500:])
-    assert box.ask(b"o" + bytes(32)).startswith(b"\x01key: ")
-    assert box.ask(b"f\0\0f").startswith(b"\x01order: ")
+    assert box.ask(b"o" + name + bytes(32)).startswith(b"\x01key: ")
+    for request in (b"d" + bytes(9), b"mf" + bytes(4), b"f\0\0f", b"s"):
+        assert box.ask(request) == b"\x01order: nothing was offered"
     for order in (b"a", b"c", b"v"):
         assert box.ask(order + bytes(32)).startswith(b"\x01order: ")
 
