@@ -126,6 +126,41 @@ def test_whatever_is_read_is_written_back_byte_for_byte(kind, seed):
             json.dumps(body.readable(dialect))
 
 
+@pytest.mark.parametrize(
+    ("msg_id", "dialect", "body", "readable"),
+    [
+        (0x0005, JT2013, "0007 02 0001 0003", {"original_serial": 7, "package_ids": [1, 3]}),
+        (0x0005, JT2019, "0007 0002 0001 0003", {"original_serial": 7, "package_ids": [1, 3]}),
+        (0x0608, JT2019, "02 00000001 aabb", {"query_type": 2, "count": 1, "data": "aabb"}),
+        (0x0700, JT2013, "0007 08 0102", {"reply_serial": 7, "command": 8, "data": "0102"}),
+        (0x8107, JT2013, "", {}),
+        (0x8204, JT2019, "", {}),
+        (0x8700, JT2013, "08 0102", {"command": 8, "data": "0102"}),
+        (0x8701, JT2013, "82 0102", {"command": 0x82, "data": "0102"}),
+        (0x8900, JT2013, "f0 0102", {"transparent_type": 0xF0, "data": "0102"}),
+        (
+            0x0702,
+            JT2011,
+            "04 b2e2cad4" + b"440100".ljust(20, b"\0").hex() + b"C1".ljust(40).hex() + "02 4742",
+            {"driver_name": "测试", "id_card_no": "440100", "certificate_no": "C1", "issuer": "GB"},
+        ),
+        (
+            0x0801,
+            JT2011,
+            "00000009 00 01 03 02 ffd8",
+            {"media_id": 9, "media_type": 0, "media_format": 1, "event_code": 3, "channel_id": 2, "data": "ffd8"},
+        ),
+    ],
+)
+def test_messages_without_an_outside_frame_are_read_as_the_tables_say(msg_id, dialect, body, readable):
+    frame = Frame(msg_id, "0" * 2 * dialect.phone_bytes, 1, bytes.fromhex(body), 1 if dialect.has_version else None)
+    packet = read_packet(frame, dialect)
+    assert packet.body.readable(dialect) == readable
+    assert packet.body.to_bytes(dialect) == frame.body
+    if msg_id != 0x0801:  # the one that no body tells apart
+        assert read_packet(frame) == packet
+
+
 @EXAMPLES
 @given(msg_id=st.sampled_from([*BODIES, 0x1205]), body=st.binary(max_size=80), has_version=st.booleans())
 def test_any_body_is_read_or_refused(msg_id, body, has_version):
