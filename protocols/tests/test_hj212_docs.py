@@ -1,7 +1,6 @@
 """The page of hj212: its examples run, its diagrams and its table are those of the code."""
 
 import doctest
-import re
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +9,14 @@ import pytest
 from protocols.hj212 import answers, control, data, parameters
 from protocols.hj212.exchange import Exchange
 from protocols.hj212.tasks import Task
+from protocols.tests.kit import diagram_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "protocols" / "hj212.md"
 
 
 @pytest.mark.parametrize("machine", [Exchange, Task])
 def test_a_diagram_is_that_of_the_table(machine: Any) -> None:
-    ways: dict[tuple[str, str], list[str]] = {}
-    for (start, stimulus), (_action, end) in machine.TRANSITIONS.items():
-        ways.setdefault((start.value, end.value), []).append(stimulus.value)
-    lines = [f"    {a} --> {b}: {'<br>'.join(stimuli)}" for (a, b), stimuli in ways.items()]
-    diagram = "\n".join(["stateDiagram-v2", *(re.sub(r"(answer|result) due", r"\1_due", line) for line in lines)])
-    assert f"```mermaid\n{diagram}\n```" in PAGE.read_text("utf-8")
+    assert diagram_of(machine.TRANSITIONS) in PAGE.read_text("utf-8")
 
 
 @pytest.mark.parametrize("family", [parameters, data, control, answers])

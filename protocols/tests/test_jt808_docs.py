@@ -10,7 +10,7 @@ import pytest
 from protocols.jt808.catalogue import BODIES
 from protocols.jt808.platform import PlatformDialogue
 from protocols.jt808.terminal import TerminalDialogue
-from protocols.tests.kit import cases_of
+from protocols.tests.kit import cases_of, diagram_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "protocols" / "jt808.md").read_text("utf-8")
@@ -23,11 +23,7 @@ def section(title):
 
 @pytest.mark.parametrize("dialogue", [TerminalDialogue, PlatformDialogue])
 def test_a_diagram_is_that_of_the_table(dialogue):
-    ways = {}
-    for (start, stimulus), (_action, end) in dialogue.TRANSITIONS.items():
-        ways.setdefault((start.value.replace(" ", "_"), end.value.replace(" ", "_")), []).append(stimulus.value)
-    lines = [f"    {start} --> {end}: {'<br>'.join(stimuli)}" for (start, end), stimuli in ways.items()]
-    assert "\n".join(["```mermaid", "stateDiagram-v2", *lines, "```"]) in PAGE
+    assert diagram_of(dialogue.TRANSITIONS) in PAGE
 
 
 def test_the_table_of_messages_is_that_of_the_code():
