@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from protocols.core.checksum import xor8
 from protocols.core.errors import OptionError, ProtocolError
 from protocols.gbt32960 import (
     catalogue,
@@ -160,6 +161,48 @@ def test_what_has_no_vector_from_outside_is_what_the_page_says() -> None:
     assert set(TYPES[2016]) - seen["2016"] == {0x03}
     assert set(TYPES[2025]) - seen["2025"] == {0x30, 0x31, 0x32}
     assert set(Command) - commands == {Command.ACTIVATION_ANSWER, Command.KEY_EXCHANGE, Command.SET_PARAMETERS}
+
+
+T26, T27 = "2026-11-24T08:00:00+08:00", "2027-11-24T08:00:00+08:00"
+
+
+@pytest.mark.parametrize(
+    ("edition", "command", "data", "body"),
+    [
+        (2025, 0x0A, "01 02", {"activation_status": 1, "activation_info": 2}),
+        (
+            2025,
+            0x0B,
+            "04 0003 aabbcc 1a0b18080000 1b0b18080000",
+            {"key_type": 4, "key": "aabbcc", "valid_from": T26, "valid_until": T27},
+        ),
+        (
+            2016,
+            0x81,
+            "1a0b18080000 04 02 001e 04 03 05 616263 10 01",
+            {
+                "time": T26,
+                "param_count": 4,
+                "params": [
+                    {"id": 2, "value": 30}, {"id": 4, "value": 3}, {"id": 5, "value": "abc"}, {"id": 16, "value": 1},
+                ],
+            },
+        ),
+        (
+            2025,
+            0x81,
+            "1a0b18080000 02 02 1e 03 0a",
+            {"time": T26, "param_count": 2, "params": [{"id": 2, "value": 30}, {"id": 3, "value": 10}]},
+        ),
+    ],
+)  # fmt: skip
+def test_commands_without_an_outside_frame_are_read_as_the_tables_say(
+    edition: int, command: int, data: str, body: dict[str, Any]
+) -> None:
+    unit = bytes.fromhex(data)
+    content = bytes((command, 0xFE)) + b"LZYTAGBW0G1042536" + b"\1" + len(unit).to_bytes(2, "big") + unit
+    wire = (b"##" if edition == 2016 else b"$$") + content + bytes((xor8(content),))
+    assert decode_message({"hex": wire.hex()})["body"] == body
 
 
 def test_an_encrypted_data_unit_is_kept() -> None:
