@@ -1,19 +1,8 @@
 """Commands and answers <-> readable keys. MicroPython-clean."""
 
-from protocols.aton.commands import (
-    MODES,
-    REASONS,
-    STAGES,
-    STEPS,
-    SUBJECTS,
-    VERBS,
-    Answer,
-    Arguments,
-    Command,
-    SetThresholds,
-    UnknownVerb,
-)
+from protocols.aton.commands import REASONS, STAGES, Answer, Command
 from protocols.aton.telemetry import ALARMS
+from protocols.aton.verbs import MODES, STEPS, SUBJECTS, VERBS, Arguments, SetThresholds, UnknownVerb
 from protocols.aton.words import (
     bytes_of,
     code_of,

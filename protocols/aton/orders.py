@@ -8,19 +8,9 @@ True
 """
 
 from protocols.aton.character import parse_character
-from protocols.aton.commands import (
-    LAMP_OFF,
-    PREPARE,
-    REASONS,
-    Answer,
-    Command,
-    LampMode,
-    Query,
-    SetCharacter,
-    SyncTime,
-    UnknownVerb,
-)
+from protocols.aton.commands import REASONS, Answer, Command
 from protocols.aton.marks import may_show
+from protocols.aton.verbs import LAMP_OFF, PREPARE, LampMode, Query, SetCharacter, SyncTime, UnknownVerb
 
 EVERYONE = 0
 """The station of a frame to all: for queries and the time only."""

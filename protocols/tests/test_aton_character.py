@@ -7,7 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.aton import character, classify, commands, drift, frame, marks, message, orders, rhythm, telemetry
+from protocols.aton import (
+    character,
+    classify,
+    commands,
+    drift,
+    frame,
+    marks,
+    message,
+    orders,
+    rhythm,
+    telemetry,
+    verbs,
+)
 from protocols.aton.character import BLUE, COLOURS, Character, Part, character_text, checked, parse_character
 from protocols.aton.classify import character_of
 from protocols.aton.message import decode_message, encode_message
@@ -292,7 +304,7 @@ def test_characters_that_cannot_be_written(given_message: dict[str, object], fie
     assert caught.value.field == field
 
 
-MODULES = (character, classify, commands, drift, frame, marks, message, orders, rhythm, telemetry)
+MODULES = (character, classify, commands, drift, frame, marks, message, orders, rhythm, telemetry, verbs)
 
 
 @pytest.mark.parametrize("module", MODULES)

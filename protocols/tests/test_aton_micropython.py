@@ -16,13 +16,14 @@ sys.path.insert(0, sys.argv[1])
 
 from protocols.aton.character import parse_character
 from protocols.aton.classify import character_of
-from protocols.aton.commands import EXECUTED, Answer, Command, SetIntensity
+from protocols.aton.commands import EXECUTED, Answer, Command
 from protocols.aton.drift import Burst, Drift, Fix, Mooring, advance, burst_of, swing_radius_m
 from protocols.aton.frame import Framer, decode_frame
 from protocols.aton.link import Buoy, Shore
 from protocols.aton.message import decode_message, encode_message
 from protocols.aton.ready import READY
 from protocols.aton.rhythm import rhythm_of
+from protocols.aton.verbs import SetIntensity
 from protocols.core.errors import NEED_DATA, RemoteProtocolError
 
 results = {}

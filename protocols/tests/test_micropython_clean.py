@@ -44,6 +44,7 @@ CLEAN = (
     "protocols.aton.ready",
     "protocols.aton.rhythm",
     "protocols.aton.telemetry",
+    "protocols.aton.verbs",
     "protocols.aton.words",
     "protocols.core.buffer",
     "protocols.core.checksum",
