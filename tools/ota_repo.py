@@ -8,14 +8,20 @@ import getpass
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from drivers.text import _
 from ota.errors import OtaError
-from tools.output import Exit, fail, print_json, print_line
+from tools.output import Exit, fail, print_json, print_line, say, visible
+
+if TYPE_CHECKING:
+    from ota.repository.change_set import ChangeSet
+    from ota.repository.keys import PublicKey
+    from ota.storage import Storage
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -25,6 +31,7 @@ PassphraseOption = Annotated[
     Path | None,
     typer.Option("--passphrase-file", metavar="FILE", help=_("where its passphrase is; else it is asked for")),
 ]
+Repository = Annotated[Path, typer.Argument(metavar="DIR", help=_("the maintainers' folder"))]
 
 
 @app.callback()
@@ -92,3 +99,117 @@ def key(
         else _("{private} never leaves its holder; {public} goes to the ceremony")
     )
     print_line(text.format(private=private, public=public))
+
+
+@app.command()
+def init(
+    folder: Repository,
+    root: Annotated[list[Path], typer.Option("--root", metavar="PUB", help=_("a key for root; three at least"))],
+    targets: Annotated[
+        list[Path], typer.Option("--targets", metavar="PUB", help=_("a key for targets; three at least"))
+    ],
+    online: Annotated[Path, typer.Option("--online", metavar="PUB", help=_("the publishing machine's key"))],
+    director: Annotated[Path, typer.Option("--director", metavar="PUB", help=_("the Director's key"))],
+    family: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--family",
+            metavar="NAME[=PUB,PUB,PUB]",
+            help=_("a product family; the targets keys sign for it, or its own"),
+        ),
+    ] = None,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Begin: both repositories' first metadata, unsigned, into DIR/staged for the key holders to sign."""
+    with refusals(as_json=as_json):
+        from ota.repository.ceremony import begin
+        from ota.repository.keys import KeyRole, PublicKey
+        from ota.repository.roles import FAMILIES
+        from ota.storage import PosixStorage
+
+        signers = [PublicKey.read(file, KeyRole.TARGETS) for file in targets]
+        storage = PosixStorage(folder)
+        made = begin(
+            storage,
+            root=[PublicKey.read(file, KeyRole.ROOT) for file in root],
+            targets=signers,
+            online=PublicKey.read(online, KeyRole.ONLINE),
+            director=PublicKey.read(director, KeyRole.DIRECTOR),
+            families=dict(_family(word, signers) for word in family or FAMILIES),
+            now=datetime.now(UTC),
+        )
+        if not dry_run:
+            storage.open()
+        finish(made, storage, dry_run=dry_run, as_json=as_json)
+
+
+@app.command()
+def sign(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help=_("what to sign, such as 4.rsu.json"))],
+    key_file: Annotated[Path, typer.Option("--key", metavar="KEY", help=_("your private key"))],
+    against: Annotated[
+        Path | None, typer.Option("--against", metavar="FILE", help=_("the version before it: shows what is new"))
+    ] = None,
+    passphrase_file: PassphraseOption = None,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Read what you sign, then write your signature beside it: FILE.HOLDER-KEYID.sig, to be carried to DIR/staged."""
+    with refusals(as_json=as_json):
+        from ota.repository.ceremony import sign_file
+        from ota.repository.keys import SigningKey
+        from ota.storage import PosixStorage
+
+        signer = SigningKey.read(key_file, passphrase_of(passphrase_file, key_file.name, as_json=as_json))
+        finish(sign_file(file, signer, against), PosixStorage(file.parent), dry_run=dry_run, as_json=as_json)
+
+
+@app.command()
+def publish(
+    folder: Repository,
+    key_file: Annotated[
+        Path | None, typer.Option("--online-key", metavar="KEY", help=_("the publishing machine's private key"))
+    ] = None,
+    passphrase_file: PassphraseOption = None,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make DIR/public what devices fetch: everything staged that enough holders have signed, and a new timestamp.
+
+    A timestamp holds for a day: run it each day, also when nothing waits.
+    """
+    with refusals(as_json=as_json):
+        from ota.repository.keys import SigningKey
+        from ota.repository.publish import prepare
+        from ota.repository.workspace import opened
+
+        if key_file is None and not dry_run:
+            fail(_("--online-key is needed: it signs what is new"), Exit.USAGE, as_json=as_json)
+        with opened(folder) as workspace:
+            publication = prepare(workspace, datetime.now(UTC))
+            made = publication.changes
+            if key_file is not None:
+                secret = passphrase_of(passphrase_file, key_file.name, as_json=as_json)
+                made = publication.sign(SigningKey.read(key_file, secret))
+            finish(made, workspace.storage, dry_run=dry_run, as_json=as_json)
+
+
+def finish(made: "ChangeSet", storage: "Storage", *, dry_run: bool, as_json: bool) -> None:
+    """Apply what a step would change, or only say it."""
+    if not dry_run:
+        made.apply(storage)
+    if as_json:
+        print_json({"ok": True, "dry_run": dry_run, **made.facts, "changes": made.changes, "files": sorted(made.files)})
+        return
+    for change in made.changes:
+        print_line(visible(change.words()))
+    if dry_run:
+        say(_("a dry run: nothing has changed"))
+
+
+def _family(word: str, signers: "list[PublicKey]") -> "tuple[str, list[PublicKey]]":
+    from ota.repository.keys import KeyRole, PublicKey
+
+    name, _equals, files = word.partition("=")
+    return name, [PublicKey.read(Path(file), KeyRole.TARGETS) for file in files.split(",")] if files else signers

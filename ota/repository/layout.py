@@ -19,7 +19,6 @@ BOM = "bom"
 TIMESTAMP = "timestamp.json"
 STAGED_IMAGE = f"{STAGED}/image"
 STAGED_DIRECTOR = f"{STAGED}/director"
-LOCK = ".lock"
 
 
 def block_list_name(sha256: str) -> str:

@@ -118,6 +118,11 @@ def paths_of(family: str) -> str:
     return f"{family}/*/*"
 
 
+def families_of(targets: Targets) -> list[str]:
+    """The product families that the top targets delegate to."""
+    return list(targets.delegations.roles or {}) if targets.delegations else []
+
+
 def check_family_name(family: str) -> None:
     """Raises `RefusedError` where a name cannot be a family's."""
     if family in _TOP_LEVEL or not _FAMILY.match(family):

@@ -13,7 +13,7 @@ from tuf.api.metadata import Metadata, Root, Signature, Signed, Targets
 from tuf.api.serialization import DeserializationError
 
 from ota.errors import RefusedError, Rule
-from ota.repository.keys import HOLDER_FIELD, KeyRole, SigningKey, holder_of
+from ota.repository.keys import KeyRole, SigningKey, holder_of
 
 ENDING = ".sig"
 
@@ -92,24 +92,5 @@ def check_signed(delegator: Root | Targets, role: str, metadata: Metadata[Any], 
         raise RefusedError(Rule.ROLE, file, f"nobody delegates to {role}") from error
     if not result:
         missing = ", ".join(sorted(holder_of(key) for key in result.unsigned.values()))
-        reason = (
-            f"{len(result.signed)} of {result.threshold} signatures are there; one of these must sign too: {missing}"
-        )
+        reason = f"{len(result.signed)} of {result.threshold} signatures; one of these must sign too: {missing}"
         raise RefusedError(Rule.THRESHOLD, file, reason)
-
-
-def check_foreign(metadata: Metadata[Any], known: set[str], file: str) -> None:
-    """Raises `RefusedError` where somebody has signed whose signature does not count, for that is a mistake."""
-    for keyid in metadata.signatures:
-        if keyid not in known:
-            raise RefusedError(Rule.KEY, file, f"the key {keyid[:8]} has signed it and has no say in it")
-
-
-def holders(delegator: Root | Targets, role: str) -> list[str]:
-    """Who may sign for a role, for a person."""
-    return sorted(holder_of(delegator.get_key(keyid)) for keyid in delegator.get_delegated_role(role).keyids)
-
-
-def holder_name(delegator: Root | Targets, keyid: str) -> str:
-    """The name that stands in metadata beside a key."""
-    return str(delegator.get_key(keyid).unrecognized_fields.get(HOLDER_FIELD, "?"))
