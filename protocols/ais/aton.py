@@ -10,6 +10,7 @@ from typing import Annotated
 from protocols.ais.binary import Addressed
 from protocols.ais.position import LAT, LON, PER_DEGREE
 from protocols.ais.table import LONGEST, Message, Rest, Row, Table
+from protocols.core.errors import LocalProtocolError
 
 NAME_LENGTH = 20
 LONGEST_NAME = 34
@@ -92,9 +93,12 @@ LANTERN_REPORT = Table(LanternReport, 136, longest=LONGEST)
 
 
 def status_byte(page: int, racon: int, light: int, is_alarm: bool) -> int:
-    """What `AidReport.regional` is with a page of its own.
+    """What `AidReport.regional` is with a page of its own. Raises `LocalProtocolError`.
 
     >>> status_byte(STATUS_PAGE, racon=0, light=3, is_alarm=True)
     231
     """
+    for name, value, most in (("page", page, 7), ("racon", racon, 3), ("light", light, 3)):
+        if not 0 <= value <= most:
+            raise LocalProtocolError(f"0 to {most}", field=name)
     return page << 5 | racon << 3 | light << 1 | is_alarm

@@ -86,7 +86,8 @@ def class_of(ship: Ship) -> ShipClass:
 
 def is_classified(passage: Passage, ship: Ship, now: float) -> bool:
     """Whether a passage can be counted now: its ship is known, or has been waited for long enough."""
-    return (ship.shiptype is not None and ship.length_m is not None) or now - passage.at >= WAIT_S
+    known = class_of(ship)
+    return UNKNOWN not in (known.kind, known.length) or now - passage.at >= WAIT_S
 
 
 def tally(passages: Iterable[tuple[Passage, ShipClass]]) -> Tally:

@@ -70,6 +70,10 @@ def test_virtual_and_fixed_aids_send_the_charted_position() -> None:
         ({"fix": Fix(90.1, 0.0, 1)}, "position"),
         ({"fix": Fix(0.0, float("nan"), 1)}, "position"),
         ({"fix": Fix(0.0, 0.0, 60)}, "second"),
+        ({"racon": 4}, "racon"),
+        ({"racon": -1}, "racon"),
+        ({"light": 4}, "light"),
+        ({"light": -1}, "light"),
     ],
 )
 def test_reports_that_the_rules_refuse(changes: dict[str, Any], field: str) -> None:

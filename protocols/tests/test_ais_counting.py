@@ -224,6 +224,9 @@ def test_a_passage_waits_for_what_the_ship_is() -> None:
     assert not is_classified(passage, Ship(), 99.9 + WAIT_S)
     assert is_classified(passage, Ship(), 100.0 + WAIT_S)
     assert is_classified(passage, told(Ship(), voyage(70, 80)), 101.0)
+    inland_ship = told(told(Ship(), voyage(70, 0)), inland(length_tenth_m=850, shiptype=8010, hazard=0))
+    assert is_classified(passage, inland_ship, 101.0)
+    assert not is_classified(passage, told(Ship(), voyage(70, 0)), 101.0)
 
 
 def test_tally_of_a_period() -> None:
