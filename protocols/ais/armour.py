@@ -44,14 +44,17 @@ def _characters_of(groups: int, count: int, table: bytes) -> bytes:
     return binascii.b2a_base64((groups << 6 * short).to_bytes(size, "big"), newline=False)[:count].translate(table)
 
 
-def unarmour(payload: bytes) -> int:
-    """The groups of a payload as one integer. Raises `FieldError` where a character is none of the 64."""
+def unarmour(payload: bytes, begin: int = 0) -> int:
+    """The groups of a payload as one integer. Raises `FieldError` where a character is none of the 64.
+
+    `begin` is where the payload begins in its line, for the offset of the error.
+    """
     try:
         if len(payload) % 4:
             return _groups_of(payload.translate(_FROM_ARMOUR))
         return _from_bytes(_from_base64(payload.translate(_FROM_ARMOUR), strict_mode=True), "big")
     except binascii.Error:
-        offset = min(at for at, code in enumerate(payload) if code not in _ARMOUR)
+        offset = begin + min(at for at, code in enumerate(payload) if code not in _ARMOUR)
     raise FieldError("a character that is none of the 64", offset=offset, field="armor", raw=payload)
 
 

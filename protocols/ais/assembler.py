@@ -114,6 +114,9 @@ def received_of(parts: list[Part], applications: Applications = APPLICATIONS) ->
     common = (first.total, first.seq, first.channel)
     numbers = [part.head.number for part in ordered]
     are_alike = all((part.head.total, part.head.seq, part.head.channel) == common for part in ordered)
+    if len(parts) == 1:
+        reason = f"part {first.number} of {first.total} and no other: all parts of one message belong together"
+        raise FieldError(reason, field="fragment")
     if not are_alike or numbers != list(range(1, first.total + 1)):
         raise FieldError("not each part of one message once", field="fragment")
     bits, bit_length = join(ordered)
@@ -151,7 +154,7 @@ class Assembler:
             fill, ended = tail
             payload = line[begin:-_TAIL_LENGTH]
             if payload and check_of(payload) == begun ^ ended:
-                groups = unarmour(payload)
+                groups = unarmour(payload, begin)
                 if head.total > 1:
                     return self.take(Part(head, groups, len(payload), fill), now, source)
                 bits = groups >> fill

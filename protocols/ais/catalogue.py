@@ -139,6 +139,8 @@ def _is_of(message: Message, table: Table[Any]) -> bool:
     """Whether a message says of itself what its class is."""
     if message.type in BY_TYPE:
         return BY_TYPE[message.type] is table
+    if isinstance(message, aton.LanternReport) and message.sub_application != aton.LANTERN:
+        return False
     if isinstance(message, (binary.Addressed, binary.Broadcast)):
         return message.type == (ADDRESSED_TYPE if isinstance(message, binary.Addressed) else BROADCAST_TYPE)
     if isinstance(message, (static.NamePart, static.ShipPart, static.AuxiliaryPart)):

@@ -23,9 +23,10 @@ from collections.abc import Iterable
 import msgspec
 
 from protocols.ais.armour import armour, unarmour
-from protocols.core.errors import FieldError, FrameError, LocalProtocolError, UnsupportedError
+from protocols.core.errors import MAX_RAW_BYTES, FieldError, FrameError, LocalProtocolError, UnsupportedError
 from protocols.nmea0183.characters import is_field
-from protocols.nmea0183.sentence import Sentence, address_of, decode_sentence, encode_sentence
+from protocols.nmea0183.fields import offset_of, wrong
+from protocols.nmea0183.sentence import Sentence, address_of, decode_sentence, encode_sentence, tag_length
 from protocols.nmea0183.tag_block import TagBlock
 
 RECEIVED = "VDM"
@@ -77,21 +78,17 @@ class Part(msgspec.Struct, frozen=True):
 def decode_part(line: bytes) -> Part:
     """Decode a line without CR LF. Raises `RemoteProtocolError`."""
     sentence = decode_sentence(_without_remarks(line))
-    fields = sentence.fields
+    begin = tag_length(sentence)
     if sentence.formatter not in (RECEIVED, OWN) or len(sentence.address) != 5:
-        raise UnsupportedError("neither VDM nor VDO", field="formatter", raw=line)
-    if fields[0][0] != "!":
-        raise FrameError("does not start with !", offset=0, field="start", raw=line)
-    if len(fields) != _FIELDS:
-        raise FieldError(f"{len(fields)} fields, and not {_FIELDS}", field="fields", raw=line)
-    head = _head_of(sentence)
-    payload = fields[5].encode()
-    if not payload:
-        raise FieldError("no payload", field="empty", raw=line)
-    fill = _digit(fields[6], "fill")
-    if fill > MOST_FILL:
-        raise FieldError("0 to 5 bits", field="fill", raw=line)
-    return Part(head, unarmour(payload), len(payload), fill, sentence.tag, sentence.check)
+        raise UnsupportedError("neither VDM nor VDO", offset=begin + 1, field="formatter", raw=line)
+    if sentence.body[0] != "!":
+        raise FrameError("does not start with !", offset=begin, field="start", raw=line)
+    try:
+        return _part_of(sentence)
+    except FieldError as error:  # it counts from the start character
+        error.offset = (error.offset or 0) + begin
+        error.raw = line[:MAX_RAW_BYTES]
+        raise
 
 
 def _without_remarks(line: bytes) -> bytes:
@@ -99,24 +96,34 @@ def _without_remarks(line: bytes) -> bytes:
     return line[: star + 3] if line[star + 3 : star + 4] == b"," else line
 
 
-def _head_of(sentence: Sentence) -> Head:
-    _, total, number, seq, channel, *_ = sentence.fields
+def _part_of(sentence: Sentence) -> Part:
+    fields = sentence.fields
+    if len(fields) != _FIELDS:
+        raise FieldError(f"{len(fields)} fields, and not {_FIELDS}", offset=len(sentence.body), field="fields")
     head = Head(
         talker=sentence.talker,
         formatter=sentence.formatter,
-        total=_digit(total, "total"),
-        number=_digit(number, "number"),
-        seq=_digit(seq, "seq") if seq else None,
-        channel=channel or None,
+        total=_digit(fields, 1, "total"),
+        number=_digit(fields, 2, "number"),
+        seq=_digit(fields, 3, "seq") if fields[3] else None,
+        channel=fields[4] or None,
     )
     if not 1 <= head.number <= head.total:
-        raise FieldError("no part of that many", field="fragment")
-    return head
+        raise wrong("no part of that many", fields, 2, "fragment")
+    payload = fields[5].encode()
+    if not payload:
+        raise wrong("no payload", fields, 5, "empty")
+    fill = _digit(fields, 6, "fill")
+    if fill > MOST_FILL:
+        raise wrong("0 to 5 bits", fields, 6, "fill")
+    groups = unarmour(payload, offset_of(fields, 5))
+    return Part(head, groups, len(payload), fill, sentence.tag, sentence.check)
 
 
-def _digit(text: str, name: str) -> int:
+def _digit(fields: list[str], number: int, name: str) -> int:
+    text = fields[number]
     if len(text) != 1 or not "0" <= text <= "9":
-        raise FieldError("not one digit", field=name)
+        raise wrong("not one digit", fields, number, name)
     return int(text)
 
 

@@ -256,10 +256,19 @@ class Table(Generic[MessageT]):
         if not self.shortest <= bit_length <= self.longest:
             raise LocalProtocolError(f"{bit_length} bits, and not {self.shortest} to {self.longest}", field="length")
         more = bit_length - self.width
+        if more < 0 and head & (1 << -more) - 1:
+            raise LocalProtocolError(f"what it says does not fit into {bit_length} bits", field="length")
         bits = (head << more | self._tail(rest, more)) if more > 0 else head >> -more
-        if message.spare >> bit_length or message.spare < 0:
-            raise LocalProtocolError("more bits than the message has", field="spare")
+        if message.spare and message.spare & ~self._spare_bits(more):
+            raise LocalProtocolError("bits that are not spare", field="spare")
         return bits | message.spare, bit_length
+
+    def _spare_bits(self, more: int) -> int:
+        """The bits that neither a row nor the rest names in a message that is `more` bits longer than the rows."""
+        if more <= 0:
+            return self.spare_mask >> -more
+        loose = more if self.rest is None else more % 6 if self.rest[1].kind == "text" else 0
+        return self.spare_mask << more | (1 << loose) - 1
 
     def _unwritable(self, name: str, code: int | None) -> LocalProtocolError:
         row = self.rows[name]

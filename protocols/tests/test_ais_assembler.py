@@ -225,6 +225,34 @@ def test_lines_that_are_refused(line: bytes, error: type[RemoteProtocolError], f
     assert caught.value.field == field
 
 
+@pytest.mark.parametrize(
+    ("line", "bad"),
+    [
+        (line_of("!AIVDM", "1", "1", "", "A", "15N4cJ`0{5Jrek0H@9n`DW5608EP", "0"), b"{"),
+        (line_of("!AIVDM", "2", "1", "3", "A", "15N4cJ`0X5Jrek0H@9n`DW5608EP", "0"), b"X"),
+        (line_of("!AIVDM", "1", "1", "", "A", "15N4cJ`005Jrek0H@9n`DW5608EP", "7"), b"7*"),
+        (line_of("!AIVDM", "1", "1", "", "A", "", "0"), b",0*"),
+        (line_of("!AIVDM", "1", "1", "y", "A", "15N4cJ`005Jrek0H@9n`DW5608EP", "0"), b"y"),
+        (line_of("!AIVDM", "3", "4", "", "A", "15N4cJ`005Jrek0H@9n`DW5608EP", "0"), b"4,"),
+    ],
+)
+def test_the_place_of_an_error_is_told_within_the_line(line: bytes, bad: bytes) -> None:
+    used = Assembler()
+    for head in (("!AIVDM", "1", "1", "", "A"), ("!AIVDM", "2", "1", "3", "A")):
+        used.take_line(line_of(*head, "15N4cJ`005Jrek0H@9n`DW5608EP", "0"), 0.0)
+    for assembler in (Assembler(), used):
+        for tag in (b"", b"\\s:GN01,c:1700000000*32\\"):
+            with pytest.raises(FieldError) as caught:
+                assembler.take_line(tag + line, 0.0)
+            assert caught.value.offset == len(tag) + line.index(bad)
+
+
+def test_a_part_alone_says_that_the_others_are_missing() -> None:
+    with pytest.raises(FieldError) as caught:
+        decode_message({"text": encode_part(TWO).decode()})
+    assert caught.value.reason == "part 2 of 3 and no other: all parts of one message belong together"
+
+
 @given(st.binary(max_size=90) | st.builds(lambda at, byte: SINGLE[:at] + bytes([byte]) + SINGLE[at + 1 :],
                                           st.integers(0, len(SINGLE) - 1), st.integers(0, 255)))  # fmt: skip
 def test_the_short_way_reads_what_the_long_way_reads(line: bytes) -> None:
@@ -269,9 +297,9 @@ def test_parts_of_several_take_the_short_way_too() -> None:
 
 
 def test_lower_case_checksum_and_channel_without_letter_come_back() -> None:
-    lower = SINGLE[:-2] + b"13"
-    line = line_of("!BSVDM", "1", "1", "", "", "15N4cJ`005Jrek0H@9n`DW5608EP", "0")
-    for given_line in (lower, line, line[:-2] + line[-2:].lower()):
+    line = line_of("!BSVDM", "1", "1", "", "", "15N4cJ`005Jrek0H@9n`DW5608EP", "2")
+    assert line[-2:] != line[-2:].lower()
+    for given_line in (line, line[:-2] + line[-2:].lower()):
         assert encode_part(decode_part(given_line)) == given_line
 
 

@@ -166,6 +166,32 @@ def test_what_the_wire_cannot_carry_is_refused(changes: dict[str, Any], field: s
     assert caught.value.field == field
 
 
+@pytest.mark.parametrize(
+    ("changes", "odd_length"),
+    [({"dte": True}, 422), ({"destination": "NANJING 12345678901@"}, 420), ({"destination": "A" * 20}, 420)],
+)
+def test_what_a_shorter_message_has_no_room_for_is_refused(changes: dict[str, Any], odd_length: int) -> None:
+    """The last bits of a destination that ends with `A` (1) or `@` (0) stand in bits 420 and 421."""
+    voyage = decode(5 << 418, 424)
+    assert encode(structs.replace(voyage, odd_length=420, dte=None)) == (5 << 414, 420)
+    message = structs.replace(voyage, odd_length=odd_length, **({"dte": None} | changes))
+    if message.destination.endswith("@"):
+        assert encode(message)[1] == odd_length
+        return
+    with pytest.raises(LocalProtocolError) as caught:
+        encode(message)
+    assert caught.value.field == "length"
+
+
+def test_spare_bits_leave_what_the_rows_say_alone() -> None:
+    message = report(spare=7 << 20)
+    assert decode(*encode(message)) == message
+    for spare in (1, 1 << 167, 8 << 20):
+        with pytest.raises(LocalProtocolError) as caught:
+            encode(report(spare=spare))
+        assert caught.value.field == "spare"
+
+
 def test_not_available_is_none_and_its_code_again() -> None:
     nothing = report(rate_of_turn=None, speed_tenth_kn=None, lon_e4_min=None, lat_e4_min=None,
                      course_tenth_deg=None, heading_deg=None)  # fmt: skip
@@ -223,6 +249,14 @@ def test_applications_that_end_too_soon(dac: int, fid: int, bit_length: int) -> 
     with pytest.raises(FieldError) as caught:
         decode(6 << bit_length - 6 | dac << bit_length - 82 | fid << bit_length - 88, bit_length)
     assert caught.value.field == "length"
+
+
+def test_a_lantern_of_another_sub_application_cannot_be_written() -> None:
+    lantern = decode(6 << 130 | 1 << 32, 136)
+    assert decode(*encode(lantern)) == lantern
+    with pytest.raises(LocalProtocolError) as caught:
+        encode(structs.replace(lantern, sub_application=2))
+    assert caught.value.field == "type"
 
 
 def test_a_lantern_that_is_none_is_an_unknown_application() -> None:
