@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 
 from protocols.core.errors import LocalProtocolError, OptionError, RemoteProtocolError
 from protocols.message_case import check_options, one_of, text_in
-from protocols.message_fields import Fields, octets_of
+from protocols.message_fields import Fields, check_fits, octets_of
 from protocols.rfid_and_gates import message_codes as codes
 from protocols.rfid_and_gates import message_readers as readers
 from protocols.rfid_and_gates.llrp_message import MAX_MESSAGE_BYTES
@@ -83,9 +83,7 @@ def encode_message(message: Mapping[str, object]) -> dict[str, object]:
         read = decode_message({"protocol": protocol, **written, **options})
     except RemoteProtocolError as error:
         raise LocalProtocolError(error.reason, field=error.field) from None
-    for name, value in message.items():
-        if name not in read or not _is_same(value, read[name]):
-            raise LocalProtocolError("does not fit the rest", field=name)
+    check_fits(message, read)
     return written
 
 
@@ -96,10 +94,3 @@ def _written(protocol: str, fields: Fields) -> dict[str, object]:
     if write is None:
         raise LocalProtocolError("its issuer signs it, nobody else writes it", field="protocol")
     return {"text": write(fields)}
-
-
-def _is_same(value: object, read: object) -> bool:
-    """Whether two values are the same, hex digits of either case."""
-    if isinstance(value, str) and isinstance(read, str):
-        return value.lower() == read.lower()
-    return type(value) is type(read) and value == read
