@@ -55,7 +55,8 @@ MESSAGES = [
     (told("09", b"0a.lst+\0\0\0\0" + LIST, FENGHAI), {"result_ok": True, "file_name": "a.lst", "item_count": 1}),
     (told("09", b"1", FENGHAI), {"result_ok": False}),
     (told("97", b"001003000100000<a\nb>\0", FENGHAI), FENGHAI_ITEM),
-    (asked("23", b"101010", DIANMING), {"brightness_mode": "manual"}),
+    (asked("23", b"101010", DIANMING), {"brightness_mode": "manual", "brightness_raw": 10}),
+    (asked("23", b"FFFFFF", DIANMING), {"brightness_mode": "auto", "brightness_raw": None}),
     (asked("57", b"00000000a.lst", DIANMING), {"file_name": "a.lst", "file_offset": 0}),
     (told("24", b"1", DIANMING), {"result_ok": True}),
     (asked("20", XIANKE_LIST, XIANKE), {"file_name": "a.xkl", "item_count": 0}),
@@ -72,10 +73,28 @@ def test_messages(case, expect):
     assert {key: message.get(key) for key in expect} == expect
     assert encode_message(message) == {"hex": case["hex"]}
     fields = {key: value for key, value in message.items() if key != "data_hex"}
-    if message.get("brightness_mode") == "manual":
-        fields["brightness_raw"] = 10
     again = decode_message({**case, **encode_message({**fields, "request_type": case.get("request_type")})})
     assert {key: again.get(key) for key in expect} == expect
+
+
+@pytest.mark.parametrize(
+    ("case", "change"),
+    [
+        (asked("05", b"313131"), {"brightness_raw": 10}),
+        (asked("05", b"313131"), {"brightness_row": 31}),
+        (asked("05", b"313131"), {"frame_type": "04"}),
+        (asked("10", b"play.lst+\0\0\0\0" + LIST), {"item_count": 2}),
+        (asked("10", b"play.lst+\0\0\0\0" + LIST), {"items": []}),
+        (told("09", b"1", FENGHAI), {"result_ok": True}),
+        ({"text": LIST.decode("gbk")}, {"item_count": 2}),
+    ],
+    ids=range(7),
+)
+def test_a_message_that_was_changed_in_one_place_only_is_not_written(case, change):
+    """Whoever changes a number beside `data_hex` must not get the old frame back."""
+    message = {**decode_message(case), **change}
+    with pytest.raises(LocalProtocolError):
+        encode_message(message)
 
 
 def test_an_answer_without_a_result_says_nothing():

@@ -41,6 +41,11 @@ class DianMingLevels(Content, frozen=True):
         """Whether the sign is to find the level itself."""
         return self.levels == AUTOMATIC
 
+    @property
+    def first(self) -> int | None:
+        """The level of the first colour; None where it is automatic."""
+        return None if self.is_automatic else int(self.levels[:2])
+
     @classmethod
     def from_data(cls, data: bytes) -> Self:
         """Read six characters."""

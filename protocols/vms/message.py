@@ -4,7 +4,8 @@ A case holds `hex`, a frame from 02 to 03, or `text`, a play list, and the optio
 xianke; sansi where absent), `direction` (request, response; request where absent) and, for a response of sansi,
 `request_type`: what was answered. Without it only the header of such a response is read.
 
-    every frame     profile direction address src_address (dianming) frame_type data_hex crc_hex, and by its type:
+    every frame     profile direction address src_address (dianming) frame_type request_type (where given) data_hex
+                    crc_hex, and by its type:
     results         result_ok
     brightness      brightness_mode brightness_raw brightness_percent
     files           file_name write_mode file_offset play_list_text, and of a list from its start item_count items
@@ -12,7 +13,7 @@ xianke; sansi where absent), `direction` (request, response; request where absen
     a list          item_count items
 
 Two address bytes that are not printable are written as four hex digits. A message is written from `data_hex` where it
-is there, else from its named fields.
+is there, else from its named fields; where both are there they must say the same.
 
 >>> decode_message({"hex": "0230313030c5520303"})
 Traceback (most recent call last):
@@ -25,7 +26,7 @@ from collections.abc import Mapping
 
 from protocols.core.errors import LocalProtocolError, OptionError, RemoteProtocolError
 from protocols.message_case import check_options, one_of
-from protocols.message_fields import Fields, octets_of
+from protocols.message_fields import Fields, check_fits, octets_of
 from protocols.vms.contents import content_type, decode_content
 from protocols.vms.frame import DIALECTS, SANSI, Dialect, Frame, crc_xmodem, decode_frame, encode_frame, wire_offset
 from protocols.vms.frame import body_of as frame_body
@@ -79,7 +80,10 @@ def _read_frame(wire: bytes, dialect: Dialect, request_type: str | None, *, is_r
     }
     if frame.source is not None:
         head["src_address"] = _address_text(frame.source)
-    head |= {"frame_type": frame.frame_type, "data_hex": frame.data.hex(), "crc_hex": f"{crc:04x}"}
+    head["frame_type"] = frame.frame_type
+    if request_type is not None:
+        head["request_type"] = request_type
+    head |= {"data_hex": frame.data.hex(), "crc_hex": f"{crc:04x}"}
     try:
         content = decode_content(frame, dialect, is_response=is_response, request_type=request_type)
     except RemoteProtocolError as error:
@@ -93,7 +97,20 @@ def _address_text(address: bytes) -> str:
 
 
 def encode_message(message: Mapping[str, object]) -> dict[str, object]:
-    """Write one message as hex, or as text where it is a list alone. Raises `LocalProtocolError`."""
+    """Write one message as hex, or as text where it is a list alone. Raises `LocalProtocolError`.
+
+    What is written says, read again, all that the message says.
+    """
+    written = _written(message)
+    options = {name: message[name] for name in ("profile", "direction", "request_type") if name in message}
+    try:
+        check_fits(message, decode_message({**options, **written}), "request_type", "crc_hex")
+    except RemoteProtocolError as error:
+        raise LocalProtocolError(error.reason, field=error.field) from None
+    return written
+
+
+def _written(message: Mapping[str, object]) -> dict[str, object]:
     dialect = _dialect_of(message)
     is_response = _is_response(message)
     if "address" not in message:

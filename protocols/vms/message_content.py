@@ -81,6 +81,8 @@ def _read_brightness(content: BrightnessContent) -> Message:
             return _level(content.red)
         case sansi.Brightness():
             return {"brightness_mode": content.mode, **_level(content.level)}
+        case dianming.DianMingLevels(first=int(first)):
+            return {"brightness_mode": _auto(content.is_automatic), "brightness_raw": first}
         case dianming.DianMingLevels():
             return {"brightness_mode": _auto(content.is_automatic)}
         case dianming.DianMingBrightness():
