@@ -3,7 +3,8 @@
 It acknowledges a command before anything else, hands it over, and sends the response when told. It is as strict as the
 manual: a frame whose checks do not hold is met with silence, an unknown command or wrong parameters with an
 acknowledgement and an error frame; an ACK from the host stops a running command, NACK brings the last response back, a
-new command stops the one before.
+new command stops the one before. Half a frame whose rest does not come at once is forgotten: it may be a false header,
+which would hide the commands behind it, and let them out when nobody waits for them any more.
 
 While asleep (before SAMConfiguration, in LowVbat, and after PowerDown) it takes five rising edges on the line to wake
 up, and the bytes that made them are lost: one byte 55, or five 00.
@@ -26,6 +27,10 @@ from protocols.pn532.frame import ACK, ERROR, TFI_HOST, AckFrame, DataFrame, Fra
 
 WAKE_EDGES = 5
 """Rising edges on the line that wake the chip up, UM0701-02 7.2.11."""
+
+
+GAP_S = 0.05
+"""Half a frame whose rest does not come for so long is forgotten. A host repeats an unheard command after 0.1 s."""
 
 
 class Respond(msgspec.Struct, frozen=True):
@@ -86,6 +91,7 @@ class ChipDialogue(FrameEnd[ChipEvent]):
         super().__init__()
         self._state = ChipState.ASLEEP
         self._framer = Framer()
+        self._heard_at = 0.0
         self._edges = 0
         self._is_low_vbat = True
         self._command: Command | None = None
@@ -128,13 +134,16 @@ class ChipDialogue(FrameEnd[ChipEvent]):
                 self._step(ChipStimulus.WOKEN, now)
 
     def next_deadline(self) -> float | None:
-        """None: the chip waits for ever."""
+        """None: the chip does nothing of its own accord."""
         return None
 
     def tick(self, now: float) -> None:
-        """Nothing depends on time."""
+        """It does nothing of its own accord."""
 
     def _take(self, data: bytes, now: float) -> None:
+        if self._framer.waiting and now - self._heard_at >= GAP_S:
+            self._framer.reset()
+        self._heard_at = now
         self._framer.feed(data)
         while not isinstance(frame := self._framer.next_frame(), NeedData):
             stimulus = self._judge(frame)

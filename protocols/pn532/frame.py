@@ -173,13 +173,18 @@ class Framer:
         self.broken_body = b""
         """TFI and command of the last frame whose DCS did not hold: its sender may be asked for it again."""
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that may become a frame."""
+        return len(self._buffer)
+
     def feed(self, data: bytes) -> None:
         """Take bytes as they came."""
         self.discarded_bytes += self._buffer.append(data)
 
     def reset(self) -> None:
         """Forget what came so far, such as half a frame whose rest will not come."""
-        self.discarded_bytes += self._buffer.clear()
+        self._throw_away(len(self._buffer))
 
     def next_frame(self) -> Frame | NeedData:
         """The next whole frame, or `NEED_DATA`. Raises nothing."""

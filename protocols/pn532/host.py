@@ -242,8 +242,8 @@ class HostDialogue(StreamEnd[HostEvent]):
         assert self._command is not None
         return now < self._not_before and self._doubted in (None, self._command.CODE)
 
-    def _acknowledged(self, _now: float) -> None:
-        self._is_acknowledged = True
+    def _acknowledged(self, now: float) -> None:
+        self._is_acknowledged = now >= self._not_before  # before that it may be the ACK of what was stopped
         self._may_be_stale = False
         self._deadline = self._response_deadline
 
@@ -289,7 +289,9 @@ class HostDialogue(StreamEnd[HostEvent]):
         assert self._command is not None
         self._may_be_stale = True
         if not self._is_acknowledged:
-            self._not_before, self._doubted = now + ACK_TIMEOUT_S, self._command.CODE
+            is_alone = now >= self._not_before or self._doubted == self._command.CODE
+            self._doubted = self._command.CODE if is_alone else None
+            self._not_before = max(self._not_before, now + ACK_TIMEOUT_S)
 
     def _fail(self, now: float, *, is_acknowledged: bool) -> None:
         self._framer.reset()
@@ -297,8 +299,9 @@ class HostDialogue(StreamEnd[HostEvent]):
 
     def _end(self, event: Callable[[Command], HostEvent], now: float) -> None:
         assert self._command is not None
-        if self._resends:
-            self._not_before, self._doubted = now + ACK_TIMEOUT_S, None
+        if self._resends:  # each copy may be answered as long after the first one's answer as it was sent after it
+            self._not_before, self._doubted = now + (self._resends + 1) * ACK_TIMEOUT_S, None
+        self._may_be_stale |= self._nacks > 0
         command, self._command = self._command, None
         self._deadline = None
         self._held = b""

@@ -4,6 +4,7 @@ import pytest
 
 from protocols.core.errors import NEED_DATA, LocalProtocolError
 from protocols.pn532.chip import (
+    GAP_S,
     ChipDialogue,
     ChipState,
     CommandReceived,
@@ -78,6 +79,23 @@ def test_a_bad_check_is_met_with_silence():
     chip = running()
     chip.receive(bytes.fromhex("0000ff02fed4022b00" + "0000ff02ffd4022a00" + "0001ff02fed4022a00"), 0.0)
     assert frames_of_chip(chip) == []
+
+
+def test_half_a_frame_is_forgotten_and_hides_no_command():
+    """A NACK with one bit flipped is the head of a frame of 255 bytes."""
+    chip = running()
+    chip.receive(bytes.fromhex("0000ffff0100"), 1.0)
+    chip.receive(encode_command(GetFirmwareVersion()), 1.0 + GAP_S)
+    assert frames_of_chip(chip) == [ACK]
+    assert chip.next_event() == CommandReceived(GetFirmwareVersion())
+
+
+def test_a_command_may_come_in_pieces():
+    chip = running()
+    wire = encode_command(GetFirmwareVersion())
+    for number, byte in enumerate(wire):
+        chip.receive(bytes((byte,)), 1.0 + 0.9 * GAP_S * number)
+    assert frames_of_chip(chip) == [ACK]
 
 
 def test_an_unknown_command_gets_an_error_frame():

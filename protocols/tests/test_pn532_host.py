@@ -185,6 +185,36 @@ def test_a_garbled_response_is_asked_for_again():
     assert isinstance(host.next_event(), Responded)
 
 
+def test_a_response_that_was_asked_for_again_may_come_twice():
+    """The chip had answered when NACK reached it: the second copy is not the next command's answer."""
+    host = awake()
+    host.send(Request(GetFirmwareVersion()), 1.0)
+    host.receive(ACK + FIRMWARE[:-2] + b"\x00\x00", 1.0)
+    host.receive(FIRMWARE, 1.01)
+    assert isinstance(host.next_event(), Responded)
+    host.send(Request(GetFirmwareVersion()), 1.02)
+    host.receive(FIRMWARE, 1.03)
+    assert host.next_event() is NEED_DATA
+    other = FirmwareVersion(revision=9)
+    host.receive(ACK + encode_response(GetFirmwareVersion(), other), 1.04)
+    assert host.next_event() == Responded(GetFirmwareVersion(), other)
+
+
+def test_two_commands_that_were_stopped_in_turn_are_both_doubted():
+    host = awake()
+    for command in (InDataExchange(1), Diagnose(0)):
+        host.send(Request(command), 1.0)
+        host.send(Abort(), 1.01)
+        host.next_event()
+    host.bytes_to_send()
+    for command in (InDataExchange(1), Diagnose(0), GetFirmwareVersion()):
+        host.send(Request(command), 1.02)
+        assert host.bytes_to_send() == b""
+        host.send(Abort(), 1.02)
+        host.next_event()
+        host.bytes_to_send()
+
+
 def test_noise_that_is_no_response_is_not_asked_for_again():
     host = awake()
     host.send(Request(GetFirmwareVersion()), 1.0)
