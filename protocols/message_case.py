@@ -42,13 +42,28 @@ def kind_and_octets(
     return kind, octets_of(text_in(case, "hex", "bytes as hex digits"), max_chars=max_chars)
 
 
-def check_same(given: Mapping[str, object], read: Mapping[str, object]) -> None:
-    """Raise `LocalProtocolError` unless all that is given is what was read; hex digits may be of either case."""
+def check_same(given: Mapping[str, object], read: Mapping[str, object], *beside: str) -> None:
+    """Raise `LocalProtocolError` unless all that is given is what was read; hex digits may be of either case.
+
+    beside: keys that are not compared.
+    """
     for key, value in given.items():
+        if key in beside:
+            continue
         if key not in read:
             raise LocalProtocolError("there is no such key here", field=str(key))
-        want = read[key]
-        if isinstance(value, Mapping) and isinstance(want, Mapping):
-            check_same(value, want)
-        elif value != want and not (isinstance(value, str) and isinstance(want, str) and value.lower() == want.lower()):
-            raise LocalProtocolError("does not fit the rest", field=str(key))
+        _check_value(value, read[key], str(key))
+
+
+def _check_value(given: object, read: object, key: str) -> None:
+    match given, read:
+        case Mapping(), Mapping():
+            check_same(given, read)
+        case list(), list() if len(given) == len(read):
+            for one, other in zip(given, read, strict=True):
+                _check_value(one, other, key)
+        case str(), str() if given.lower() == read.lower():
+            pass
+        case _:
+            if isinstance(given, bool) is not isinstance(read, bool) or given != read:
+                raise LocalProtocolError("does not fit the rest", field=key)

@@ -33,29 +33,6 @@ def refuse_others(message: Mapping[str, object], known: Collection[str]) -> None
             raise LocalProtocolError("there is no such key here", field=str(key))
 
 
-def check_fits(message: Mapping[str, object], read: Mapping[str, object], *beside: str) -> None:
-    """Raise `LocalProtocolError` where what was written says, read again, something else than the message.
-
-    beside: fields that tell how it is read, or follow from the others, and are not compared.
-    """
-    for name, value in message.items():
-        if name not in beside and not _fits({name: value}, read):
-            raise LocalProtocolError("does not fit the rest", field=name)
-
-
-def _fits(value: object, read: object) -> bool:
-    """Whether all of a value is there: hex digits of either case; null where a name is missing."""
-    match value, read:
-        case Mapping(), Mapping():
-            return all(_fits(one, read[name]) if name in read else one is None for name, one in value.items())
-        case ((list() | tuple()), (list() | tuple())):
-            return len(value) == len(read) and all(map(_fits, value, read))
-        case str(), str():
-            return value.lower() == read.lower()
-        case _:
-            return isinstance(value, bool) is isinstance(read, bool) and value == read
-
-
 class Fields:
     """A message's fields. Every getter raises `LocalProtocolError` for what is missing or of the wrong type."""
 

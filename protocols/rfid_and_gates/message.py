@@ -22,8 +22,8 @@ written back; tokens and tickets, which their issuer signs, and what a card says
 from collections.abc import Callable, Mapping
 
 from protocols.core.errors import LocalProtocolError, OptionError, RemoteProtocolError
-from protocols.message_case import check_options, one_of, text_in
-from protocols.message_fields import Fields, check_fits, octets_of
+from protocols.message_case import check_options, check_same, one_of, text_in
+from protocols.message_fields import Fields, octets_of
 from protocols.rfid_and_gates import message_codes as codes
 from protocols.rfid_and_gates import message_readers as readers
 from protocols.rfid_and_gates.llrp_message import MAX_MESSAGE_BYTES
@@ -83,7 +83,7 @@ def encode_message(message: Mapping[str, object]) -> dict[str, object]:
         read = decode_message({"protocol": protocol, **written, **options})
     except RemoteProtocolError as error:
         raise LocalProtocolError(error.reason, field=error.field) from None
-    check_fits(message, read)
+    check_same(message, read)
     return written
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from protocols.core.errors import FrameError, LocalProtocolError, OptionError
 from protocols.message_case import check_options, check_same, kind_and_octets, one_of, text_in
-from protocols.message_fields import Fields
+from protocols.message_fields import TOO_LARGE, Fields
 
 KINDS = ("head", "body")
 
@@ -59,15 +59,53 @@ def test_a_text_is_a_text():
         text_in({"text": 1}, "text", "a line")
 
 
+READ = {"hex": "0aff", "count": 2, "is_on": True, "inner": {"c": "0a0b"}, "items": [{"a": 1, "b": None}, {"a": 2.5}]}
+
+
 @pytest.mark.parametrize(
-    ("given", "field"), [({"a": 2}, "a"), ({"b": {"c": "0f0f"}}, "c"), ({"b": 1}, "b"), ({"d": 1}, "d")]
+    "given",
+    [{}, READ, {"hex": "0AFF"}, {"count": 2.0}, {"inner": {"c": "0A0B"}}, {"items": [{"a": 1}, {}]}, {"inner": {}}],
+    ids=str,
+)
+def test_all_that_is_given_was_read(given):
+    check_same(given, READ)
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"missing": None}, "missing"),
+        ({"hex": "0aff", "count": 3}, "count"),
+        ({"count": True}, "count"),
+        ({"is_on": 1}, "is_on"),
+        ({"hex": "0aff00"}, "hex"),
+        ({"hex": 0}, "hex"),
+        ({"hex": ["0aff"]}, "hex"),
+        ({"inner": {"c": "0f0f"}}, "c"),
+        ({"inner": 1}, "inner"),
+        ({"items": [{"a": 1}]}, "items"),
+        ({"items": [{"a": 2}, {}]}, "a"),
+        ({"items": {"a": 1}}, "items"),
+        ({"items": None}, "items"),
+    ],
+    ids=str,
 )
 def test_what_is_given_must_be_what_was_read(given, field):
-    read = {"a": 1, "b": {"c": "0a0b"}}
-    check_same({"a": 1, "b": {"c": "0A0B"}}, read)
     with pytest.raises(LocalProtocolError) as caught:
-        check_same(given, read)
+        check_same(given, READ)
     assert caught.value.field == field
+    check_same(given, READ, *given)
+
+
+@pytest.mark.parametrize("value", [True, "1", [], float("nan"), float("inf"), -float("inf"), 10**400, TOO_LARGE])
+def test_what_is_no_number(value):
+    with pytest.raises(LocalProtocolError):
+        Fields({"n": value}).number("n")
+
+
+@pytest.mark.parametrize("value", [None, 0, -1.5, 10**99])
+def test_what_is_a_number_or_none(value):
+    assert Fields({"n": value}).number("n") == value
 
 
 @pytest.mark.parametrize(

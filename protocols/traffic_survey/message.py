@@ -21,8 +21,8 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from protocols.core.errors import LocalProtocolError, OptionError, RemoteProtocolError
-from protocols.message_case import check_options, one_of, text_in
-from protocols.message_fields import Fields, check_fits, octets_of
+from protocols.message_case import check_options, check_same, one_of, text_in
+from protocols.message_fields import Fields, octets_of
 from protocols.traffic_survey.message_detectors import (
     decode_rtms,
     decode_ss125,
@@ -90,6 +90,6 @@ def _text_of(message: Mapping[str, object], names: frozenset[str]) -> str:
 def _check_fits(message: Mapping[str, object], case: Mapping[str, object]) -> None:
     """Everything that is given must be what is read."""
     try:
-        check_fits(message, decode_message(case))
+        check_same(message, decode_message(case))
     except RemoteProtocolError as error:
         raise LocalProtocolError(error.reason, field=error.field) from None

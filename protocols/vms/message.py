@@ -25,8 +25,8 @@ protocols.core.errors.FrameError: a bare 03 inside (at byte 7)
 from collections.abc import Mapping
 
 from protocols.core.errors import LocalProtocolError, OptionError, RemoteProtocolError
-from protocols.message_case import check_options, one_of
-from protocols.message_fields import Fields, check_fits, octets_of
+from protocols.message_case import check_options, check_same, one_of
+from protocols.message_fields import Fields, octets_of
 from protocols.vms.contents import content_type, decode_content
 from protocols.vms.frame import DIALECTS, SANSI, Dialect, Frame, crc_xmodem, decode_frame, encode_frame, wire_offset
 from protocols.vms.frame import body_of as frame_body
@@ -104,7 +104,7 @@ def encode_message(message: Mapping[str, object]) -> dict[str, object]:
     written = _written(message)
     options = {name: message[name] for name in ("profile", "direction", "request_type") if name in message}
     try:
-        check_fits(message, decode_message({**options, **written}), "request_type", "crc_hex")
+        check_same(message, decode_message({**options, **written}), "request_type", "crc_hex")
     except RemoteProtocolError as error:
         raise LocalProtocolError(error.reason, field=error.field) from None
     return written
