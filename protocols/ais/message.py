@@ -55,7 +55,8 @@ def _lines_of(given: object) -> list[bytes]:
         if not isinstance(one, str):
             raise OptionError("a line or a list of lines is wanted", field="text")
         if not one.isascii():
-            raise FrameError("a character that is not printable ASCII", field="text")
+            offset = next(at for at, character in enumerate(one) if not character.isascii())
+            raise FrameError("a character that is not printable ASCII", offset=offset, field="text")
         lines.append(one.rstrip(_LINE_ENDS).encode())
     return lines
 

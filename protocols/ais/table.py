@@ -144,7 +144,7 @@ class Table(Generic[MessageT]):
         self.plain_length = 0 if self.rest else width
         """The length of a message that `make` takes; 0 for a table with a rest."""
         self.make: Callable[[int], MessageT] = self._reader("made")
-        """Makes a message of `plain_length` bits whose spare ones are 0."""
+        """Makes a message of `plain_length` bits."""
         self._read: Callable[[int], tuple[Any, ...]] = self._reader("")
         self._written: list[tuple[str, int, int, Callable[[Any], Any] | None]] = []
         """Name, bits, bits with the spare ones before it, and what makes its code, of each row."""
@@ -162,7 +162,9 @@ class Table(Generic[MessageT]):
         its defaults, since those are found faster than globals.
         """
         given: dict[str, Any] = {"made": self.made}
-        parts = [self._expression(name, row, given) for name, row in self.rows.items()]
+        parts = [self._expression(field, row, given) for field, row in self.rows.items()]
+        if name:
+            parts.append(f"spare=b & {self.spare_mask}")
         defaults = "".join(f", {name}={name}" for name in given)
         source = f"lambda b{defaults}: {name}({', '.join(parts)},)"
         read: Callable[[int], Any] = eval(source, given)  # noqa: S307  # made of our own tables alone
@@ -199,8 +201,7 @@ class Table(Generic[MessageT]):
     def decode(self, bits: int, bit_length: int) -> MessageT:
         """Decode a message of the table's class. Raises `FieldError` for its length."""
         if bit_length == self.plain_length:
-            spare = bits & self.spare_mask
-            return self.made(*self._read(bits), spare=spare) if spare else self.make(bits)
+            return self.make(bits)
         self.check_length(bit_length)
         return self._decode_of_length(bits, bit_length)
 
