@@ -61,7 +61,7 @@ def decode_message(case: Mapping[str, object]) -> dict[str, object]:
     """What one packet says. Raises `OptionError` for the case itself, `RemoteProtocolError` for what it holds."""
     try:
         options = msgspec.convert(dict(case), Case)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter for half a surrogate pair
         raise OptionError(str(error)) from error
     wire = _wire_of(options)
     try:
@@ -102,11 +102,13 @@ def encode_message(message: Mapping[str, object]) -> dict[str, object]:
     """
     try:
         fields = msgspec.convert(dict(message), Fields)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter for half a surrogate pair
         raise LocalProtocolError(str(error)) from error
     for key, value in _flag_keys(fields.flag or 0).items():
         if getattr(fields, key) not in (None, value):
             raise LocalProtocolError("does not fit flag", field=key)
+    if not all(fields.factors.values()):
+        raise LocalProtocolError("a factor without an attribute", field="factors")
     items = [Item(name, value) for name, value in fields.cp.items()]
     items += [
         Item(code, value, attribute)

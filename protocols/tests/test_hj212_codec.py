@@ -414,7 +414,14 @@ def test_chinese_text_is_counted_in_bytes() -> None:
 
 @pytest.mark.parametrize(
     "case",
-    [{}, {"text": "a", "hex": "00"}, {"text": 1}, {"text": "##", "crc_mode": "none"}, {"text": "##", "unknown": 1}],
+    [
+        {},
+        {"text": "a", "hex": "00"},
+        {"text": 1},
+        {"text": "##", "crc_mode": "none"},
+        {"text": "##", "crc_mode": "\udcff"},
+        {"text": "##", "unknown": 1},
+    ],
 )
 def test_a_senseless_case_is_refused(case: dict[str, object]) -> None:
     with pytest.raises(OptionError):
@@ -457,6 +464,8 @@ def test_the_same_value_twice_is_shown_once() -> None:
         {"cn": "1011", "flag": 4, "ack_required": True},
         {"cn": "1011", "flag": 7},
         {"cn": "1011", "cp": {"a": "\udcff"}},
+        {"cn": "1011", "cp": "\udcff"},
+        {"cn": "1011", "factors": {"a21026": {}}},
         {"cn": "1011", "cp": {"a": "\N{GRINNING FACE}"}},
         {"cn": "1011", "cp": {"a": "x" * 10_000}},
     ],
