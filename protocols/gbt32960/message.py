@@ -130,7 +130,8 @@ def _readable_heavy(body: HeavyBody) -> dict[str, object]:
 def encode_message(message: dict[str, object]) -> dict[str, object]:
     """Encode a message into its canonical frame: `{"hex": ...}`. Raises `LocalProtocolError`.
 
-    Null is written as "invalid", a time that is null as zeros, an empty list with a count of 0.
+    Null is written as "invalid", a time that is null as zeros, an empty list with a count of 0. What follows from the
+    rest (data_length, param_count, bms_count) is not read.
     """
     version = message.get("version")
     if version not in ("2016", "2025", HEAVY):
