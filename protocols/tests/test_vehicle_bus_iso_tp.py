@@ -142,6 +142,25 @@ def test_the_last_frame_is_filled_up():
 
 
 @pytest.mark.parametrize(
+    ("size", "lengths"), [(7, [8]), (8, [12]), (40, [48]), (62, [64]), (75, [64, 16]), (125, [64, 64])]
+)
+def test_on_can_fd_every_field_has_a_size_that_there_is(size, lengths):
+    """ISO 15765-2:2016, 10.4.2: beyond 8 bytes fields are filled up to 12, 16, 20, 24, 32, 48 or 64."""
+    message = bytes(range(size))
+    sender = IsoTpSender(fd_bytes=64, padding=0xAA)
+    assembly = Assembly(is_fd=True)
+    sender.send(message, 0.0)
+    sender.receive(GO_ON, 0.0)
+    fields = [bytes.fromhex(field) for field in sent_of(sender)]
+    assert [len(field) for field in fields] == lengths
+    assert [assembly.add(field) for field in fields][-1] == message
+    short = IsoTpSender(fd_bytes=64)
+    short.send(bytes(5), 0.0)
+    short.send(bytes(20), 0.0)
+    assert [len(field) // 2 for field in sent_of(short)] == [6, 24]
+
+
+@pytest.mark.parametrize(
     ("answer", "reason"),
     [
         ("320000", "too long for the receiver"),

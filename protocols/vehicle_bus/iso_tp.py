@@ -20,6 +20,8 @@ from protocols.core.errors import FieldError, LocalProtocolError, UnsupportedErr
 
 CLASSIC_BYTES = 8
 FD_BYTES = 64
+FD_SIZES = (12, 16, 20, 24, 32, 48, FD_BYTES)
+"""Of longer data fields on CAN FD."""
 MAX_SHORT_LENGTH = 4095
 MAX_LENGTH = 0xFFFFFFFF
 

@@ -26,6 +26,7 @@ from protocols.dialogue import FrameEnd
 from protocols.vehicle_bus.iso_tp import (
     CLASSIC_BYTES,
     CONTINUE,
+    FD_SIZES,
     WAIT,
     FlowControl,
     IsoTpFrame,
@@ -36,6 +37,7 @@ from protocols.vehicle_bus.iso_tp import (
 
 N_BS_S = 1.0
 """Waiting for flow control, as OBD has it."""
+_FD_PADDING = b"\xcc"
 MAX_WAITS = 10
 """Flow control that says "wait" in a row; the limit is the sender's choice."""
 
@@ -77,7 +79,10 @@ class SenderStimulus(Enum):
 
 
 class IsoTpSender(FrameEnd[Sent | SendFailed]):
-    """Sends to one peer. padding: what data fields are filled up with, None leaves them short."""
+    """Sends to one peer. padding: what data fields are filled up with, None leaves short ones short.
+
+    CAN FD has no fields of 9, 10, 11, 13 bytes and so on: longer ones are always filled up.
+    """
 
     def __init__(
         self, *, address: int | None = None, fd_bytes: int = CLASSIC_BYTES, padding: int | None = None
@@ -157,6 +162,9 @@ class IsoTpSender(FrameEnd[Sent | SendFailed]):
 
     def _put(self) -> None:
         field = encode_frame(self._frames.popleft())
+        if len(field) > CLASSIC_BYTES:
+            size = next(size for size in FD_SIZES if size >= len(field))
+            field = field.ljust(size, self._padding or _FD_PADDING)
         self._outgoing.append(field.ljust(CLASSIC_BYTES, self._padding) if self._padding else field)
 
     def _whole(self, _now: float) -> None:
