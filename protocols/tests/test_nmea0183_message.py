@@ -29,60 +29,62 @@ FIX = {"talker": "GN", "formatter": "GLL", "lat_deg": 32.5, "lon_deg": 118.5, "u
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "field"),
     [
-        {"formatter": "XYZ"},
-        {"formatter": None},
-        {"talker": None},
-        {"talker": "gn"},
-        {"talker": "GNX"},
-        {"lat_deg": None},
-        {"lon_deg": None},
-        {"lat_deg": 91.0},
-        {"lon_deg": float("nan")},
-        {"lat_deg": "32.5"},
-        {"lat_deg": True},
-        {"utc_s": -1.0},
-        {"utc_s": 86_401.0},
-        {"status": "A,B"},
-        {"status": 1},
-        {"mode": "*"},
-        {"colour": "red"},
-        {"tag": "s:1"},
-        {"tag": {"s": 1}},
-        {"tag": {"s": "a,b"}},
+        ({"formatter": "XYZ"}, "formatter"),
+        ({"formatter": None}, "formatter"),
+        ({"talker": None}, "talker"),
+        ({"talker": "gn"}, "talker"),
+        ({"talker": "GNX"}, "talker"),
+        ({"lat_deg": None}, "lat_deg"),
+        ({"lon_deg": None}, "lon_deg"),
+        ({"lat_deg": 91.0}, "position"),
+        ({"lon_deg": float("nan")}, "lon_deg"),
+        ({"lat_deg": "32.5"}, "lat_deg"),
+        ({"lat_deg": True}, "lat_deg"),
+        ({"utc_s": -1.0}, "utc"),
+        ({"utc_s": 86_401.0}, "utc"),
+        ({"status": "A,B"}, "status"),
+        ({"status": 1}, "status"),
+        ({"mode": "*"}, "mode"),
+        ({"colour": "red"}, "colour"),
+        ({"tag": "s:1"}, "tag"),
+        ({"tag": {"s": 1}}, "tag"),
+        ({"tag": {"s": "a,b"}}, "tag"),
     ],
 )
-def test_messages_without_a_canonical_line(change: dict[str, Any]) -> None:
+def test_messages_without_a_canonical_line(change: dict[str, Any], field: str) -> None:
     assert encode_message(FIX)
-    with pytest.raises(LocalProtocolError):
+    with pytest.raises(LocalProtocolError) as caught:
         encode_message(FIX | change)
+    assert caught.value.field == field
 
 
 @pytest.mark.parametrize(
-    "message",
+    ("message", "field"),
     [
-        {"formatter": "RMC", "status": "Q"},
-        {"formatter": "RMC", "status": "A", "date": "2026-02-30"},
-        {"formatter": "RMC", "status": "A", "date": "1979-12-31"},
-        {"formatter": "RMC", "status": "A", "date": 20261124},
-        {"formatter": "GSA", "sat_ids": [1.5]},
-        {"formatter": "GSA", "sat_ids": None},
-        {"formatter": "GSV", "sats": [{"id": None}]},
-        {"formatter": "GSV", "sats": [{"id": 1, "snr": 40}]},
-        {"formatter": "GSV", "sats": [7], "num_msgs": 1},
-        {"formatter": "GSV", "sats": [], "signal_id": 16},
-        {"formatter": "XDR", "transducers": [{"type": 1}]},
-        {"formatter": "XDR", "transducers": []},
-        {"formatter": "GGA", "fix_quality": 1.0},
-        {"formatter": "TXT", "text": "x" * 80},
-        {"formatter": "TXT", "text": "水"},
-        {"formatter": "ZDA", "zone_hours": 20},
+        ({"formatter": "RMC", "status": "Q"}, "status"),
+        ({"formatter": "RMC", "status": "A", "date": "2026-02-30"}, "date"),
+        ({"formatter": "RMC", "status": "A", "date": "1979-12-31"}, "date"),
+        ({"formatter": "RMC", "status": "A", "date": 20261124}, "date"),
+        ({"formatter": "GSA", "sat_ids": [1.5]}, "sat_ids"),
+        ({"formatter": "GSA", "sat_ids": None}, "sat_ids"),
+        ({"formatter": "GSV", "sats": [{"id": None}]}, "id"),
+        ({"formatter": "GSV", "sats": [{"id": 1, "snr": 40}]}, "id"),
+        ({"formatter": "GSV", "sats": [7], "num_msgs": 1}, "id"),
+        ({"formatter": "GSV", "sats": [], "signal_id": 16}, "signal_id"),
+        ({"formatter": "XDR", "transducers": [{"type": 1}]}, "type"),
+        ({"formatter": "XDR", "transducers": []}, "fields"),
+        ({"formatter": "GGA", "fix_quality": 1.0}, "fix_quality"),
+        ({"formatter": "TXT", "text": "x" * 80}, "length"),
+        ({"formatter": "TXT", "text": "水"}, "text"),
+        ({"formatter": "ZDA", "zone_hours": 20}, "zone_hours"),
     ],
 )
-def test_messages_that_break_their_table(message: dict[str, Any]) -> None:
-    with pytest.raises(LocalProtocolError):
+def test_messages_that_break_their_table(message: dict[str, Any], field: str) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
         encode_message({"talker": "GN"} | message)
+    assert caught.value.field == field
 
 
 def test_message_with_a_tag_block_keeps_it() -> None:
