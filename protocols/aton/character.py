@@ -122,6 +122,8 @@ def parse_character(text: str) -> Character:
     """Read a character. Raises `FieldError` with the offset among the characters that are neither dot nor space."""
     if len(text) > _LONGEST_TEXT:
         raise FieldError("longer than any character of a light", field="character")
+    if not all(" " <= one <= "~" for one in text):  # what is upper case beyond ASCII differs from port to port
+        raise FieldError("not printable ASCII", field="character")
     plain = _without_filling(text)
     parts = []
     at = 0

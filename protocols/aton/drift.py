@@ -248,8 +248,10 @@ def _is_restored(state: Drift) -> bool:
 
 
 def _is_adrift(state: Drift) -> bool:
+    """Fast, or far away; but what has come to rest out there lies there until it moves again."""
     is_fast = state.speed_mps is not None and state.speed_mps > ADRIFT_MPS
-    return is_fast or (state.offset_m or 0.0) > ADRIFT_RADII * state.radius_m
+    is_far = (state.offset_m or 0.0) > ADRIFT_RADII * state.radius_m
+    return is_fast or (is_far and not _has_stopped(state))
 
 
 def _has_stopped(state: Drift) -> bool:
@@ -261,7 +263,7 @@ TRANSITIONS = (
     (CHECKING, "3 bursts in a row beyond", _stays_outside, OFF_POSITION, WENT_OFF),
     (CHECKING, "2 bursts in a row within", _is_back, ON_POSITION, None),
     (OFF_POSITION, "5 bursts in a row within 0.8 radii", _is_restored, ON_POSITION, RESTORED),
-    (OFF_POSITION, "faster than 0.3 m/s, or beyond 3 radii", _is_adrift, ADRIFT, WENT_ADRIFT),
+    (OFF_POSITION, "faster than 0.3 m/s, or beyond 3 radii and not at rest", _is_adrift, ADRIFT, WENT_ADRIFT),
     (ADRIFT, "slower than 0.1 m/s for 30 min", _has_stopped, OFF_POSITION, STOPPED),
 )
 """(phase, in words, when, next phase, what happened): the first that holds is taken, one a burst."""

@@ -14,17 +14,17 @@ place. Nothing here proves who sent a frame: commands travel in signed envelopes
 
 import struct
 
-from protocols.core.buffer import ByteBuffer
 from protocols.core.checksum import crc16_modbus
-from protocols.core.errors import NEED_DATA, ChecksumError, FrameError, LocalProtocolError, NeedData
+from protocols.core.errors import ChecksumError, FrameError, LocalProtocolError, NeedData
+from protocols.core.frame_search import FrameSearch
 
 START = b"\xc5\xa7"
 MAX_BODY_BYTES = 480
 _HEADER = ">BIHH"
-_HEADER_BYTES = 9
-_BODY_AT = 11
+BODY_AT = 11
+_LENGTH_AT = 9
 _CHECK_BYTES = 2
-MAX_FRAME_BYTES = _BODY_AT + MAX_BODY_BYTES + _CHECK_BYTES
+MAX_FRAME_BYTES = BODY_AT + MAX_BODY_BYTES + _CHECK_BYTES
 MAX_BUFFERED = 2 * MAX_FRAME_BYTES
 """Whoever asks for all frames after each piece of at most one frame's size loses nothing."""
 
@@ -67,63 +67,37 @@ def encode_frame(frame: Frame) -> bytes:
 
 def decode_frame(data: bytes) -> Frame:
     """Decode one whole frame and nothing else. Raises `FrameError` and `ChecksumError`."""
-    parsed = _parse(data)
-    if isinstance(parsed, NeedData) or len(data) != _BODY_AT + len(parsed.body) + _CHECK_BYTES:
-        raise FrameError("longer or shorter than it says", field="length", raw=data)
-    return parsed
-
-
-def _parse(data: bytes) -> Frame | NeedData:
-    """The frame at the beginning of some bytes."""
     if data[:2] != START[: len(data)]:
         raise FrameError("does not start with C5 A7", offset=0, field="start", raw=data)
-    if len(data) < _BODY_AT:
-        return NEED_DATA
-    kind, station, serial, length = struct.unpack(_HEADER, data[2:_BODY_AT])
+    if len(data) < BODY_AT:
+        raise FrameError("ends within its head", offset=len(data), field="length", raw=data)
+    kind, station, serial, length = struct.unpack(_HEADER, data[2:BODY_AT])
+    end = BODY_AT + length
     if length > MAX_BODY_BYTES:
-        raise FrameError("a body of more than 480 bytes", offset=9, field="length", raw=data)
-    end = _BODY_AT + length
-    if len(data) < end + _CHECK_BYTES:
-        return NEED_DATA
-    if crc16_modbus(data[2:end]) != data[end] | data[end + 1] << 8:
-        raise ChecksumError("the check does not hold", offset=end, field="check", raw=data)
-    return Frame(kind, station, serial, bytes(data[_BODY_AT:end]))
+        raise FrameError("a body of more than 480 bytes", offset=_LENGTH_AT, field="length", raw=data)
+    if len(data) != end + _CHECK_BYTES:
+        raise FrameError(f"{len(data)} bytes where {end + _CHECK_BYTES} are due", _LENGTH_AT, "length", data)
+    want, got = crc16_modbus(data[2:end]), data[end] | data[end + 1] << 8
+    if got != want:
+        raise ChecksumError(f"the check is {got:04X} where {want:04X} is due", offset=end, field="check", raw=data)
+    return Frame(kind, station, serial, bytes(data[BODY_AT:end]))
 
 
-class Framer:
+class Framer(FrameSearch):
     """Cuts a stream into frames; after a frame that is none it goes on from the very next byte."""
 
-    __slots__ = ("_buffer", "bad_checks", "discarded_bytes")
+    __slots__ = ()
 
     def __init__(self) -> None:
-        self._buffer = ByteBuffer(MAX_BUFFERED)
-        self.discarded_bytes = 0
-        self.bad_checks = 0
-        """Starts that led to no frame."""
-
-    def feed(self, data: bytes) -> None:
-        """Take bytes as they came."""
-        self.discarded_bytes += self._buffer.append(data)
+        FrameSearch.__init__(self, (START,), MAX_FRAME_BYTES, MAX_BUFFERED - MAX_FRAME_BYTES)
 
     def next_frame(self) -> Frame | NeedData:
         """The next frame, or `NEED_DATA`. Never raises."""
-        while True:
-            at = self._buffer.find(START)
-            if at is None:
-                size = len(self._buffer)
-                self._throw_away(size - (size > 0 and self._buffer[size - 1] == START[0]))
-                return NEED_DATA
-            self._throw_away(at)
-            try:
-                parsed = _parse(self._buffer.peek(0, MAX_FRAME_BYTES))
-            except FrameError:
-                self.bad_checks += 1
-                self._throw_away(1)  # the very next byte may start a true frame
-                continue
-            if not isinstance(parsed, NeedData):
-                self._buffer.drop(_BODY_AT + len(parsed.body) + _CHECK_BYTES)
-            return parsed
+        return self._search(self._size, decode_frame)
 
-    def _throw_away(self, count: int) -> None:
-        self._buffer.drop(count)
-        self.discarded_bytes += count
+    def _size(self) -> int:
+        buffer = self._buffer
+        if len(buffer) < BODY_AT:
+            return BODY_AT
+        length = buffer[_LENGTH_AT] << 8 | buffer[_LENGTH_AT + 1]
+        return BODY_AT + length + _CHECK_BYTES if length <= MAX_BODY_BYTES else 0

@@ -13,13 +13,13 @@ verbs that are not known stay hex.
 from protocols.aton.character import Character, character_text, parse_character
 from protocols.aton.classify import character_of
 from protocols.aton.commands import ANSWER, COMMAND, decode_answer, decode_command, encode_answer, encode_command
-from protocols.aton.frame import Frame, decode_frame, encode_frame
+from protocols.aton.frame import BODY_AT, Frame, decode_frame, encode_frame
 from protocols.aton.message_commands import answer_of, command_of, readable_answer, readable_command
 from protocols.aton.message_reports import readable_report, report_of
 from protocols.aton.rhythm import Rhythm, rhythm_of
 from protocols.aton.telemetry import REPORT, decode_report, encode_report
 from protocols.aton.words import is_hex, whole
-from protocols.core.errors import FieldError, LocalProtocolError, OptionError, UnsupportedError
+from protocols.core.errors import FieldError, LocalProtocolError, OptionError, RemoteProtocolError, UnsupportedError
 
 KINDS = {"report": REPORT, "command": COMMAND, "answer": ANSWER}
 CHARACTER = "character"
@@ -46,14 +46,18 @@ def decode_message(case: dict[str, object]) -> dict[str, object]:
 
 def _readable_frame(frame: Frame) -> dict[str, object]:
     message: dict[str, object] = {"kind": frame.kind, "station": frame.station, "serial": frame.serial}
-    if frame.kind == REPORT:
-        message.update(readable_report(decode_report(frame.body)))
-    elif frame.kind == COMMAND:
-        message.update(readable_command(decode_command(frame.body)))
-    elif frame.kind == ANSWER:
-        message.update(readable_answer(decode_answer(frame.body)))
-    else:
+    if frame.kind not in (REPORT, COMMAND, ANSWER):
         raise UnsupportedError("no report, command or answer", offset=2, field="kind", raw=frame.body)
+    try:
+        if frame.kind == REPORT:
+            message.update(readable_report(decode_report(frame.body)))
+        elif frame.kind == COMMAND:
+            message.update(readable_command(decode_command(frame.body)))
+        else:
+            message.update(readable_answer(decode_answer(frame.body)))
+    except RemoteProtocolError as error:
+        error.offset = BODY_AT + (error.offset or 0)
+        raise
     message["kind"] = ("report", "command", "answer")[frame.kind - 1]
     return message
 

@@ -8,9 +8,10 @@ True
 """
 
 from protocols.aton.character import parse_character
-from protocols.aton.commands import REASONS, Answer, Command
+from protocols.aton.commands import REASONS, Answer, Command, decode_answer, encode_answer
 from protocols.aton.marks import may_show
 from protocols.aton.verbs import LAMP_OFF, PREPARE, LampMode, Query, SetCharacter, SyncTime, UnknownVerb
+from protocols.core.errors import FieldError
 
 EVERYONE = 0
 """The station of a frame to all: for queries and the time only."""
@@ -19,6 +20,7 @@ UNKNOWN_VERB = REASONS.index("unknown_verb")
 BAD_VALUE = REASONS.index("bad_value")
 NOT_CONFIRMED = REASONS.index("not_confirmed")
 NOT_ALLOWED = REASONS.index("not_allowed")
+BUSY = REASONS.index("busy")
 NO_TIME = REASONS.index("no_time")
 
 MOST_REMEMBERED = 32
@@ -55,13 +57,33 @@ def _is_allowed(order: SetCharacter, mark: str | None) -> bool:
 
 
 class OrderBook:
-    """Which commands came and how far each has come: the last 32 of them."""
+    """Which commands came and how far each has come: the last 32 of them.
+
+    Whoever reboots, by command or not, keeps `saved()` and gives it to the next one: what comes again then is not done
+    again. Of what was damaged meanwhile, all that stands before the damage is read.
+    """
 
     __slots__ = ("_answers", "_order")
 
-    def __init__(self) -> None:
+    def __init__(self, saved: bytes = b"") -> None:
         self._answers: dict[int, Answer] = {}
         self._order: list[int] = []
+        at = 0
+        while at < len(saved):
+            end = at + 1 + saved[at]
+            try:
+                answer = decode_answer(saved[at + 1 : end]) if end <= len(saved) else None
+            except FieldError:
+                answer = None
+            if answer is None:
+                break
+            self.note(answer)
+            at = end
+
+    def saved(self) -> bytes:
+        """All of them, the oldest first: length (1) and body of each answer."""
+        bodies = [encode_answer(self._answers[command_id]) for command_id in self._order]
+        return b"".join([bytes((len(body),)) + body for body in bodies])
 
     def answer_of(self, command_id: int) -> Answer | None:
         """The latest answer to a command that came before, or None."""

@@ -86,6 +86,15 @@ ALARMS = (
     "temp_high",
     "mooring_shifted",
 )
+THRESHOLD_LIMITS = {
+    "battery_low": (0, 3000),
+    "battery_critical": (0, 3000),
+    "tilt": (0, 9000),
+    "capsized": (0, 9000),
+    "humidity": (0, 10_000),
+    "temp_high": (-4000, 8500),
+}
+"""What an alarm's threshold may be, in hundredths: what can be measured. Of all others: 0 or more."""
 MAX_VALUE_BYTES = 255
 _HEADER = ">BI"
 _HEADER_BYTES = 5

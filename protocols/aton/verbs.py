@@ -11,7 +11,7 @@ import struct
 
 from protocols.aton.character import parse_character
 from protocols.aton.rhythm import rhythm_of
-from protocols.aton.telemetry import ALARMS
+from protocols.aton.telemetry import ALARMS, THRESHOLD_LIMITS
 from protocols.core.errors import FieldError, LocalProtocolError, ProtocolError
 from protocols.core.instant import BUILD_DAY
 
@@ -205,7 +205,7 @@ class SetThresholds(Arguments):
 
     def is_sensible(self) -> bool:
         """See `Arguments`."""
-        return bool(self.pairs) and all(alarm < len(ALARMS) for alarm, _hundredths in self.pairs)
+        return bool(self.pairs) and all(_is_threshold(alarm, hundredths) for alarm, hundredths in self.pairs)
 
     def encode(self) -> bytes:
         """Their bytes. Raises `LocalProtocolError`."""
@@ -223,6 +223,13 @@ class SetThresholds(Arguments):
             raise FieldError("16 pairs of five bytes at most", field=cls.NAME)
         pairs = [struct.unpack(">Bi", raw[at : at + 5]) for at in range(0, len(raw), 5)]
         return cls(tuple([(alarm, hundredths) for alarm, hundredths in pairs]))
+
+
+def _is_threshold(alarm: int, hundredths: int) -> bool:
+    if not 0 <= alarm < len(ALARMS):
+        return False
+    low, high = THRESHOLD_LIMITS.get(ALARMS[alarm], (0, hundredths))
+    return low <= hundredths <= high
 
 
 class SetAnchor(Arguments):

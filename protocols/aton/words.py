@@ -5,6 +5,7 @@ from protocols.core.instant import days_of, instant_of, instant_text, is_civil
 
 _MOST = 1e12
 _TIME = "0000-00-00T00:00:00Z"
+_DIGITS = "0123456789"
 _HEX_DIGITS = "0123456789abcdefABCDEF"
 
 
@@ -64,7 +65,7 @@ def seconds_of(value: object, key: str) -> int:
         isinstance(value, str)
         and len(value) == len(_TIME)
         and all(
-            one.isdigit() if place == "0" else one == place
+            one in _DIGITS if place == "0" else one == place
             for one, place in zip(value, _TIME)  # noqa: B905  # MicroPython's zip has no strict, and they are as long
         )
     ):

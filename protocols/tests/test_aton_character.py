@@ -304,6 +304,12 @@ def test_characters_that_cannot_be_written(given_message: dict[str, object], fie
     assert caught.value.field == field
 
 
+@pytest.mark.parametrize("text", ["Mo(\u00df)W 8s", "I\u017fo 4s", "F\n", "Fl \uff14s", "Fl 4\u017f", "\ufb02 4s"])
+def test_letters_of_other_scripts_are_no_character(text: str) -> None:
+    with pytest.raises(FieldError):
+        parse_character(text)
+
+
 MODULES = (character, classify, commands, drift, frame, marks, message, orders, rhythm, telemetry, verbs)
 
 

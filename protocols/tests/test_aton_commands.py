@@ -10,6 +10,7 @@ from protocols.aton.commands import (
     EXECUTED,
     REASONS,
     RECEIVED,
+    REFUSED,
     Answer,
     Command,
     decode_answer,
@@ -141,6 +142,13 @@ REFUSALS: list[tuple[Arguments, str]] = [
     (SetThresholds(((3, 1180),)), ""),
     (SetThresholds(()), "bad_value"),
     (SetThresholds(((99, 1),)), "bad_value"),
+    (SetThresholds(((3, 3000), (4, 0), (9, 9000), (15, -4000), (15, 8500))), ""),
+    (SetThresholds(((3, 3001),)), "bad_value"),
+    (SetThresholds(((3, 1180), (4, -1))), "bad_value"),
+    (SetThresholds(((9, 9001),)), "bad_value"),
+    (SetThresholds(((14, 10001),)), "bad_value"),
+    (SetThresholds(((15, -4001),)), "bad_value"),
+    (SetThresholds(((7, -1),)), "bad_value"),
     (SetAnchor(0, 320_891_230, 1_187_812_350, 210, 370), ""),
     (SetAnchor(0, 900_000_001, 0, 210, 370), "bad_value"),
     (SetAnchor(0, 0, -1_800_000_001, 210, 370), "bad_value"),
@@ -174,6 +182,26 @@ def test_what_a_buoy_refuses(made: Arguments, reason: str) -> None:
 
 def test_any_character_is_allowed_where_no_mark_is_named() -> None:
     assert why_refused(Command(1, LATER_S, SetCharacter(0, "Q(3) 10s")), NOW_S, BUOY) == 0
+
+
+def test_a_book_is_kept_and_read_again() -> None:
+    book = OrderBook()
+    for number in range(MOST_REMEMBERED + 5):
+        book.note(Answer(number, REFUSED if number % 2 else EXECUTED, number % 3, "0.52 A" if number == 9 else ""))
+    again = OrderBook(book.saved())
+    assert again.saved() == book.saved()
+    for number in range(MOST_REMEMBERED + 5):
+        assert again.answer_of(number) == book.answer_of(number)
+    again.note(Answer(99, RECEIVED))
+    assert again.answer_of(5) is None  # the oldest gives way
+    assert OrderBook(b"").saved() == b""
+
+
+@given(st.binary(max_size=200))
+def test_a_book_that_was_damaged_is_read_as_far_as_it_goes(kept: bytes) -> None:
+    whole = OrderBook(kept).saved()
+    assert len(whole) <= len(kept)
+    assert OrderBook(whole).saved() == whole
 
 
 def test_the_book_remembers_the_last_ones() -> None:

@@ -165,6 +165,19 @@ def test_adrift_ends_after_half_an_hour_of_rest() -> None:
     assert watch.notes == [WENT_ADRIFT, STOPPED]
 
 
+def test_a_buoy_at_rest_far_away_does_not_go_adrift_again_and_again() -> None:
+    watch = went_off()
+    metres = 4 * RADIUS
+    while watch.burst(away(metres)) != OFF_POSITION:
+        pass
+    assert watch.notes == [WENT_ADRIFT, STOPPED]
+    for _ in range(20):
+        assert watch.burst(away(metres)) == OFF_POSITION
+    assert watch.notes == [WENT_ADRIFT, STOPPED]
+    assert watch.burst(away(metres + 70), 600) == ADRIFT  # on the move again
+    assert watch.notes == [WENT_ADRIFT, STOPPED, WENT_ADRIFT]
+
+
 def test_no_fix_for_two_hours_is_a_fault_and_changes_no_phase() -> None:
     watch = went_off()
     began = watch.now_s

@@ -78,11 +78,13 @@ def test_any_split_equals_the_whole(seed: int, numbers: list[int]) -> None:
 
 
 def test_a_false_start_swallows_no_true_frame() -> None:
-    for false in (b"\xc5\xa7\x01\x00", WIRES[0][:-1] + b"\x00", b"\xc5\xa7" + b"\x01" * 7 + b"\xff\xff"):
+    beyond = b"\xc5\xa7" + b"\x01" * 7 + b"\xff\xff"
+    for false, bad_checks in ((b"\xc5\xa7\x01\x00", 0), (WIRES[0][:-1] + b"\x00", 1), (beyond, 0)):
         framer = Framer()
         framer.feed(false + WIRES[1] + WIRES[2] + b"\x00" * 500)
         assert frames_of(framer) == [decode_frame(WIRES[1]), decode_frame(WIRES[2])]
-        assert framer.bad_checks >= 1
+        assert framer.discarded_bytes == len(false) + 500
+        assert framer.bad_checks == bad_checks
 
 
 def test_an_endless_frame_is_bounded() -> None:

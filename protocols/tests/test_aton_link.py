@@ -17,7 +17,8 @@ from protocols.aton.commands import (
     encode_command,
 )
 from protocols.aton.frame import Frame, decode_frame, encode_frame
-from protocols.aton.link import MOST_EVENTS, MOST_PENDING, MOST_TRIES, REPEAT_S, Unanswered
+from protocols.aton.link import FINISH_S, GAP_S, MOST_EVENTS, MOST_PENDING, MOST_TRIES, REPEAT_S, Buoy, Unanswered
+from protocols.aton.orders import OrderBook
 from protocols.aton.telemetry import (
     REPORT,
     ROUTINE,
@@ -31,6 +32,7 @@ from protocols.aton.verbs import (
     Query,
     Reboot,
     SetIntensity,
+    SyncTime,
 )
 from protocols.core.errors import (
     LocalProtocolError,
@@ -110,6 +112,96 @@ def test_unanswered_after_five_tries() -> None:
     assert event.command_id == 5
 
 
+def test_an_answer_that_was_lost_is_asked_for_again() -> None:
+    shore, buoy = both()
+    shore.send(Command(5, LATER_S, SetIntensity(3)), 0.0)
+    buoy.receive(shore.bytes_to_send(), 1.0)
+    shore.receive(buoy.bytes_to_send(), 1.0)
+    assert events_of(shore) == [Answer(5, RECEIVED)]
+    buoy.send(Answer(5, EXECUTED), 2.0)
+    buoy.bytes_to_send()  # lost
+    assert shore.next_deadline() == 1.0 + FINISH_S
+    shore.tick(1.0 + FINISH_S)
+    buoy.receive(shore.bytes_to_send(), 1.0 + FINISH_S)
+    shore.receive(buoy.bytes_to_send(), 1.0 + FINISH_S)
+    assert len(events_of(buoy)) == 1
+    assert events_of(shore) == [Answer(5, EXECUTED)]
+    assert shore.next_deadline() is None
+
+
+def test_a_command_that_is_taken_and_never_finished_ends_all_the_same() -> None:
+    shore, buoy = both()
+    shore.send(Command(5, LATER_S, SetIntensity(3)), 0.0)
+    buoy.receive(shore.bytes_to_send(), 0.0)
+    shore.receive(buoy.bytes_to_send(), 0.0)
+    now = 0.0
+    while (deadline := shore.next_deadline()) is not None:
+        now = deadline
+        shore.tick(now)
+        buoy.receive(shore.bytes_to_send(), now)
+        shore.receive(buoy.bytes_to_send(), now)
+    assert now == MOST_TRIES * FINISH_S
+    received, unanswered = events_of(shore)
+    assert received == Answer(5, RECEIVED)
+    assert isinstance(unanswered, Unanswered)
+    assert (unanswered.command_id, unanswered.stage) == (5, RECEIVED)
+    assert len(events_of(buoy)) == 1
+
+
+def test_the_time_that_comes_late_is_the_time_of_its_sending() -> None:
+    shore, buoy = both()
+    shore.send(Command(5, LATER_S, SyncTime(NOW_S)), 100.0)
+    shore.bytes_to_send()  # lost
+    shore.tick(100.0 + REPEAT_S)
+    buoy.receive(shore.bytes_to_send(), 1.0)
+    [command] = events_of(buoy)
+    assert command.arguments == SyncTime(NOW_S + int(REPEAT_S))
+
+
+def test_a_buoy_whose_caller_is_asleep_refuses_and_loses_nothing() -> None:
+    shore, buoy = both()
+    for number in range(MOST_EVENTS + 1):
+        wire = encode_frame(Frame(2, BUOY, 1, encode_command(Command(number, LATER_S, Query(0, 0, 0)))))
+        buoy.receive(wire, 0.0)
+        shore.receive(buoy.bytes_to_send(), 0.0)
+    assert events_of(shore)[-1] == Answer(MOST_EVENTS, REFUSED, REASONS.index("busy"))
+    assert [event.command_id for event in events_of(buoy)] == list(range(MOST_EVENTS))
+    buoy.receive(wire, 0.0)  # later it is taken
+    assert [event.command_id for event in events_of(buoy)] == [MOST_EVENTS]
+
+
+def test_half_a_frame_is_forgotten_at_its_deadline() -> None:
+    shore, buoy = both()
+    shore.send(Command(5, LATER_S, Reboot()), 0.0)
+    wire = shore.bytes_to_send()
+    torn = encode_frame(Frame(2, BUOY, 1, bytes(400)))[:30]
+    buoy.receive(torn + wire, 1.0)
+    assert events_of(buoy) == []
+    assert buoy.next_deadline() == 1.0 + GAP_S
+    buoy.tick(1.0 + GAP_S)
+    assert [event.command_id for event in events_of(buoy)] == [5]
+    assert buoy.next_deadline() is None
+    shore.receive(torn + buoy.bytes_to_send(), 2.0)
+    assert shore.next_deadline() == 2.0 + GAP_S
+    shore.tick(2.0 + GAP_S)
+    assert events_of(shore) == [Answer(5, RECEIVED)]
+
+
+def test_a_buoy_that_started_anew_does_nothing_twice() -> None:
+    shore, buoy = both()
+    shore.send(Command(5, LATER_S, Reboot()), 0.0)
+    wire = shore.bytes_to_send()
+    buoy.receive(wire, 1.0)
+    buoy.send(Answer(5, EXECUTED), 1.0)
+    kept = buoy.book.saved()  # the caller writes it down before it reboots
+    again = Buoy(BUOY, book=OrderBook(kept))
+    again.utc_offset_s = NOW_S
+    again.receive(wire, 9.0)
+    assert events_of(again) == []
+    shore.receive(again.bytes_to_send(), 9.0)
+    assert events_of(shore) == [Answer(5, EXECUTED)]
+
+
 def test_commands_and_answers_that_are_refused_here() -> None:
     shore, buoy = both()
     for number in range(MOST_PENDING):
@@ -126,10 +218,11 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(3 * MOST_EVENTS):
         shore.send(Command(number, LATER_S, Query(0, 0, 0)), 0.0)
         buoy.receive(shore.bytes_to_send(), 0.0)
+        [asked] = events_of(buoy)
+        buoy.send(Answer(asked.command_id, EXECUTED), 0.0)
         shore.receive(buoy.bytes_to_send(), 0.0)
     assert len(shore._stages) == MOST_EVENTS
     assert len(events_of(shore)) == MOST_EVENTS
-    assert len(events_of(buoy)) == MOST_EVENTS
 
 
 def test_others_and_nonsense_are_counted() -> None:

@@ -69,6 +69,9 @@ COMMAND = {"kind": "command", "station": BUOY, "id": 1, "expires": "2026-11-24T0
         ({"kind": "report", "station": 1, "reason": "x"}, "reason"),
         ({"kind": "report", "station": 1, "time": "2026-02-30T00:00:00Z"}, "time"),
         ({"kind": "report", "station": 1, "time": 5}, "time"),
+        ({"kind": "report", "station": 1, "time": "\u00b2026-11-24T06:28:53Z"}, "time"),
+        ({"kind": "report", "station": 1, "time": "\uff12026-11-24T06:28:53Z"}, "time"),
+        ({"kind": "report", "station": 1, "fw_version": "\ud800"}, "fw_version"),
         ({"kind": "report", "station": 1, "battery_v": "x"}, "battery_v"),
         ({"kind": "report", "station": 1, "battery_v": float("inf")}, "battery_v"),
         ({"kind": "report", "station": 1, "battery_v": 700.0}, "battery_cv"),
@@ -97,3 +100,21 @@ def test_messages_that_cannot_be_written(message: dict[str, object], field: str)
         encode_message(message)
     assert isinstance(caught.value, LocalProtocolError)
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("frame", "field", "offset"),
+    [
+        (Frame(1, BUOY, 1, b"\x00"), "length", 12),
+        (Frame(1, BUOY, 1, bytes(5) + b"\x08\x02\x01"), "item", 16),
+        (Frame(1, BUOY, 1, bytes(5) + b"\x01\x01\x01\x08\x01\x01"), "battery_cv", 11),
+        (Frame(2, BUOY, 1, bytes(8)), "length", 19),
+        (Frame(2, BUOY, 1, bytes(8) + b"\x04"), "set_intensity", 11),
+        (Frame(3, BUOY, 1, bytes(6) + b"\x07"), "text", 11),
+        (Frame(4, BUOY, 1, b""), "kind", 2),
+    ],
+)
+def test_an_error_is_pointed_at_in_the_frame(frame: Frame, field: str, offset: int) -> None:
+    with pytest.raises(RemoteProtocolError) as caught:
+        decode_message({"hex": encode_frame(frame).hex()})
+    assert (caught.value.field, caught.value.offset) == (field, offset)
