@@ -18,11 +18,11 @@ def one_of(
     return name
 
 
-def check_options(case: Mapping[str, object], known: Collection[str], kind: str) -> None:
-    """Raise `OptionError` for a key that is not among those known to this kind."""
+def check_options(case: Mapping[str, object], known: Collection[str], owner: str = "this protocol") -> None:
+    """Raise `OptionError` for a key that is not among those that its owner knows."""
     for name in case:
         if name not in known:
-            raise OptionError(f"{kind} has no option {name!r:.40}", field=name)
+            raise OptionError(f"{owner} has no option {name!r:.40}", field=name)
 
 
 def text_in(case: Mapping[str, object], name: str, what: str) -> str:
@@ -37,8 +37,8 @@ def kind_and_octets(
     case: Mapping[str, object], kinds: Collection[str], *options: str, max_chars: int | None = None
 ) -> tuple[str, bytes]:
     """Kind and bytes of a case of `kind`, `hex` and perhaps options. Raises `OptionError`; `FrameError` for the hex."""
+    check_options(case, ("kind", "hex", *options))
     kind = one_of(case.get("kind"), kinds, "kind", OptionError)
-    check_options(case, ("kind", "hex", *options), kind)
     return kind, octets_of(text_in(case, "hex", "bytes as hex digits"), max_chars=max_chars)
 
 
