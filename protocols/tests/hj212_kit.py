@@ -57,3 +57,12 @@ def codes_of(messages):
 def long_data(count=40):
     items = [item for number in range(count) for item in factor_items(f"a{number:05d}", {"Avg": "1.5", "Flag": "N"})]
     return HourData(data_time="20250301110000", others=chained(items))
+
+
+def crc_by_the_book(data):
+    register = 0xFFFF
+    for byte in data:
+        register = (register >> 8) ^ byte
+        for _ in range(8):
+            register = register >> 1 ^ (0xA001 if register & 1 else 0)
+    return register
