@@ -50,6 +50,11 @@ def each_vector(protocol: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("vector", [pytest.param(case, id=case["name"]) for case in cases_of(protocol)])
 
 
+def each_case(cases: Iterable[Mapping[str, Any]]) -> pytest.MarkDecorator:
+    """Run a test with argument `case` once for every one of these."""
+    return pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in cases])
+
+
 def input_of(case: Mapping[str, Any]) -> dict[str, Any]:
     """What of a case goes to the decoder."""
     return {key: value for key, value in case.items() if key not in REMARKS}

@@ -27,23 +27,19 @@ CHECKED = [case for case in FRAMES if case["protocol"] != "llrp"]
 SIGNED = ("jws", "ticket")
 
 
-def each(cases: list[dict[str, Any]]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in cases])
-
-
 @each_vector("rfid_and_gates")
 def test_vector(vector: dict[str, Any]) -> None:
     check_vector(vector, decode_message)
 
 
-@each(FRAMES)
+@each_case(FRAMES)
 def test_wire_types_lose_nothing(case: dict[str, Any]) -> None:
     form, encode = FORMS[case["protocol"]]
     wire = bytes.fromhex(case["hex"])
     assert encode(form.decode(wire)) == wire
 
 
-@each([case for case in GOOD if case["protocol"] not in SIGNED])
+@each_case([case for case in GOOD if case["protocol"] not in SIGNED])
 def test_a_message_is_written_back_as_it_was(case: dict[str, Any]) -> None:
     message = json.loads(json.dumps(decode_message(input_of(case))))
     written = encode_message(message)
@@ -55,30 +51,30 @@ def test_a_message_is_written_back_as_it_was(case: dict[str, Any]) -> None:
         assert written == {key: case[key] for key in ("hex", "text") if key in case}
 
 
-@each([case for case in GOOD if case["protocol"] in SIGNED])
+@each_case([case for case in GOOD if case["protocol"] in SIGNED])
 def test_a_ticket_is_written_by_its_issuer_only(case: dict[str, Any]) -> None:
     with pytest.raises(LocalProtocolError):
         encode_message(decode_message(input_of(case)))
 
 
-@each(FRAMES)
+@each_case(FRAMES)
 def test_byte_by_byte_and_in_noise(case: dict[str, Any]) -> None:
     form, _encode = FORMS[case["protocol"]]
     check_byte_by_byte(form, bytes.fromhex(case["hex"]))
     check_in_noise(form, bytes.fromhex(case["hex"]))
 
 
-@each(CHECKED)
+@each_case(CHECKED)
 def test_a_false_start_swallows_no_frame(case: dict[str, Any]) -> None:
     check_false_starts(FORMS[case["protocol"]][0], bytes.fromhex(case["hex"]))
 
 
-@each(FRAMES)
+@each_case(FRAMES)
 def test_a_frame_that_is_cut_or_longer_is_refused(case: dict[str, Any]) -> None:
     check_cut_or_longer(FORMS[case["protocol"]][0], bytes.fromhex(case["hex"]))
 
 
-@each(CHECKED)
+@each_case(CHECKED)
 def test_a_flipped_bit_is_noticed(case: dict[str, Any]) -> None:
     form, _encode = FORMS[case["protocol"]]
     wire = bytes.fromhex(case["hex"])
@@ -89,12 +85,12 @@ def test_a_flipped_bit_is_noticed(case: dict[str, Any]) -> None:
             form.decode(bytes(broken))
 
 
-@each([case for case in GOOD if case["protocol"] == "scanner"])
+@each_case([case for case in GOOD if case["protocol"] == "scanner"])
 def test_codes_byte_by_byte(case: dict[str, Any]) -> None:
     assert drip(ScannerFramer(), bytes.fromhex(case["hex"])) == case["expect"]["codes"]
 
 
-@each([case for case in GOOD if case["protocol"] in SIGNED])
+@each_case([case for case in GOOD if case["protocol"] in SIGNED])
 def test_any_character_of_a_token_changed_is_noticed(case: dict[str, Any]) -> None:
     text = case["text"]
     for at in range(0, len(text), 3):
@@ -106,7 +102,7 @@ def test_any_character_of_a_token_changed_is_noticed(case: dict[str, Any]) -> No
             decode_message({**input_of(case), "text": other})
 
 
-@each([case for case in CASES if "error" in case["expect"]])
+@each_case([case for case in CASES if "error" in case["expect"]])
 def test_a_refusal_tells_no_bytes(case: dict[str, Any]) -> None:
     with pytest.raises(ProtocolError) as caught:
         decode_message(input_of(case))

@@ -8,7 +8,7 @@ import pytest
 
 from protocols.core.errors import RemoteProtocolError
 from protocols.length_framer import FrameForm
-from protocols.tests.kit import cases_of, check_vector, each_vector, input_of
+from protocols.tests.kit import cases_of, check_vector, each_case, each_vector, input_of
 from protocols.tests.length_forms import check_byte_by_byte, check_cut_or_longer, check_false_starts, check_in_noise
 from protocols.traffic_survey import rtms_g4, ss125, survey_frame
 from protocols.traffic_survey.message import decode_message, encode_message
@@ -27,16 +27,12 @@ NO_FORM = "SS125 active event body, speed not valid (public test data)"
 """Its speed word holds bits although it is not valid; a message has no place for them."""
 
 
-def each(cases: list[dict[str, Any]]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in cases])
-
-
 @each_vector("traffic_survey")
 def test_vector(vector: dict[str, Any]) -> None:
     check_vector(vector, decode_message)
 
 
-@each(FRAMES)
+@each_case(FRAMES)
 def test_wire_types_lose_nothing(case: dict[str, Any]) -> None:
     form, encode = FORMS[case["protocol"]]
     wire = bytes.fromhex(case["hex"])
@@ -48,14 +44,14 @@ def test_wire_types_lose_nothing(case: dict[str, Any]) -> None:
         assert encode_body(decode_body(frame.body)) == frame.body
 
 
-@each([case for case in GOOD if case["protocol"] == "ss125_body"])
+@each_case([case for case in GOOD if case["protocol"] == "ss125_body"])
 def test_bodies_lose_nothing(case: dict[str, Any]) -> None:
     body = ss125.decode_checked(bytes.fromhex(case["hex"]))
     assert encode_body(decode_body(body)) == body
     assert ss125.encode_checked(body).hex() == case["hex"]
 
 
-@each([case for case in GOOD if case["name"] != NO_FORM])
+@each_case([case for case in GOOD if case["name"] != NO_FORM])
 def test_a_message_is_written_back_as_it_was(case: dict[str, Any]) -> None:
     message = json.loads(json.dumps(decode_message(input_of(case))))
     written = encode_message(message)
@@ -65,14 +61,14 @@ def test_a_message_is_written_back_as_it_was(case: dict[str, Any]) -> None:
         assert json.loads(str(written["text"])) == json.loads(case["text"])
 
 
-@each(FRAMES)
+@each_case(FRAMES)
 def test_byte_by_byte_in_noise_and_cut(case: dict[str, Any]) -> None:
     form, _encode = FORMS[case["protocol"]]
     for check in (check_byte_by_byte, check_in_noise, check_false_starts, check_cut_or_longer):
         check(form, bytes.fromhex(case["hex"]))
 
 
-@each(FRAMES)
+@each_case(FRAMES)
 def test_a_flipped_bit_is_noticed(case: dict[str, Any]) -> None:
     form, encode = FORMS[case["protocol"]]
     wire = bytes.fromhex(case["hex"])
