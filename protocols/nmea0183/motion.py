@@ -3,6 +3,7 @@
 NMEA 0183 / IEC 61162-1, sentences of the same names. MicroPython-clean.
 """
 
+from protocols.core.errors import LocalProtocolError
 from protocols.core.instant import civil_of, days_of, is_civil
 from protocols.nmea0183.fields import (
     field_of,
@@ -21,6 +22,7 @@ _FIELDS_OF_OLD_VTG = 4
 _FIELDS_OF_VTG = 8
 _FURTHEST_ZONE_HOURS = 13
 _FIRST_YEAR_OF_FOUR_DIGITS = 1000
+_LAST_YEAR_OF_FOUR_DIGITS = 9999
 
 
 class Vtg(Sentence):
@@ -125,6 +127,8 @@ class Zda(Sentence):
         fields = [address_of(talker, cls.FORMATTER), write_time(utc_ms), "", "", ""]
         if day is not None:
             year, month, day_of_month = civil_of(day)
+            if not _FIRST_YEAR_OF_FOUR_DIGITS <= year <= _LAST_YEAR_OF_FOUR_DIGITS:
+                raise LocalProtocolError("a year has four digits", field="date")
             fields[2:] = ["%02d" % day_of_month, "%02d" % month, "%04d" % year]
         fields.append(write_integer(zone_hours, 2, "zone_hours"))
         fields.append(write_integer(zone_minutes, 2, "zone_minutes"))

@@ -173,6 +173,5 @@ def _is_hex_digit(text: str) -> bool:
 
 def _write_padded(value: float | None, width: int, name: str) -> str:
     """Whole numbers with leading zeros, as receivers write angles; a fraction stays."""
-    if value is not None and value == int(value):
-        return write_integer(int(value), width, name)
-    return write_number(value, 0, 3, name)
+    text = write_number(value, 0, 3, name)
+    return text if value is None or "." in text else write_integer(int(text), width, name)

@@ -193,6 +193,13 @@ def test_zones_west_of_greenwich_have_two_digits_and_a_sign() -> None:
     assert decode(line_of("GPZDA,160012.71,11,03,2004,-1,00")).zone_hours == -1
 
 
+def test_dates_whose_year_has_not_four_digits_have_no_field() -> None:
+    assert Zda.of("GP", 0, days_of(9999, 12, 31)).fields[2:5] == ["31", "12", "9999"]
+    for day in (days_of(9999, 12, 31) + 1, days_of(1000, 1, 1) - 1, -1_000_000):
+        with pytest.raises(LocalProtocolError):
+            Zda.of("GP", 0, day)
+
+
 def test_integers_that_no_field_carries() -> None:
     with pytest.raises(LocalProtocolError):
         write_integer(10**9, 1, "x")
@@ -237,6 +244,14 @@ def test_gsv_trailing_fields() -> None:
     assert message_of("GPGSV,1,1,01,,,,,07,1,2,")["sats"] == [
         {"id": 7, "elevation_deg": 1.0, "azimuth_deg": 2.0, "snr_db": None}
     ]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e9])
+def test_satellites_at_angles_that_no_field_carries(value: float) -> None:
+    assert Gsv.of("GP", 1, 1, 1, [Satellite(7, 45.0, 7, 40.5)]).fields[4:] == ["07", "45", "007", "40.5"]
+    for sat in (Satellite(1, value, 2, 3), Satellite(1, 2, value, 3), Satellite(1, 2, 3, value)):
+        with pytest.raises(LocalProtocolError):
+            Gsv.of("GP", 1, 1, 1, [sat])
 
 
 def test_more_satellites_than_a_sentence_holds_are_refused() -> None:
