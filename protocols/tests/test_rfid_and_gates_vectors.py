@@ -11,7 +11,7 @@ from protocols.length_framer import FrameForm
 from protocols.rfid_and_gates import idcard_sam, llrp_message, uhf_m100, uhf_r2000
 from protocols.rfid_and_gates.message import decode_message, encode_message
 from protocols.rfid_and_gates.scanner import ScannerFramer
-from protocols.tests.kit import cases_of, check_vector, drip, each_vector, input_of
+from protocols.tests.kit import cases_of, check_vector, drip, each_case, each_vector, input_of
 from protocols.tests.length_forms import check_byte_by_byte, check_cut_or_longer, check_false_starts, check_in_noise
 
 CASES = cases_of("rfid_and_gates")
