@@ -3,26 +3,44 @@
 import random
 
 from protocols.core.errors import NEED_DATA
+from protocols.jt808.catalogue import read_packet
 from protocols.jt808.dialect import JT2013
+from protocols.jt808.frame import Frame, decode_frame, encode_frame
 from protocols.jt808.link import Timers
 from protocols.jt808.location import Extra, Location
 from protocols.jt808.platform import AuthenticationAsked, PlatformConfig, PlatformDialogue, RegistrationAsked
 from protocols.jt808.registration import Registration, RegistrationReply
 from protocols.jt808.session import Answer, Close, Connected, Disconnected, Received
 from protocols.jt808.terminal import TerminalDialogue
-from protocols.jt808.terminal_events import Connect, TerminalConfig
+from protocols.jt808.terminal_events import Connect, TerminalConfig, TerminalState
 
 CODE = b"A1B2C3"
+PHONE = "013912345678"
 REGISTRATION = Registration(44, 300, b"MAKER", b"MODEL", b"ID", 2, "粤B12345".encode("gbk"))
 
 
 def config(dialect=JT2013, **changes):
-    phone = "013912345678".rjust(2 * dialect.phone_bytes, "0")
+    phone = PHONE.rjust(2 * dialect.phone_bytes, "0")
     return TerminalConfig(**{"phone": phone, "dialect": dialect, "registration": REGISTRATION} | changes)
 
 
 def place(number):
     return Location(0, 3, number, number, 10, 500, 90, bytes.fromhex("261124062853"), (Extra(1, bytes(4)),))
+
+
+def wire_of(body, serial, dialect=JT2013):
+    """A body in a frame."""
+    return encode_frame(Frame(body.ID, PHONE, serial, body.to_bytes(dialect)))
+
+
+def frames_in(wire):
+    """What was written, as frames."""
+    return [decode_frame(b"\x7e" + piece + b"\x7e") for piece in wire.split(b"\x7e") if piece]
+
+
+def bodies_in(wire):
+    """What was written, as bodies."""
+    return [read_packet(frame).body for frame in frames_in(wire)]
 
 
 class Pair:
@@ -127,3 +145,11 @@ class Pair:
         """Bodies of a kind that the platform was handed."""
         packets = [event.packet for event in self.platform_events if isinstance(event, Received)]
         return [packet.body for packet in packets if isinstance(packet.body, kind)]
+
+
+def online(dialect=JT2013, **changes):
+    """A pair whose terminal is authenticated."""
+    pair = Pair(dialect, **{"auth_code": CODE} | changes)
+    pair.run()
+    assert pair.terminal.state is TerminalState.ONLINE
+    return pair

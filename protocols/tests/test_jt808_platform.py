@@ -1,20 +1,18 @@
 """A JT/T 808 platform's end, and what both ends do alike: queries, repeats, packages, silence."""
 
-import random
-
 import pytest
 
 from protocols.core.errors import NEED_DATA, LocalProtocolError
 from protocols.jt808.answers import ONLY_ANSWERS, answer_of, is_from_platform
-from protocols.jt808.catalogue import BODIES, read_packet
-from protocols.jt808.control import Attributes, TerminalControl, UpgradePackage
+from protocols.jt808.catalogue import BODIES
+from protocols.jt808.control import Attributes, TerminalControl
 from protocols.jt808.dialect import JT2011, JT2013, JT2019
 from protocols.jt808.driver import DriverCard, DriverIdentity, QueryDriver, Waybill
-from protocols.jt808.frame import Frame, decode_frame, encode_frame
+from protocols.jt808.frame import Frame, encode_frame
 from protocols.jt808.general import Heartbeat, PlatformReply, TerminalReply
-from protocols.jt808.link import MAX_KEPT_MESSAGES, MAX_REMEMBERED, Arrived, Expired, Link, Settled, Timers
+from protocols.jt808.link import MAX_REMEMBERED, Arrived, Expired, Link, Timers
 from protocols.jt808.location import Location, LocationQuery, LocationReply
-from protocols.jt808.media import MediaData, MediaData2011, MediaReply, PictureReply, TakePicture
+from protocols.jt808.media import MediaData2011, PictureReply, TakePicture
 from protocols.jt808.parameters import Parameter, ParametersReply, QueryAllParameters
 from protocols.jt808.platform import (
     AuthenticationAsked,
@@ -26,24 +24,7 @@ from protocols.jt808.platform import (
 )
 from protocols.jt808.registration import Authentication, RegistrationReply
 from protocols.jt808.session import Answer, Answered, Close, Disconnected, Received, Send, Unanswered
-from protocols.jt808.subpackage import Abandoned
-from protocols.tests.jt808_pair import CODE, REGISTRATION, Pair, place
-
-PHONE = "013912345678"
-
-
-def online(dialect=JT2013, **changes):
-    pair = Pair(dialect, auth_code=CODE, **changes)
-    pair.run()
-    return pair
-
-
-def wire_of(body, serial, dialect=JT2013):
-    return encode_frame(Frame(body.ID, PHONE, serial, body.to_bytes(dialect)))
-
-
-def bodies(wire):
-    return [read_packet(decode_frame(b"\x7e" + piece + b"\x7e")).body for piece in wire.split(b"\x7e") if piece]
+from protocols.tests.jt808_pair import CODE, PHONE, REGISTRATION, bodies_in, frames_in, online, place, wire_of
 
 
 def admitted():
@@ -53,7 +34,7 @@ def admitted():
     asked = platform.next_event()
     assert isinstance(asked, AuthenticationAsked)
     platform.send(Answer(asked.packet), 0.0)
-    assert bodies(platform.bytes_to_send()) == [PlatformReply(0, 0x0102)]
+    assert bodies_in(platform.bytes_to_send()) == [PlatformReply(0, 0x0102)]
     assert platform.state is PlatformState.ONLINE
     return platform
 
@@ -67,7 +48,7 @@ def test_a_registration_is_answered_by_whoever_decides():
     with pytest.raises(LocalProtocolError):
         platform.send(Answer(asked.packet), 0.0)
     platform.send(Answer(asked.packet, body=RegistrationReply(3, 0, CODE)), 0.0)
-    assert bodies(platform.bytes_to_send()) == [RegistrationReply(3, 0, CODE)]
+    assert bodies_in(platform.bytes_to_send()) == [RegistrationReply(3, 0, CODE)]
     assert platform.state is PlatformState.UNKNOWN
 
 
@@ -112,9 +93,9 @@ def test_heartbeats_and_log_offs_are_answered():
     assert (platform.bytes_to_send(), platform.ignored_messages) == (b"", 1)
     platform = admitted()
     platform.receive(wire_of(Heartbeat(), 1), 1.0)
-    assert bodies(platform.bytes_to_send()) == [PlatformReply(1, 0x0002)]
+    assert bodies_in(platform.bytes_to_send()) == [PlatformReply(1, 0x0002)]
     platform.receive(encode_frame(Frame(0x0003, PHONE, 2)), 1.0)
-    assert bodies(platform.bytes_to_send()) == [PlatformReply(2, 0x0003)]
+    assert bodies_in(platform.bytes_to_send()) == [PlatformReply(2, 0x0003)]
     assert platform.next_event() == LoggedOff()
     assert platform.state is PlatformState.UNKNOWN
 
@@ -136,7 +117,7 @@ def test_a_wrong_body_is_refused_only_when_online():
     assert platform.bytes_to_send() == b""
     platform = admitted()
     platform.receive(wrong, 0.0)
-    assert bodies(platform.bytes_to_send()) == [PlatformReply(8, 0x0200, 2)]
+    assert bodies_in(platform.bytes_to_send()) == [PlatformReply(8, 0x0200, 2)]
 
 
 def test_a_silent_link_is_closed():
@@ -273,125 +254,6 @@ def test_a_waybill_and_a_control_go_both_ways():
     assert [event.token for event in pair.platform_events if isinstance(event, Answered)] == ["reset"]
 
 
-def picture(size=5000):
-    return MediaData(7, 0, 0, 1, 1, location=Location(*[0] * 7, bytes(6)), data=random.Random(1).randbytes(size))
-
-
-def losing(numbers):
-    """Lose the frames of a message in packages with these numbers, once."""
-    left = set(numbers)
-    seen = iter(range(10**6))
-
-    def lose(frame):
-        if frame[2] & 0x20 and (number := next(seen)) in left:
-            left.discard(number)
-            return True
-        return False
-
-    return lose
-
-
-def test_a_picture_with_lost_packages_is_completed_by_a_media_answer():
-    pair = online()
-    pair.lose = losing([1, 3])
-    pair.answers_messages = False
-    pair.terminal.send(Send(picture(), "picture"), pair.now)
-    pair.run(5)
-    assert pair.heard(MediaData) == [picture()]
-    (received,) = [event for event in pair.platform_events if isinstance(event, Received)]
-    pair.platform.send(Answer(received.packet, body=MediaReply(7)), pair.now)
-    pair.run()
-    assert Answered("picture", MediaReply(7)) in pair.terminal_events
-
-
-def test_a_picture_without_its_first_package_is_asked_for_by_serial():
-    pair = online()
-    pair.lose = losing([0])
-    pair.terminal.send(Send(picture(), "picture"), pair.now)
-    pair.run(5)
-    assert pair.heard(MediaData) == [picture()]
-
-
-def test_a_general_response_is_enough_for_a_picture():
-    pair = online()
-    pair.terminal.send(Send(picture(), "picture"), pair.now)
-    pair.run()
-    (answered,) = pair.told(Answered)
-    assert (answered.token, answered.result) == ("picture", 0)
-
-
-@pytest.mark.parametrize(("dialect", "after_s"), [(JT2019, 5), (JT2013, 10)], ids=["2019 asks", "2013 waits"])
-def test_an_upgrade_with_a_lost_package_arrives(dialect, after_s):
-    pair = online(dialect)
-    pair.lose = losing([2])
-    upgrade = UpgradePackage(0, b"MAKER", b"2.0", bytes(9000))
-    pair.platform.send(Send(upgrade, "upgrade"), pair.now)
-    pair.run(after_s - 0.1)
-    assert pair.told(Received) == []
-    pair.run(0.1)
-    (received,) = pair.told(Received)
-    assert received.packet.body == upgrade
-    pair.terminal.send(Answer(received.packet), pair.now)
-    pair.run()
-    assert [event.token for event in pair.platform_events if isinstance(event, Answered)] == ["upgrade"]
-    pair.run(100)
-    assert len(pair.told(Received)) == 1
-
-
-def test_a_message_whose_package_never_comes_is_given_up_and_told():
-    pair = online()
-    pair.lose = lambda frame: bool(frame[2] & 0x20) and frame[14:16] == b"\x00\x02"
-    pair.terminal.send(Send(picture(), "picture"), pair.now)
-    pair.run(400)
-    assert Abandoned(0x0801, pair.platform.phone, 5, 4) in pair.platform_events
-    assert Unanswered("picture") in pair.terminal_events
-    assert pair.terminal.state.value == "online"  # heartbeats went on
-
-
-def test_an_answer_with_the_serial_of_any_package_counts():
-    for number in (0, 3):
-        link = Link(is_platform=False, phone=PHONE, dialect=JT2013, timers=Timers())
-        link.connected(0.0)
-        link.transmit(Waybill(bytes(4000)), 0.0, "bill")
-        serials = [frame.serial for frame in map(decode_frame, split_frames(link.bytes_to_send()))]
-        link.receive(wire_of(PlatformReply(serials[number], 0x0701), 1), 0.0)
-        assert isinstance(link.next_event(), Settled)
-
-
-def split_frames(wire):
-    return [b"\x7e" + piece + b"\x7e" for piece in wire.split(b"\x7e") if piece]
-
-
-def test_packages_are_resent_unchanged_and_kept_for_a_few_messages():
-    link = Link(is_platform=False, phone=PHONE, dialect=JT2013, timers=Timers())
-    link.connected(0.0)
-    link.transmit(Waybill(bytes(4000)), 0.0)
-    wires = split_frames(link.bytes_to_send())
-    ask = encode_frame(Frame(0x8003, PHONE, 1, bytes.fromhex("00000500030002000300000009")))
-    link.receive(ask, 1.0)
-    assert split_frames(link.bytes_to_send()) == [wires[1], wires[2]]
-    assert link.next_deadline() == 11.0
-    link.receive(wire_of(PlatformReply(0, 0x0701), 2), 1.0)
-    link.receive(ask, 1.0)
-    assert split_frames(link.bytes_to_send()) == [wires[1], wires[2]]  # answered, and still asked for
-    for serial in range(4, 4 + 4 * (MAX_KEPT_MESSAGES + 1), 4):
-        link.transmit(Waybill(bytes(4000)), 2.0)
-        link.receive(wire_of(PlatformReply(serial, 0x0701), serial), 2.0)
-    link.bytes_to_send()
-    link.receive(ask, 3.0)
-    assert link.bytes_to_send() == b""
-
-
-def test_a_flood_of_requests_to_resend_does_not_fill_memory():
-    link = Link(is_platform=False, phone=PHONE, dialect=JT2013, timers=Timers())
-    link.connected(0.0)
-    link.transmit(Waybill(bytes(100_000)), 0.0)
-    for serial in range(500):
-        link.receive(encode_frame(Frame(0x8003, PHONE, serial, bytes.fromhex("00003c") + bytes(range(120)))), 0.0)
-        link.receive(encode_frame(Frame(0x8003, PHONE, serial, bytes.fromhex("0000020001") + b"\x00\x02")), 0.0)
-    assert len(link.bytes_to_send()) < 1_300_000
-
-
 def test_serial_numbers_go_round_and_pass_by_those_in_use():
     link = Link(is_platform=False, phone=PHONE, dialect=JT2013, timers=Timers(retransmissions=0))
     link.connected(0.0)
@@ -399,7 +261,7 @@ def test_serial_numbers_go_round_and_pass_by_those_in_use():
     link._next_serial = 0xFFFF
     link.transmit(TerminalReply(1, 2), 0.0)
     link.transmit(TerminalReply(1, 2), 0.0)
-    serials = [decode_frame(wire).serial for wire in split_frames(link.bytes_to_send())]
+    serials = [frame.serial for frame in frames_in(link.bytes_to_send())]
     assert serials == [0, 0xFFFF, 1]
     link.tick(10.0)
     assert link.next_event() == Expired("first", 0x0002, was_silent=True)
