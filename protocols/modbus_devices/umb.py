@@ -21,9 +21,9 @@ from math import isfinite, nan
 
 import msgspec
 
-from protocols.core.buffer import ByteBuffer
 from protocols.core.checksum import crc16_mcrf4xx
-from protocols.core.errors import NEED_DATA, ChecksumError, FieldError, FrameError, LocalProtocolError, NeedData
+from protocols.core.errors import ChecksumError, FieldError, FrameError, LocalProtocolError
+from protocols.length_framer import FrameForm, LengthFramer
 
 SOH, STX, ETX, EOT = 0x01, 0x02, 0x03, 0x04
 VERSION = 0x10
@@ -154,38 +154,15 @@ def encode_online_data(online: OnlineData) -> bytes:
         raise LocalProtocolError("online data cannot carry this: " + str(error)) from error
 
 
-class UmbFramer:
-    """Finds frames in a stream. At most `max_bytes` are kept; what never became a frame is counted, not raised."""
+def _size_of(head: bytes) -> int:
+    return MIN_UMB_BYTES - 2 + head[6] if head[7] == STX and head[6] >= 2 else 0
 
-    def __init__(self, max_bytes: int = 1024) -> None:
-        self._buffer = ByteBuffer(max(max_bytes, MAX_UMB_BYTES))
-        self.discarded_bytes = 0
 
-    def feed(self, data: bytes) -> None:
-        """Take bytes as they came. More than `max_bytes` push out the oldest."""
-        self.discarded_bytes += self._buffer.append(data)
+_FORM = FrameForm(start=bytes((SOH,)), head_bytes=8, max_frame_bytes=MAX_UMB_BYTES, size_of=_size_of, decode=decode_umb)
 
-    def next_frame(self) -> UmbFrame | NeedData:
-        """The next frame whose CRC holds, or `NEED_DATA`. Raises nothing."""
-        buffer = self._buffer
-        while True:
-            at = buffer.find(bytes((SOH,)))
-            skipped = len(buffer) if at is None else at
-            buffer.drop(skipped)
-            self.discarded_bytes += skipped
-            if len(buffer) < MIN_UMB_BYTES:
-                return NEED_DATA
-            size = MIN_UMB_BYTES - 2 + buffer[6]
-            is_head = buffer[7] == STX and buffer[6] >= 2
-            if is_head and size > len(buffer):
-                return NEED_DATA
-            if is_head:
-                try:
-                    frame = decode_umb(buffer.peek(0, size))
-                except FrameError:
-                    pass  # no frame starts here; the next byte may start one
-                else:
-                    buffer.drop(size)
-                    return frame
-            buffer.drop(1)
-            self.discarded_bytes += 1
+
+class UmbFramer(LengthFramer[UmbFrame]):
+    """Finds frames in a stream; what never became a frame is counted, not raised."""
+
+    def __init__(self) -> None:
+        super().__init__(_FORM)

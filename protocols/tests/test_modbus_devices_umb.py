@@ -34,6 +34,15 @@ def test_a_umb_frame_behind_a_damaged_one_is_found():
     assert framer.discarded_bytes == len(UMB_WIRE)
 
 
+def test_half_a_umb_frame_is_given_up_in_the_silence():
+    framer = UmbFramer()
+    framer.feed(bytes.fromhex("0110017001f0ff02") + UMB_WIRE)
+    assert frames_of(framer) == []
+    framer.silence()
+    assert frames_of(framer) == [decode_umb(UMB_WIRE)]
+    assert framer.discarded_bytes == 8
+
+
 @pytest.mark.parametrize("place", range(len(UMB_WIRE)))
 def test_a_flipped_bit_anywhere_is_noticed(place):
     broken = bytearray(UMB_WIRE)
