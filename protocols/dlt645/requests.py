@@ -111,36 +111,30 @@ class ReadFollowing(Request, frozen=True):
         return cls(di, check_sequence(rest[0]) if rest else None)
 
 
-class ReadAgain(Request, frozen=True):
+class _Bare(Request, frozen=True):
+    """The function says it all."""
+
+    def encode(self, _edition: Edition, /) -> bytes:
+        """Nothing."""
+        return b""
+
+    @classmethod
+    def decode(cls, data: bytes, _edition: Edition, /) -> Self:
+        """Nothing."""
+        check_length(data, 0, "data")
+        return cls()
+
+
+class ReadAgain(_Bare, frozen=True):
     """03H, 1997 only: the last answer once more."""
 
     FUNCTION: ClassVar[Function] = Function.READ_AGAIN
 
-    def encode(self, _edition: Edition, /) -> bytes:
-        """Nothing."""
-        return b""
 
-    @classmethod
-    def decode(cls, data: bytes, _edition: Edition, /) -> Self:
-        """Nothing."""
-        check_length(data, 0, "data")
-        return cls()
-
-
-class ReadAddress(Request, frozen=True):
+class ReadAddress(_Bare, frozen=True):
     """13H: who are you? Only to the address AA..AA, where one meter is on the line."""
 
     FUNCTION: ClassVar[Function] = Function.READ_ADDRESS
-
-    def encode(self, _edition: Edition, /) -> bytes:
-        """Nothing."""
-        return b""
-
-    @classmethod
-    def decode(cls, data: bytes, _edition: Edition, /) -> Self:
-        """Nothing."""
-        check_length(data, 0, "data")
-        return cls()
 
 
 class WriteAddress(Request, frozen=True):
