@@ -4,10 +4,6 @@ What is signed, and what with, travels as files. A command that would change som
 changes nothing. A refusal is one line that names the rule and the file; then nothing has changed.
 """
 
-import getpass
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,54 +11,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from drivers.text import _
-from ota.errors import OtaError
-from tools.output import Exit, fail, print_json, print_line, say, visible
+from tools import ota_release
+from tools.ota_step import DryRunOption, JsonOption, PassphraseOption, Repository, finish, passphrase_of, refusals
+from tools.output import Exit, fail, print_json, print_line
 
 if TYPE_CHECKING:
-    from ota.repository.change_set import ChangeSet
     from ota.repository.keys import PublicKey
-    from ota.storage import Storage
 
 app = typer.Typer(no_args_is_help=True)
 
-JsonOption = Annotated[bool, typer.Option("--json", help=_("one JSON object out"))]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help=_("say what would change, change nothing"))]
-PassphraseOption = Annotated[
-    Path | None,
-    typer.Option("--passphrase-file", metavar="FILE", help=_("where its passphrase is; else it is asked for")),
-]
-Repository = Annotated[Path, typer.Argument(metavar="DIR", help=_("the maintainers' folder"))]
+app.command()(ota_release.add_release)
 
 
 @app.callback()
 def repo() -> None:
     """Sign and publish updates."""
-
-
-@contextmanager
-def refusals(*, as_json: bool) -> Iterator[None]:
-    """Turn what the signing side refuses into one line and exit 1."""
-    try:
-        yield
-    except OtaError as error:
-        fail(str(error), as_json=as_json)
-    except ModuleNotFoundError as error:
-        text = _('{module} is not installed here: pip install "wayside[ota,release]"')
-        fail(text.format(module=error.name), Exit.USAGE, as_json=as_json)
-
-
-def passphrase_of(file: Path | None, what: str, *, is_new: bool = False, as_json: bool) -> bytes:
-    """A passphrase from its file or from the terminal; never from an argument or the environment."""
-    from ota.repository.keys import read_passphrase
-
-    if file is not None:
-        return read_passphrase(file)
-    if not sys.stdin.isatty():
-        fail(_("there is no terminal to ask at; name a --passphrase-file"), Exit.USAGE, as_json=as_json)
-    first = getpass.getpass(_("passphrase of {what}: ").format(what=what))
-    if is_new and getpass.getpass(_("once more: ")) != first:
-        fail(_("the two passphrases differ"), Exit.USAGE, as_json=as_json)
-    return first.encode()
 
 
 @app.command()
@@ -193,19 +156,6 @@ def publish(
                 secret = passphrase_of(passphrase_file, key_file.name, as_json=as_json)
                 made = publication.sign(SigningKey.read(key_file, secret))
             finish(made, workspace.storage, dry_run=dry_run, as_json=as_json)
-
-
-def finish(made: "ChangeSet", storage: "Storage", *, dry_run: bool, as_json: bool) -> None:
-    """Apply what a step would change, or only say it."""
-    if not dry_run:
-        made.apply(storage)
-    if as_json:
-        print_json({"ok": True, "dry_run": dry_run, **made.facts, "changes": made.changes, "files": sorted(made.files)})
-        return
-    for change in made.changes:
-        print_line(visible(change.words()))
-    if dry_run:
-        say(_("a dry run: nothing has changed"))
 
 
 def _family(word: str, signers: "list[PublicKey]") -> "tuple[str, list[PublicKey]]":

@@ -73,6 +73,9 @@ class Desk:
     def pub(self, holder: str, role: str) -> Path:
         return self.key(holder, role).with_suffix(".pub")
 
+    def signing_key(self, holder: str, role: str) -> keys.SigningKey:
+        return keys.SigningKey.read(self.key(holder, role), PASSPHRASE.encode())
+
     def init_words(self, repository: Path, holders: tuple[str, ...] = HOLDERS) -> list[object]:
         words: list[object] = ["init", repository, "--family", "rsu", "--family", "buoy"]
         for holder in holders:
@@ -85,7 +88,7 @@ class Desk:
 
     def sign(self, repository: Path, *holders: str) -> None:
         """Everything that waits is carried to each holder's desk, signed there, and the signature carried back."""
-        for file in sorted(repository.glob("staged/*/*.json")):
+        for file in sorted([*repository.glob("staged/image/*.json"), *repository.glob("staged/director/*.json")]):
             for holder in holders:
                 mine = self.folder / holder / "desk" / file.parent.name / file.name
                 mine.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,126 @@
+"""From an image to what a device fetches: the whole, packed and as it is, deltas from older images, block lists."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+import zstandard
+
+from ota.errors import RefusedError, Rule
+from ota.payload.blocks import block_list
+from ota.payload.file_set import make_image, make_package
+from ota.payload.patch import make_patch
+from ota.repository.bom import bom_of
+from ota.repository.files import read_file
+from ota.repository.image_tar import folder_files, image_of
+from ota.repository.layout import block_list_name
+from ota.targets import MAX_IMAGE_BYTES, Blob, Delta, ImageInfo, Schema, Target, to_json_types
+
+ZSTD_LEVEL = 19
+ENDINGS = {"release-dir": "tar", "mcu": "set"}
+
+Kind = Literal["release-dir", "mcu"]
+
+
+class Facts(NamedTuple):
+    """What a person says of a release."""
+
+    kind: Kind
+    family: str
+    """`rsu/gateway`."""
+    version: str
+    counter: int
+    hardware: list[str]
+    entry: list[str]
+    """What the launcher starts; none for `mcu`."""
+    min_counter: int = 0
+    schema: Schema = Schema()
+
+    @property
+    def path(self) -> str:
+        """The target's: `rsu/gateway/1.4.2.tar`."""
+        return f"{self.family}/{self.version}.{ENDINGS[self.kind]}"
+
+
+class Release(NamedTuple):
+    """A release as it is staged."""
+
+    target: Target
+    blobs: dict[str, bytes]
+    """By name in the folder of blobs: what is fetched, and block lists."""
+    bom: bytes
+
+
+def build(folder: Path, facts: Facts, bases: Iterable[bytes] = ()) -> Release:
+    """Build a release of a folder. `bases`: older images to make deltas from. Raises `RefusedError`, `StorageError`."""
+    check(facts)
+    image = _image(folder, facts)
+    sha256 = hashlib.sha256(image).hexdigest()
+    blobs: dict[str, bytes] = {}
+    packed = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(image)
+    full = [Blob(**_blob("zstd", packed, blobs)), Blob(**_blob("none", image, blobs))]
+    deltas = []
+    for base in bases:
+        delta = make_patch(base, image) if facts.kind == "release-dir" else make_package(image, base)
+        if len(delta) < len(packed):  # else the whole is the cheaper way
+            deltas.append(Delta(from_sha256=hashlib.sha256(base).hexdigest(), **_blob("delta", delta, blobs)))
+    target = _target(facts, len(image), sha256, full, deltas)
+    bom = bom_of(folder, name=facts.family.replace("/", "-"), version=facts.version, image_sha256=sha256)
+    return Release(target, blobs, bom)
+
+
+def check(facts: Facts) -> None:
+    """Raises `RefusedError` where a release may not be called so: before hours of compressing, not after."""
+    nothing = "0" * 64
+    _target(facts, 0, nothing, [Blob(codec="none", length=0, sha256=nothing, blocks=nothing)], [])
+    if facts.min_counter > facts.counter:
+        reason = f"the floor {facts.min_counter} is above its own counter {facts.counter}: it would refuse itself"
+        raise RefusedError(Rule.FLOOR, facts.path, reason)
+    if bool(facts.entry) != (facts.kind == "release-dir"):
+        reason = "a release-dir says what is started, a set for a microcontroller does not"
+        raise RefusedError(Rule.FORMAT, facts.path, reason)
+
+
+def _image(folder: Path, facts: Facts) -> bytes:
+    if facts.kind == "release-dir":
+        return image_of(
+            folder,
+            name=facts.family,
+            version=facts.version,
+            counter=facts.counter,
+            entry=facts.entry,
+            schema=facts.schema,
+        )
+    files = {}
+    for path in folder_files(folder):
+        files[path.relative_to(folder).as_posix()] = read_file(path, MAX_IMAGE_BYTES)
+    return make_image(files, counter=facts.counter, floor=facts.min_counter, version=facts.version)
+
+
+def _target(facts: Facts, length: int, sha256: str, full: list[Blob], deltas: list[Delta]) -> Target:
+    info = ImageInfo(
+        kind=facts.kind,
+        hardware=facts.hardware,
+        family=facts.family,
+        version=facts.version,
+        counter=facts.counter,
+        min_counter=facts.min_counter,
+        schema=facts.schema,
+        full=full,
+        deltas=deltas,
+    )
+    try:
+        return msgspec.convert(
+            {"path": facts.path, "length": length, "sha256": sha256, "info": to_json_types(info)}, Target
+        )
+    except msgspec.ValidationError as error:
+        raise RefusedError(Rule.FORMAT, facts.path, str(error)) from error
+
+
+def _blob(codec: str, data: bytes, blobs: dict[str, bytes]) -> dict[str, Any]:
+    """Keep what is fetched and its block list; the fields of a `Blob`."""
+    sha256, blocks = hashlib.sha256(data).hexdigest(), block_list([data])
+    blobs[sha256], blobs[block_list_name(sha256)] = data, blocks
+    return {"codec": codec, "length": len(data), "sha256": sha256, "blocks": hashlib.sha256(blocks).hexdigest()}

@@ -1,0 +1,65 @@
+"""What every step of the signing side has in common: one line for a refusal, a passphrase, a dry run, JSON."""
+
+import getpass
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from drivers.text import _
+from ota.errors import OtaError
+from tools.output import Exit, fail, print_json, print_line, say, visible
+
+if TYPE_CHECKING:
+    from ota.repository.change_set import ChangeSet
+    from ota.storage import Storage
+
+JsonOption = Annotated[bool, typer.Option("--json", help=_("one JSON object out"))]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help=_("say what would change, change nothing"))]
+PassphraseOption = Annotated[
+    Path | None,
+    typer.Option("--passphrase-file", metavar="FILE", help=_("where its passphrase is; else it is asked for")),
+]
+Repository = Annotated[Path, typer.Argument(metavar="DIR", help=_("the maintainers' folder"))]
+
+
+@contextmanager
+def refusals(*, as_json: bool) -> Iterator[None]:
+    """Turn what the signing side refuses into one line and exit 1."""
+    try:
+        yield
+    except OtaError as error:
+        fail(str(error), as_json=as_json)
+    except ModuleNotFoundError as error:
+        text = _('{module} is not installed here: pip install "wayside[ota,release]"')
+        fail(text.format(module=error.name), Exit.USAGE, as_json=as_json)
+
+
+def passphrase_of(file: Path | None, what: str, *, is_new: bool = False, as_json: bool) -> bytes:
+    """A passphrase from its file or from the terminal; never from an argument or the environment."""
+    from ota.repository.keys import read_passphrase
+
+    if file is not None:
+        return read_passphrase(file)
+    if not sys.stdin.isatty():
+        fail(_("there is no terminal to ask at; name a --passphrase-file"), Exit.USAGE, as_json=as_json)
+    first = getpass.getpass(_("passphrase of {what}: ").format(what=what))
+    if is_new and getpass.getpass(_("once more: ")) != first:
+        fail(_("the two passphrases differ"), Exit.USAGE, as_json=as_json)
+    return first.encode()
+
+
+def finish(made: "ChangeSet", storage: "Storage", *, dry_run: bool, as_json: bool) -> None:
+    """Apply what a step would change, or only say it."""
+    if not dry_run:
+        made.apply(storage)
+    if as_json:
+        print_json({"ok": True, "dry_run": dry_run, **made.facts, "changes": made.changes, "files": sorted(made.files)})
+        return
+    for change in made.changes:
+        print_line(visible(change.words()))
+    if dry_run:
+        say(_("a dry run: nothing has changed"))
