@@ -1,18 +1,15 @@
 """GB/T 32960 dialogues: vehicle and platform against each other, also through a link that loses, and every timer."""
 
 import random
-from typing import Any
 
 import pytest
 
-from protocols.core.errors import LocalProtocolError, NeedData
+from protocols.core.errors import LocalProtocolError
 from protocols.gbt32960 import platform as platform_side
 from protocols.gbt32960 import vehicle as vehicle_side
-from protocols.gbt32960.catalogue import Empty
-from protocols.gbt32960.frame import COMMAND, Command, Frame, Framer, Response, decode_frame, encode_frame
-from protocols.gbt32960.items_2016 import Engine
+from protocols.gbt32960.frame import COMMAND, Command, Frame, Response, decode_frame, encode_frame
 from protocols.gbt32960.link import ANSWER_TIMEOUT_S, GAP_S
-from protocols.gbt32960.login import PlatformLogin, VehicleLogin
+from protocols.gbt32960.login import VehicleLogin
 from protocols.gbt32960.parameters import (
     Activation,
     ActivationAnswer,
@@ -21,9 +18,8 @@ from protocols.gbt32960.parameters import (
     ParameterIds,
     Parameters,
 )
-from protocols.gbt32960.platform import Ask, PartyState, Platform, PlatformSettings, Told
-from protocols.gbt32960.report import Item, Report
-from protocols.gbt32960.times import time_of_instant
+from protocols.gbt32960.platform import Ask, PartyState, Told
+from protocols.gbt32960.report import Report
 from protocols.gbt32960.vehicle import (
     HEARTBEAT_S,
     LONG_WAIT_S,
@@ -31,7 +27,6 @@ from protocols.gbt32960.vehicle import (
     RETRY_S,
     Asked,
     Delivered,
-    LoggedIn,
     LoggedOut,
     LogIn,
     LoginFailed,
@@ -43,72 +38,20 @@ from protocols.gbt32960.vehicle import (
     SyncTime,
     TimeTold,
     Undelivered,
-    Vehicle,
-    VehicleSettings,
     VehicleState,
 )
-from protocols.tests.kit import frames_of
-
-VIN = b"LZYTAGBW0G1042536"
-OTHER_VIN = b"LZYTAGBW0G1042537"
-CODE = b"guokezhiyun000001"
-START_MS = 1_795_500_000_000
-
-
-def clock(now: float) -> bytes:
-    return time_of_instant(START_MS + int(now * 1000))
-
-
-def vehicle(**changes: Any) -> Vehicle:
-    return Vehicle(VehicleSettings(**{"vin": VIN, **changes}), clock, 0.0)
-
-
-def platform() -> Platform:
-    return Platform(PlatformSettings(), clock)
-
-
-def login() -> LogIn:
-    return LogIn(VehicleLogin(bytes(6), 1, b"89860616010054587601"))
-
-
-def report(number: int) -> Report:
-    return Report(clock(number), (Item(4, Engine(1, number, None)),))
-
-
-def events_of(dialogue: Any) -> list[Any]:
-    events = []
-    while not isinstance(event := dialogue.next_event(), NeedData):
-        events.append(event)
-    return events
-
-
-def frames_in(wire: bytes) -> list[Frame]:
-    framer = Framer()
-    framer.feed(wire)
-    return frames_of(framer)
-
-
-def settle(one: Vehicle, other: Platform, now: float, response: int = Response.SUCCESS) -> list[Any]:
-    """Carry bytes both ways and answer all that is told, until both are quiet; what was told."""
-    told = []
-    for _ in range(20):
-        up, down = one.bytes_to_send(), other.bytes_to_send()
-        if not up and not down:
-            return told
-        other.receive(up, now)
-        one.receive(down, now)
-        while isinstance(event := other.next_event(), Told):
-            told.append(event)
-            other.send(platform_side.Answer(event, response), now)
-    raise AssertionError("they never end")
-
-
-def logged_in() -> tuple[Vehicle, Platform]:
-    one, other = vehicle(), platform()
-    one.send(login(), 0.0)
-    settle(one, other, 0.0)
-    assert events_of(one) == [LoggedIn()]
-    return one, other
+from protocols.tests.gbt32960_pair import (
+    VIN,
+    clock,
+    events_of,
+    frames_in,
+    logged_in,
+    login,
+    platform,
+    report,
+    settle,
+    vehicle,
+)
 
 
 def test_a_vehicle_logs_in_reports_and_logs_out() -> None:
@@ -329,93 +272,6 @@ def test_an_activation_comes_before_the_login(response: int) -> None:
     assert (answered.command, answered.frame.data) == (request, b"\x01\x01")
 
 
-@pytest.mark.parametrize(("edition", "code"), [(2016, Response.ERROR), (2025, Response.UNKNOWN_VIN)])
-def test_reports_without_a_login_are_refused(edition: int, code: Response) -> None:
-    other = platform()
-    for command in (Command.REAL_TIME, Command.VEHICLE_LOGOUT):
-        other.receive(encode_frame(Frame(edition, command, COMMAND, VIN, data=clock(1) + b"\x00\x01")), 0.0)
-        (answer,) = frames_in(other.bytes_to_send())
-        assert (answer.response, answer.data) == (code, clock(1))
-    assert events_of(other) == []
-
-
-def test_a_login_that_is_refused_leaves_the_vehicle_out() -> None:
-    one, other = vehicle(), platform()
-    one.send(login(), 0.0)
-    settle(one, other, 0.0, Response.ERROR)
-    assert other.state_of(VIN) is PartyState.OUT
-    assert [type(event) for event in events_of(one)] == [LoginFailed]
-
-
-def test_a_platform_speaks_for_its_vehicles() -> None:
-    one = Vehicle(VehicleSettings(vin=CODE, is_platform=True), clock, 0.0)
-    other = platform()
-    one.send(LogIn(PlatformLogin(bytes(6), 7, b"user".ljust(12, b"\0"), b"secret".ljust(20, b"\0"), 1)), 0.0)
-    (told,) = settle(one, other, 0.0)
-    assert "secret" not in repr(told.body)
-    other.receive(encode_frame(Frame(2016, Command.REAL_TIME, COMMAND, OTHER_VIN, data=report(1).write())), 1.0)
-    (told,) = events_of(other)
-    assert told.frame.vin == OTHER_VIN
-    # It logged in on the connection before this one.
-    other.receive(encode_frame(Frame(2016, Command.VEHICLE_LOGOUT, COMMAND, OTHER_VIN, data=clock(1) + b"\0\1")), 1.5)
-    (told,) = events_of(other)
-    assert (told.frame.vin, told.frame.command) == (OTHER_VIN, Command.VEHICLE_LOGOUT)
-    other.send(platform_side.Answer(told), 1.5)
-    assert other.state_of(CODE) is PartyState.IN
-    one.send(LogOut(), 2.0)
-    settle(one, other, 2.0)
-    other.receive(encode_frame(Frame(2016, Command.REAL_TIME, COMMAND, OTHER_VIN, data=report(2).write())), 3.0)
-    assert events_of(other) == []
-    assert decode_frame(other.bytes_to_send()).response == Response.ERROR
-
-
-def test_what_comes_again_before_it_is_answered_is_told_once() -> None:
-    one, other = logged_in()
-    one.send(Send(report(1)), 1.0)
-    wire = one.bytes_to_send()
-    other.receive(wire + wire, 1.0)
-    (told,) = events_of(other)
-    assert other.bytes_to_send() == b""
-    other.send(platform_side.Answer(told), 1.0)
-    other.receive(wire, 2.0)
-    assert len(frames_in(other.bytes_to_send())) == 2
-    assert events_of(other) == []
-
-
-def test_a_data_unit_that_cannot_be_read_is_answered_with_an_error() -> None:
-    one, other = logged_in()
-    del one
-    broken = Frame(2016, Command.REAL_TIME, COMMAND, VIN, data=clock(1) + b"\x7d")
-    other.receive(encode_frame(broken), 1.0)
-    assert events_of(other) == []
-    assert other.bad_bodies == 1
-    assert decode_frame(other.bytes_to_send()).response == Response.ERROR
-
-
-def test_the_platform_bounds_what_it_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(platform_side, "MAX_PARTIES", 3)
-    monkeypatch.setattr(platform_side, "REMEMBERED", 5)
-    monkeypatch.setattr(platform_side, "MAX_IN_FLIGHT", 2)
-    other = platform()
-    for number in range(5):
-        vin = b"LZYTAGBW0G%07d" % number
-        data = VehicleLogin(clock(number), 1, bytes(20)).write()
-        other.receive(encode_frame(Frame(2016, Command.VEHICLE_LOGIN, COMMAND, vin, data=data)), 0.0)
-    assert len(events_of(other)) == 3
-    assert [frame.response for frame in frames_in(other.bytes_to_send())] == [Response.ERROR] * 2
-    one, third = logged_in()
-    for number in range(20):
-        one.send(Send(report(number)), 1.0)
-        settle(one, third, 1.0)
-    assert len(third._answers) == 5
-    for number in range(2):
-        third.send(Ask(VIN, 2016, Command.HEARTBEAT, Empty()), float(number))
-    with pytest.raises(LocalProtocolError):
-        third.send(Ask(VIN, 2016, Command.HEARTBEAT, Empty()), 3.0)
-    with pytest.raises(LocalProtocolError):
-        third.send(platform_side.Answer(Told(Frame(2016, 2, COMMAND, VIN), Empty()), COMMAND), 3.0)
-
-
 def test_half_a_frame_holds_up_what_follows_for_a_while_only() -> None:
     one, other = logged_in()
     one.send(Send(report(1)), 1.0)
@@ -435,16 +291,6 @@ def test_frames_that_are_no_concern_of_an_end_are_counted() -> None:
     assert other.stray_frames == 1
     one.receive(b"\xff\xff", 1.0)
     assert one.discarded_bytes == 2
-
-
-def test_an_answer_that_cannot_be_read_is_told_without_its_body() -> None:
-    _, other = logged_in()
-    ask = Ask(VIN, 2016, Command.QUERY_PARAMETERS, ParameterIds(clock(1), b"\x01"))
-    other.send(ask, 1.0)
-    answer = Frame(2016, Command.QUERY_PARAMETERS, Response.SUCCESS, VIN, data=clock(1) + b"\x01\x77")
-    other.receive(encode_frame(answer), 1.0)
-    assert events_of(other) == [platform_side.Answered(ask, answer, None)]
-    assert other.bad_bodies == 1
 
 
 def test_a_logout_without_an_answer_is_over_too() -> None:
