@@ -22,6 +22,8 @@ from ota.errors import RefusedError, Rule
 
 CHUNK_BYTES = 1 << 16
 MAX_REDIRECTS = 3
+MAX_SAID = 200
+"""Characters of what a peer says that an error repeats."""
 _NO_CHECK_TIME = 0x20_0000
 """OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which the ssl module does not name."""
 _REDIRECTS = {
@@ -106,10 +108,13 @@ class Web:
 
     def _pass_over(self, response: HTTPResponse) -> None:
         """What a server says beside its status: a short text is read, so that the connection can be kept."""
-        if response.length is not None and response.length <= CHUNK_BYTES:
-            response.read()
-        else:
-            self.close()
+        try:
+            if response.length is not None and response.length <= CHUNK_BYTES:
+                response.read()
+                return
+        except (OSError, HTTPException):
+            pass  # its status stands
+        self.close()
 
     def _ask(self, parts: SplitResult) -> HTTPResponse:
         host = (parts.scheme, parts.netloc)
@@ -171,13 +176,21 @@ class _Patience:
         self._file_s = settings.file_s
         self._monotonic = monotonic
         self._end = monotonic() + settings.file_s
+        self._is_last = False
 
     def left(self) -> float:
         """How long the next bytes may take. Raises `TimeoutError`."""
         left = self._end - self._monotonic()
+        self._is_last = left < self._silent_s
         if left <= 0:
-            raise TimeoutError(f"it comes too slowly: not here after {self._file_s:.0f} s")
+            raise self.error()
         return min(left, self._silent_s)
+
+    def error(self) -> TimeoutError:
+        """What to raise where they did not come."""
+        if self._is_last:
+            return TimeoutError(f"it comes too slowly: not here after {self._file_s:g} s")
+        return TimeoutError(f"nothing comes from it for {self._silent_s:g} s")
 
 
 class _Response(HTTPResponse):
@@ -198,8 +211,12 @@ class _PatientReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(self._patience().left())
-        return self._raw.readinto(buffer)
+        patience = self._patience()
+        self._sock.settimeout(patience.left())
+        try:
+            return self._raw.readinto(buffer)
+        except TimeoutError:
+            raise patience.error() from None
 
     def close(self) -> None:
         if not self.closed:
@@ -213,9 +230,14 @@ def shown(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
+def plain(text: str) -> str:
+    """What a peer has said, for one line."""
+    return "".join(character if character.isprintable() else "?" for character in text.strip())[:MAX_SAID]
+
+
 def _body(response: HTTPResponse, what: str) -> Iterator[bytes]:
     if response.status != HTTPStatus.OK:
-        raise StatusError(what, response.status, f"the server says {response.status} {response.reason}")
+        raise StatusError(what, response.status, f"the server says {response.status} {plain(response.reason)}")
     while chunk := response.read1(CHUNK_BYTES):
         yield chunk
     if response.length:
@@ -237,8 +259,6 @@ def _reason(error: Exception) -> str:
         return f"TLS: the server's certificate is refused: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"TLS: {error.reason or error}"
-    if isinstance(error, TimeoutError) and error.errno is None:
-        return str(error) if "slowly" in str(error) else "nothing comes from it"
     if isinstance(error, OSError):
         return error.strerror or str(error) or type(error).__name__
-    return f"no proper HTTP: {str(error) or type(error).__name__}"
+    return f"no proper HTTP: {plain(str(error)) or type(error).__name__}"

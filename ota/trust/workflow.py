@@ -27,6 +27,7 @@ from ota.targets import SIGNED_AT_KEY
 from ota.trust.cache import MetadataCache
 from ota.trust.fetcher import MetadataFetcher, Pieces
 from ota.trust.floors import RoleFloor
+from ota.trust.web import plain
 
 CEILINGS = UpdaterConfig(
     max_root_rotations=256,
@@ -117,7 +118,7 @@ class Workflow(Updater):
         if isinstance(error.__cause__, RefusedError):
             return error.__cause__
         rule = next(rule for kind, rule in _RULES if isinstance(error, kind))
-        return RefusedError(rule, f"{self._name}: {self._file}", str(error) or type(error).__name__)
+        return RefusedError(rule, f"{self._name}: {plain(self._file)}", plain(str(error)) or type(error).__name__)
 
     # What python-tuf asks of its disk and its line -------------------------------------------------------------
 
@@ -212,7 +213,7 @@ class Workflow(Updater):
         floor = self._floors.get(role)
         if floor is not None and signed.version < floor.version:
             reason = f"version {signed.version} is older than {floor.version}, which this device has seen"
-            raise RefusedError(Rule.VERSION, f"{self._name}: {role}.json", reason)
+            raise RefusedError(Rule.VERSION, f"{self._name}: {plain(role)}.json", reason)
         keys: list[str] = []
         if role != Root.type:
             delegator = cast("Root | Targets", self._trusted_set[self._delegators.get(role, Root.type)])
