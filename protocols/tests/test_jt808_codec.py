@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.core.errors import LocalProtocolError, RemoteProtocolError
-from protocols.jt808 import conditions, data, driver, information, kinds, location, parameters, registration
+from protocols.jt808 import data, driver, information, location, parameters, registration
 from protocols.jt808.catalogue import BODIES, BODIES_2011, body_type, decode_body, read_packet
 from protocols.jt808.dialect import JT2011, JT2013, JT2019, JT2019_WIDE_MAKER
-from protocols.jt808.extras import EXTRAS
 from protocols.jt808.flags import Alarm, Status, cleared_by_answer
 from protocols.jt808.frame import (
     MAX_BODY_BYTES,
@@ -19,75 +18,14 @@ from protocols.jt808.frame import (
     encode_frame,
 )
 from protocols.jt808.general import RawBody
-from protocols.jt808.layout import Scope, layout_of
 from protocols.jt808.location import Extra, Location, LocationBatch, batch_of
 from protocols.jt808.message import decode_message, encode_message
 from protocols.jt808.values import bytes_of_text, bytes_of_utc_ms, text_of, time_text_of, utc_ms_of
+from protocols.tests.jt808_bodies import a_body, a_location
 
 EXAMPLES = settings(max_examples=60, derandomize=True, deadline=None)
 SEEDS = st.integers(0, 2**32 - 1)
 DIALECTS = [JT2011, JT2013, JT2019, JT2019_WIDE_MAKER]
-
-
-def a_location(rng, most=4):
-    extras = tuple(Extra(rng.choice([*EXTRAS, 0xE0, 0xFF]), rng.randbytes(rng.randrange(8))) for _ in range(most))
-    numbers = [rng.randrange(1 << bits) for bits in (32, 32, 32, 32, 16, 16, 16)]
-    return Location(*numbers, rng.choice([rng.randbytes(6), bytes.fromhex("261124062853")]), extras)
-
-
-def a_parameter(_kind, _scope, rng):
-    return parameters.Parameter(rng.choice([*parameters.PARAMETERS, 0x75]), rng.randbytes(rng.randrange(9)))
-
-
-def a_can_frame(_kind, _scope, rng):
-    return data.CanFrame(rng.randrange(2), rng.randrange(2), rng.randrange(2), rng.randrange(1 << 29), bytes(8))
-
-
-def some_items(kind, scope, rng):
-    return tuple(a_value(kind._item, scope, rng) for _ in range(rng.randrange(4)))
-
-
-def a_trailing(kind, scope, rng):
-    if not kind._is_required(scope) and (scope.has_ended or rng.random() < 0.3):
-        scope.has_ended = True
-        return None
-    return a_value(kind._kind, scope, rng)
-
-
-GENERATORS = {
-    location.BaseLocation: lambda _kind, _scope, rng: a_location(rng, 0),
-    location.WholeLocation: lambda _kind, _scope, rng: a_location(rng, rng.randrange(4)),
-    parameters._Item: a_parameter,
-    data._CanItem: a_can_frame,
-    kinds.Unsigned: lambda kind, _scope, rng: rng.choice([0, 1, kind.maximum, rng.randrange(kind.maximum + 1)]),
-    kinds.Coordinate: lambda _kind, _scope, rng: rng.randrange(1 << 32),
-    kinds.Octets: lambda kind, _scope, rng: rng.randbytes(rng.randrange(60) if kind.size is None else kind.size),
-    kinds.FixedText: lambda kind, scope, rng: rng.choice([rng.randbytes, bytes])(kind._bytes(scope)),
-    kinds.Text: lambda _kind, _scope, rng: rng.choice([rng.randbytes(rng.randrange(30)), "测A1234".encode("gbk"), b""]),
-    kinds.Sized: lambda kind, scope, rng: a_value(kind._content, scope, rng),
-    kinds.Group: lambda kind, scope, rng: a_struct(kind._struct, scope, rng),
-    kinds.Listed: some_items,
-    kinds.Announcing: lambda kind, scope, rng: a_value(kind._kind, scope, rng),
-    conditions.When: lambda kind, scope, rng: a_value(kind._kind, scope, rng) if kind._condition(scope) else None,
-    conditions.Trailing: a_trailing,
-    conditions.Either: lambda kind, scope, rng: a_value(kind._kind(scope), scope, rng),
-}
-
-
-def a_value(kind, scope, rng):
-    """Something that this row can hold."""
-    return next(make for known, make in GENERATORS.items() if isinstance(kind, known))(kind, scope, rng)
-
-
-def a_struct(struct, scope, rng):
-    scope = scope.inner()
-    for name, kind in layout_of(struct):
-        scope.values[name] = a_value(kind, scope, rng)
-    return struct(**{name: scope.values[name] for name in struct.__struct_fields__})
-
-
-def a_body(kind, dialect, rng):
-    return a_location(rng) if kind is Location else a_struct(kind, Scope(dialect), rng)
 
 
 ALL_TYPES = [*BODIES.values(), *BODIES_2011.values()]

@@ -1,4 +1,4 @@
-"""A JT/T 808 platform's end, and what both ends do alike: queries, repeats, packages, silence."""
+"""A JT/T 808 platform's end, and what both ends do alike: queries, repeats, serial numbers, silence."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A JT/T 808 terminal's life: registration, authentication, every timer, the blind area, a lossy link."""
+"""A JT/T 808 terminal's life: registration, authentication, every timer, log-off, what waits for an answer."""
 
 import random
 
