@@ -14,6 +14,7 @@ from tuf.api.serialization.json import JSONSerializer
 
 from ota.errors import RefusedError, Rule
 from ota.repository.keys import SigningKey
+from ota.repository.roles import dated
 from ota.targets import PLAN_KEY, Plan, decode_image_info, to_json_types
 
 ONLINE = timedelta(days=1)
@@ -47,14 +48,13 @@ def sign_plan(
     wanted: dict[str, TargetFile] = {}
     for ecu, one in plan.ecus.items():
         wanted[one.target] = _image(images, ecu, one.target, what)
-    expires = now + holds
-    targets = Targets(version, expires=expires, targets=wanted, unrecognized_fields={PLAN_KEY: to_json_types(plan)})
-    files = {f"{version}.targets.json": _signed(targets, key)}
+    targets = Targets(version, targets=wanted, unrecognized_fields={PLAN_KEY: to_json_types(plan)})
+    files = {f"{version}.targets.json": _signed(targets, key, now, holds)}
     meta = MetaFile.from_data(version, files[f"{version}.targets.json"], ["sha256"])
-    snapshot = _signed(Snapshot(version, expires=expires, meta={"targets.json": meta}), key)
+    snapshot = _signed(Snapshot(version, meta={"targets.json": meta}), key, now, holds)
     files[f"{version}.snapshot.json"] = snapshot
     newest = MetaFile.from_data(version, snapshot, ["sha256"])
-    files["timestamp.json"] = _signed(Timestamp(version, expires=expires, snapshot_meta=newest), key)
+    files["timestamp.json"] = _signed(Timestamp(version, snapshot_meta=newest), key, now, holds)
     return SignedPlan(plan, version, targets.expires, files)
 
 
@@ -130,7 +130,7 @@ def _image(images: Mapping[str, TargetFile], ecu: str, target: str, what: str) -
     return image
 
 
-def _signed(signed: Targets | Snapshot | Timestamp, key: SigningKey) -> bytes:
-    metadata: Metadata[Any] = Metadata(signed)
+def _signed(signed: Targets | Snapshot | Timestamp, key: SigningKey, now: datetime, holds: timedelta) -> bytes:
+    metadata: Metadata[Any] = Metadata(dated(signed, now, holds))
     metadata.sign(key.signer)
     return metadata.to_bytes(_SERIALIZER)

@@ -33,7 +33,7 @@ from ota.repository.layout import (
 )
 from ota.repository.verify import DIRECTOR_ONLINE, Images
 from ota.repository.workspace import Pending, Workspace
-from ota.targets import decode_image_info
+from ota.targets import SIGNED_AT_KEY, decode_image_info
 
 _COMPACT = JSONSerializer(compact=True)
 
@@ -91,6 +91,9 @@ class Publication(NamedTuple):
 def prepare(workspace: Workspace, now: datetime) -> Publication:
     """Judge everything that waits. Raises `RefusedError` with what is missing; nothing has changed then."""
     images, director = workspace.images(), workspace.director_roots()
+    if images is not None and images.timestamp.signed.unrecognized_fields.get(SIGNED_AT_KEY, 0) > now.timestamp():
+        reason = f"it was signed after {now:%Y-%m-%d %H:%M} UTC, which is what the clock here says: set it right first"
+        raise RefusedError(Rule.EXPIRY, f"{METADATA}/{TIMESTAMP}", reason)
     changes = ChangeSet(is_served=True)
     waits = {}
     for one in workspace.pending():

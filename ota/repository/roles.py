@@ -25,6 +25,7 @@ from tuf.api.metadata import (
     MetaFile,
     Role,
     Root,
+    Signed,
     Snapshot,
     TargetFile,
     Targets,
@@ -33,7 +34,7 @@ from tuf.api.metadata import (
 
 from ota.errors import RefusedError, Rule
 from ota.repository.keys import PublicKey
-from ota.targets import Target, to_json_types
+from ota.targets import SIGNED_AT_KEY, Target, to_json_types
 
 THRESHOLD = 2
 KEYS = 3
@@ -46,6 +47,7 @@ TIMESTAMP = timedelta(days=1)
 _FAMILY = re.compile(r"^[a-z0-9][a-z0-9-]{0,30}$")
 _TOP_LEVEL = ("root", "targets", "snapshot", "timestamp")
 
+S = TypeVar("S", bound=Signed)
 T = TypeVar("T", Root, Targets)
 
 
@@ -53,7 +55,7 @@ def image_root(
     root: Sequence[PublicKey], targets: Sequence[PublicKey], online: PublicKey, now: datetime
 ) -> Metadata[Root]:
     """The image repository's first root. Raises `RefusedError` where a role has too few keys."""
-    made = Root(expires=now + OFFLINE)
+    made = dated(Root(), now, OFFLINE)
     _give(made, "root", root)
     _give(made, "targets", targets)
     for role in ("snapshot", "timestamp"):
@@ -63,7 +65,7 @@ def image_root(
 
 def director_root(root: Sequence[PublicKey], director: PublicKey, now: datetime) -> Metadata[Root]:
     """The Director's first root. Raises `RefusedError` where there are too few keys."""
-    made = Root(expires=now + OFFLINE)
+    made = dated(Root(), now, OFFLINE)
     _give(made, "root", root)
     for role in ("targets", "snapshot", "timestamp"):
         made.add_key(director.tuf, role)
@@ -79,32 +81,38 @@ def top_targets(families: Mapping[str, Sequence[PublicKey]], now: datetime) -> M
         keys.update({holder.keyid: holder.tuf for holder in holders})
         names = [holder.keyid for holder in holders]
         roles[family] = DelegatedRole(family, names, THRESHOLD, terminating=True, paths=[paths_of(family)])
-    return Metadata(Targets(expires=now + OFFLINE, delegations=Delegations(keys, roles)))
+    return Metadata(dated(Targets(delegations=Delegations(keys, roles)), now, OFFLINE))
 
 
 def family_targets(now: datetime) -> Metadata[Targets]:
     """A product family without an image."""
-    return Metadata(Targets(expires=now + OFFLINE))
+    return Metadata(dated(Targets(), now, OFFLINE))
 
 
 def snapshot(version: int, files: Mapping[str, tuple[int, bytes]], now: datetime) -> Metadata[Snapshot]:
     """`files`: for `targets.json` and each family's its version and bytes."""
     meta = {name: MetaFile.from_data(number, data, ["sha256"]) for name, (number, data) in files.items()}
-    return Metadata(Snapshot(version, expires=now + SNAPSHOT, meta=meta))
+    return Metadata(dated(Snapshot(version, meta=meta), now, SNAPSHOT))
 
 
 def timestamp(version: int, snapshot_version: int, snapshot_bytes: bytes, now: datetime) -> Metadata[Timestamp]:
     """What says which snapshot is the newest."""
     meta = MetaFile.from_data(snapshot_version, snapshot_bytes, ["sha256"])
-    return Metadata(Timestamp(version, expires=now + TIMESTAMP, snapshot_meta=meta))
+    return Metadata(dated(Timestamp(version, snapshot_meta=meta), now, TIMESTAMP))
 
 
 def next_of(metadata: Metadata[T], now: datetime, holds: timedelta = OFFLINE) -> Metadata[T]:
     """The next version of offline metadata: the same words, unsigned, with a new expiry."""
     signed = copy.deepcopy(metadata.signed)
     signed.version += 1
+    return Metadata(dated(signed, now, holds))
+
+
+def dated(signed: S, now: datetime, holds: timedelta) -> S:
+    """Say when it was made, and until when it holds."""
     signed.expires = now + holds
-    return Metadata(signed)
+    signed.unrecognized_fields[SIGNED_AT_KEY] = int(now.timestamp())
+    return signed
 
 
 def target_file(target: Target, more: Mapping[str, object] | None = None) -> TargetFile:

@@ -167,7 +167,7 @@ class RepositoryDouble(FetcherInterface):
         """Sign `targets` or a family as it stands, as its next version. `relist` makes it known."""
         metadata = self._of(role)
         metadata.signed.version += 1
-        metadata.signed.expires = self.now + roles.OFFLINE
+        roles.dated(metadata.signed, self.now, roles.OFFLINE)
         return self._put(METADATA, role, metadata, self.keys[role] if by is None else by)
 
     def relist(self, by: Sequence[SigningKey] | None = None) -> None:
@@ -183,7 +183,7 @@ class RepositoryDouble(FetcherInterface):
         """The next root, `METADATA`'s or `DIRECTOR`'s, changed and signed by whom is named."""
         root = self.root if side == METADATA else self.director_root
         root.signed.version += 1
-        root.signed.expires = self.now + roles.OFFLINE
+        roles.dated(root.signed, self.now, roles.OFFLINE)
         change(root.signed)
         data = self._put(side, "root", root, by)
         if side == DIRECTOR:
