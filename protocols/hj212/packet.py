@@ -70,7 +70,11 @@ def decode_packet(wire: bytes, *, accepts_modbus_crc: bool = False) -> Packet:
     if size != len(wire):
         reason = f"{int(digits)} bytes are announced, {max(0, len(wire) - HEAD_BYTES - _TAIL_BYTES)} there"
         raise FrameError(reason, 2, "data_length")
-    return _checked(wire, accepts_modbus_crc=accepts_modbus_crc)
+    packet = _checked(wire, accepts_modbus_crc=True)
+    if packet.is_modbus_crc and not accepts_modbus_crc:
+        reason = "the check is CRC-16/MODBUS, which is taken only when asked for"
+        raise ChecksumError(reason, len(wire) - _TAIL_BYTES, "crc")
+    return packet
 
 
 def _checked(wire: bytes, *, accepts_modbus_crc: bool) -> Packet:

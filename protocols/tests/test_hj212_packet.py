@@ -90,8 +90,9 @@ def test_a_packet_that_is_hardly_there_is_told_as_such() -> None:
 def test_the_modbus_check_is_taken_only_when_asked_for() -> None:
     wire = encode_packet(Packet(DATA, is_modbus_crc=True))
     assert wire.endswith(b"%04X\r\n" % crc16_modbus(DATA))
-    with pytest.raises(ChecksumError):
+    with pytest.raises(ChecksumError, match="is CRC-16/MODBUS") as refused:
         decode_packet(wire)
+    assert (refused.value.offset, refused.value.field) == (len(wire) - 6, "crc")
     assert read(wire) == Packet(DATA, wire[-6:-2], is_modbus_crc=True)
     assert frames_of_all(Framer(), wire) == []
     assert frames_of_all(framer(), wire) == [read(wire)]
