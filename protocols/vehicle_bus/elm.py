@@ -46,6 +46,8 @@ _PATTERNS = {"bus_init_error": r"BUS INIT:[ .]*ERROR", "internal_error": r"ERR\d
 _ERRORS = tuple((re.compile(_PATTERNS.get(status, re.escape(text))), status) for status, text in ERROR_TEXTS.items())
 STATUSES = (OK, EMPTY, *ERROR_TEXTS)
 _PREFIX = re.compile(r"^(?:SEARCHING\.*|BUS INIT:[ .]*OK)\s*", re.IGNORECASE)
+PROTOCOL_NUMBER = re.compile(r"(A?)([0-9A-C])", re.IGNORECASE)
+"""What ATDPN says: A where the protocol was found, its number."""
 _LINE_END = re.compile(r"[\r\n]+")
 _COMMAND = re.compile(r" *[AS] *T[ -~]*|[ 0-9A-F]*", re.IGNORECASE | re.ASCII)
 

@@ -4,7 +4,7 @@ Nothing is sent before the prompt. `Connect` ends what may be running, resets th
 linefeeds, headers on), lets it find the vehicle's protocol, and tries each in turn where it finds none. After that one
 `Ask` is in flight. Without a reply in time a harmless command stops what runs, and what comes within a second is thrown
 away. An adapter that stays silent, or that says its own name, has lost its settings: that is `Lost`, and `Connect`
-begins anew.
+begins anew. During set-up a reply that cannot be that of the command in flight came late, and is passed over.
 
 What each event leads to stands in `ElmDialogue.TRANSITIONS`.
 
@@ -15,6 +15,7 @@ What each event leads to stands in `ElmDialogue.TRANSITIONS`.
 b'AT@1\rATZ\r'
 """
 
+import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -24,7 +25,16 @@ import msgspec
 
 from protocols.core.errors import LocalProtocolError, NeedData
 from protocols.dialogue import StreamEnd
-from protocols.vehicle_bus.elm import EMPTY, OK, Framer, Reply, decode_reply, encode_command, is_setting
+from protocols.vehicle_bus.elm import (
+    EMPTY,
+    OK,
+    PROTOCOL_NUMBER,
+    Framer,
+    Reply,
+    decode_reply,
+    encode_command,
+    is_setting,
+)
 from protocols.vehicle_bus.elm_answers import Answers, read_lines
 
 SETTLE_S = 0.5
@@ -43,6 +53,9 @@ PROTOCOLS_TO_TRY = "681792345A"
 """In this order, as python-OBD does."""
 _BUSES = {"6": "can11", "8": "can11", "B": "can11", "7": "can29", "9": "can29", "A": "can29", "C": "can29"}
 _NAME = "ELM327"
+_VERSION = re.compile(r"v\d", re.IGNORECASE)
+"""Every adapter says its version when it was reset, clones and others too."""
+_DONE = "OK"
 _PROBE = b"AT@1\r"
 """Its first character stops what runs; an idle adapter tells what it is. A bare CR would repeat the last command."""
 _BLANK = b" "
@@ -147,6 +160,8 @@ class ElmDialogue(StreamEnd[ElmEvent]):
         self._status = ""
         self._stops = 0
         self._is_stopped = False
+        self.late_replies = 0
+        """Replies during set-up that belonged to an earlier command."""
 
     @property
     def state(self) -> ElmState:
@@ -179,6 +194,9 @@ class ElmDialogue(StreamEnd[ElmEvent]):
         self.framer.feed(data)
         while not isinstance(frame := self.framer.next_frame(), NeedData):
             self._reply = decode_reply(frame.decode("latin-1"), self._request)
+            if self._state is ElmState.STARTING and self._is_late():
+                self.late_replies += 1
+                continue
             stimulus = self._judge()
             if (self._state, stimulus) in self.TRANSITIONS:
                 self._step(stimulus, now)
@@ -204,6 +222,22 @@ class ElmDialogue(StreamEnd[ElmEvent]):
             return self._judge_set_up()
         is_reset = any(_NAME in line for line in self._reply.lines) and not is_setting(self._request)
         return ElmStimulus.RESTARTED if self._state is ElmState.READY or is_reset else ElmStimulus.REPLY
+
+    def _is_late(self) -> bool:
+        """Whether a reply during set-up is no reply to the command in flight, which will still get its own."""
+        reply = self._reply
+        if reply.status not in {OK, EMPTY}:
+            return self._request == SET_UP[0]  # what became of the probe
+        last = reply.lines[-1] if reply.lines else ""
+        match self._request:
+            case "ATZ":
+                return _VERSION.search(last) is None
+            case "ATDPN":
+                return PROTOCOL_NUMBER.fullmatch(last) is None
+            case request if is_setting(request):
+                return last != _DONE
+            case _:
+                return last in {"", _DONE} or _NAME in last
 
     def _judge_set_up(self) -> ElmStimulus:
         """What a reply during set-up leads to; it also remembers what the reply said."""

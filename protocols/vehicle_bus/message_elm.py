@@ -9,6 +9,7 @@ from protocols.vehicle_bus.elm import (
     EMPTY,
     ERROR_TEXTS,
     OK,
+    PROTOCOL_NUMBER,
     Reply,
     decode_reply,
     encode_command,
@@ -22,7 +23,6 @@ from protocols.vehicle_bus.message_obd import CAN, KLINE, read_answer
 from protocols.vehicle_bus.obd import ANSWER, NEGATIVE
 
 _VOLTAGE = re.compile(r"(\d+(?:\.\d+)?)\s*V?", re.IGNORECASE)
-_PROTOCOL = re.compile(r"(A?)([0-9A-C])", re.IGNORECASE)
 _IDENTIFYING = frozenset({"ATZ", "ATI", "ATWS"})
 
 
@@ -51,7 +51,7 @@ def _read_setting(command: str, reply: Reply) -> Message:
     elif command in _IDENTIFYING:
         out["adapter"] = last or None
     elif command == "ATDPN":
-        protocol = _PROTOCOL.fullmatch(last)
+        protocol = PROTOCOL_NUMBER.fullmatch(last)
         out["automatic"] = bool(protocol.group(1)) if protocol else None
         out["protocol"] = protocol.group(2).upper() if protocol else None
     return out
