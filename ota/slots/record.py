@@ -8,10 +8,12 @@ write the same file. Standard library only: the launcher reads it.
 """
 
 import zlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from ota.errors import StorageError
+from ota.errors import OtaError, StorageError
 from ota.slots.sealed import KEY_BYTES, MAX_BYTES, UnsealedError, checked, seal, unseal
 from ota.storage import Storage
 
@@ -81,12 +83,18 @@ def decode(data: bytes, key: bytes) -> Record:
     return record
 
 
+class StaleRecordError(OtaError):
+    """Another process has written: read again and decide anew."""
+
+
 class RecordStore:
     """The two records. Nothing is remembered between two calls: another process may have written."""
 
-    def __init__(self, storage: Storage, key: bytes) -> None:
+    def __init__(self, storage: Storage, key: bytes, lock: Callable[[], AbstractContextManager[object]]) -> None:
+        """`lock` keeps the launcher and the update agent apart while one of them writes."""
         self._storage = storage
         self._key = key
+        self._lock = lock
 
     def read(self) -> Record | None:
         """The newest whole one; None where there is none."""
@@ -97,15 +105,21 @@ class RecordStore:
         return [found for found in map(self._found, NAMES) if isinstance(found, str)]
 
     def write(self, record: Record) -> Record:
-        """Put it in the place of the older one and return it with its sequence. Raises `StorageError`."""
-        there = self._all()
-        newest = max((each.sequence for each in there if each), default=record.sequence)
-        place = 0 if there[0] is None else 1 if there[1] is None else int(there[0].sequence > there[1].sequence)
-        written = replace(record, sequence=max(newest, record.sequence) + 1)
-        self._storage.write(NAMES[place], 0, encode(written, self._key))
-        self._storage.sync(NAMES[place])
-        self._storage.sync_folder("")
-        return written
+        """Put it in the place of the older one and return it with its sequence.
+
+        Raises `StaleRecordError` where it was made from a record that is not the newest any more, and `StorageError`.
+        """
+        with self._lock():
+            there = self._all()
+            newest = max((each.sequence for each in there if each), default=record.sequence)
+            if newest != record.sequence:
+                raise StaleRecordError(f"the record is at {newest}, not {record.sequence}: somebody else has written")
+            place = 0 if there[0] is None else 1 if there[1] is None else int(there[0].sequence > there[1].sequence)
+            written = replace(record, sequence=record.sequence + 1)
+            self._storage.write(NAMES[place], 0, encode(written, self._key))
+            self._storage.sync(NAMES[place])
+            self._storage.sync_folder("")
+            return written
 
     def _all(self) -> list[Record | None]:
         return [found if isinstance(found, Record) else None for found in map(self._found, NAMES)]

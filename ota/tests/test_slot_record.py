@@ -1,12 +1,13 @@
 """The record of the slots: torn at any byte, damaged, lost, of another device, of a newer release."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
 from ota.errors import StorageError
-from ota.slots.record import KEYS, NAMES, Record, RecordStore, decode, encode, make_key, read_key
+from ota.slots.record import KEYS, NAMES, Record, RecordStore, StaleRecordError, decode, encode, make_key, read_key
 from ota.slots.sealed import UnsealedError, seal, unseal
 from ota.slots.trailer import (
     Mark,
@@ -37,10 +38,10 @@ FULL = Record(
 
 def a_store(*records: Record) -> tuple[DiskDouble, RecordStore]:
     disk = DiskDouble()
-    store = RecordStore(disk, KEY)
-    for record in records:
-        store.write(record)
-    return disk.settled(), RecordStore(disk, KEY)
+    store = RecordStore(disk, KEY, nullcontext)
+    for sequence, record in enumerate(records):
+        store.write(replace(record, sequence=sequence))
+    return disk.settled(), RecordStore(disk, KEY, nullcontext)
 
 
 def a_slot(disk: DiskDouble, slot: str, counter: int) -> None:
@@ -57,16 +58,29 @@ def test_a_record_is_read_as_it_was_written():
 
 def test_each_write_goes_to_the_older_one_and_rises_by_one():
     disk, _ = a_store()
-    store = RecordStore(disk, KEY)
+    store = RecordStore(disk, KEY, nullcontext)
     assert store.read() is None
     for number in range(1, 6):
         before = [disk.contents().get(name) for name in NAMES]
-        assert store.write(replace(FULL, boots_left=number)).sequence == number
+        assert store.write(replace(FULL, sequence=number - 1, boots_left=number)).sequence == number
         after = [disk.contents().get(name) for name in NAMES]
         assert [a != b for a, b in zip(before, after, strict=True)] == [number % 2 == 1, number % 2 == 0]
         found = store.read()
         assert found is not None
         assert (found.sequence, found.boots_left) == (number, number)
+
+
+def test_who_has_not_seen_the_newest_record_does_not_write():
+    """The launcher counts a boot while the agent confirms: the count must not undo what was confirmed."""
+    disk, store = a_store(replace(FULL, state="TRIAL"))
+    seen = store.read()
+    assert seen is not None
+    confirmed = store.write(replace(seen, state="CONFIRMED", confirmed="b", trial=""))
+    before = disk.contents()
+    with pytest.raises(StaleRecordError):
+        store.write(replace(seen, boots_left=2))
+    assert disk.contents() == before
+    assert store.read() == confirmed
 
 
 def test_a_record_that_is_torn_at_any_byte_leaves_the_one_before():
@@ -88,7 +102,7 @@ def holding(disk: DiskDouble, name: str, data: bytes) -> RecordStore:
     other = disk.settled()
     other.truncate(name, 0)
     other.write(name, 0, data)
-    return RecordStore(other, KEY)
+    return RecordStore(other, KEY, nullcontext)
 
 
 def test_every_flipped_bit_is_seen():
@@ -117,7 +131,7 @@ def test_what_is_not_ours_is_refused_with_its_reason(data: bytes, why: str):
         decode(data, KEY)
     disk = DiskDouble()
     disk.write("state-a", 0, data)
-    store = RecordStore(disk, KEY)
+    store = RecordStore(disk, KEY, nullcontext)
     assert store.read() is None
     assert why in store.faults()[0]
 

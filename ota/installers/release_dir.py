@@ -1,0 +1,90 @@
+"""The installer of a `release-dir`: two folders of the agent itself, on any Linux box.
+
+    slots/{a|b}/image.tar  tree/  trailer  confirmed      see `ota.installers.tree` and `ota.slots.trailer`
+
+The trailer is written last and erased first: whatever the power leaves of the rest is never started.
+"""
+
+import hashlib
+from collections.abc import Iterable
+
+from ota.errors import RefusedError, Rule, StorageError
+from ota.installers.tree import entries, image_fault, image_of, manifest_of, tree_fault, tree_of, unpack
+from ota.payload.choice import Held
+from ota.slots.sealed import UnsealedError
+from ota.slots.trailer import Mark, Trailer, erase_trailer, read_trailer, write_mark, write_trailer
+from ota.storage import Storage, remove_all
+
+
+class ReleaseDir:
+    """See `ota.installers.installer.Installer`."""
+
+    def __init__(self, storage: Storage, key: bytes) -> None:
+        self._storage = storage
+        self._key = key
+
+    def trailer(self, slot: str) -> Trailer | None:
+        """See `Installer`."""
+        try:
+            return read_trailer(self._storage, slot, self._key)
+        except (UnsealedError, StorageError):
+            return None
+
+    def held(self, slot: str) -> Held | None:
+        """See `Installer`."""
+        trailer = self.trailer(slot)
+        if trailer is None:
+            return None
+        image = image_of(slot)
+        return Held(trailer.sha256, trailer.length, lambda offset, size: self._storage.read(image, offset, size))
+
+    def erase(self, slot: str) -> None:
+        """See `Installer`."""
+        self._make_slot(slot)
+        erase_trailer(self._storage, slot)
+
+    def write(self, slot: str, trailer: Trailer, pieces: Iterable[bytes]) -> None:
+        """See `Installer`. The old image makes room first."""
+        assert self.trailer(slot) is None, "a slot that may be started is not written to"
+        image = image_of(slot)
+        self._make_slot(slot)
+        remove_all(self._storage, tree_of(slot))
+        self._storage.truncate(image, 0)
+        hasher = hashlib.sha256()
+        length = 0
+        for piece in pieces:
+            self._storage.write(image, length, piece)
+            hasher.update(piece)
+            length += len(piece)
+        if (length, hasher.hexdigest()) != (trailer.length, trailer.sha256):
+            raise RefusedError(Rule.HASH, trailer.target, f"{length:,} bytes came that are not this image")
+        self._storage.sync(image)
+        manifest = manifest_of(self._storage, image, entries(self._storage, image))
+        if (manifest.version, manifest.counter) != (trailer.version, trailer.counter):
+            reason = (
+                f"it says {manifest.version} ({manifest.counter}), the metadata {trailer.version} ({trailer.counter})"
+            )
+            raise RefusedError(Rule.FORMAT, trailer.target, reason)
+        unpack(self._storage, slot)
+
+    def seal(self, slot: str, trailer: Trailer) -> None:
+        """See `Installer`."""
+        write_trailer(self._storage, slot, trailer, self._key)
+
+    def fault(self, slot: str) -> str:
+        """See `Installer`."""
+        try:
+            trailer = read_trailer(self._storage, slot, self._key)
+        except (UnsealedError, StorageError) as error:
+            return f"slots/{slot}/trailer: {error}"
+        return image_fault(self._storage, slot, trailer.sha256, trailer.length) or tree_fault(self._storage, slot)
+
+    def mark(self, slot: str, mark: Mark) -> None:
+        """See `Installer`."""
+        write_mark(self._storage, slot, mark, self._key)
+
+    def _make_slot(self, slot: str) -> None:
+        for folder in ("slots", f"slots/{slot}"):
+            self._storage.make_folder(folder)
+        self._storage.sync_folder("slots")
+        self._storage.sync_folder("")

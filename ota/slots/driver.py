@@ -1,0 +1,486 @@
+"""Takes an update through its states: one durable step at a time, so that the power may go between any two.
+
+`offer` takes a verified plan, `step` does one thing: it looks at the world, names what it finds as an event of
+`ota.slots.machine`, does the action that the table gives and writes the record of the state that follows. After a start
+a driver made anew goes on where the record is. Reports are put into their queue and nothing else: what becomes of them
+changes no slot.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from enum import Enum
+from typing import Any, NamedTuple
+
+from ota.errors import Cause, OtaError, RefusedError, Rule, StorageError
+from ota.installers.installer import Installer
+from ota.slots.ecus import Ecu, recorded, rows_of, table_of
+from ota.slots.machine import MAY_BE_OVERTAKEN, RESTING, VOLATILE, Action, Event, State, follow, state_of
+from ota.slots.neighbours import Health, Offer, Payload, Report, Reports, Secondaries, Wellbeing
+from ota.slots.record import BOOTS, Record, RecordStore, StaleRecordError
+from ota.slots.trailer import Mark, Trailer, rebuild
+from ota.storage import Storage
+from ota.targets import Plan, Target
+
+_LATER = frozenset({Rule.NETWORK, Rule.BUDGET, Rule.CONDITION, Rule.SPACE})
+"""Refusals of a download that may not hold tomorrow."""
+_RETURNS = frozenset({Event.BLOBS_WRONG, Event.SLOT_WRONG})
+MAX_RETURNS = 3
+"""So often a process begins anew with what the disk has spoiled: a broken medium is not worn out further."""
+
+
+class Did(Enum):
+    """What came of a step."""
+
+    STEP = "step"
+    """Something was done: there may be more at once."""
+    WAITING = "waiting"
+    RESTART = "restart"
+    """Another slot is to be started: end the running release, and let the launcher choose."""
+    RESTING = "resting"
+
+
+class Outcome(NamedTuple):
+    """What came of a step, and what it waits for."""
+
+    did: Did
+    reason: str = ""
+
+
+class NoSlotError(OtaError):
+    """Both records are lost, and so are both slots. Whatever runs, nothing vouches for it."""
+
+
+class Driver:
+    """One process's hold on the update. Not thread-safe."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        key: bytes,
+        *,
+        lock: Callable[[], AbstractContextManager[object]],
+        installer: Installer,
+        payload: Payload,
+        secondaries: Secondaries,
+        health: Health,
+        reports: Reports,
+        own_ecu: str,
+        running: str,
+        may_switch: Callable[[Plan], str],
+    ) -> None:
+        """`running`: the slot that the launcher has started; `may_switch`: why not yet, nothing where it may."""
+        self._storage = storage
+        self._key = key
+        self._store = RecordStore(storage, key, lock)
+        self._installer = installer
+        self._payload = payload
+        self._secondaries = secondaries
+        self._health = health
+        self._reports = reports
+        self._own_ecu = own_ecu
+        self._running = running
+        self._may_switch = may_switch
+        self._offer: Offer | None = None
+        self._next: Offer | None = None
+        """What ends the update that is under way."""
+        self._is_healthy = False
+        self._armed: set[str] = set()
+        self._returns = 0
+
+    # What others ask --------------------------------------------------------------------------------------------
+
+    def record(self) -> Record:
+        """What holds now; made from the slots where both records are lost. Raises `NoSlotError`, `StorageError`."""
+        record = self._store.read()
+        if record is None:
+            made = rebuild(self._storage, self._key, lambda slot: not self._installer.fault(slot))
+            if made is None:
+                raise NoSlotError(f"{Rule.STORAGE.value}: neither a record nor a slot holds")
+            record = self._store.write(made)
+        return record
+
+    def state(self, record: Record) -> State:
+        """Where it is. A state that only a newer release knows is a trial, if there is one, and a failure if not."""
+        if self._is_healthy and record.state == State.TRIAL.name:
+            return State.HEALTHY
+        return state_of(record.state) or (State.TRIAL if record.trial else State.FAILED)
+
+    def offer(self, offer: Offer) -> bool:
+        """Take a verified plan, or the one that is under way again; whether there is anything to do about it.
+
+        Raises `RefusedError`, with nothing changed: it is older than what was taken, or asks for what is forbidden.
+        """
+        record = self.record()
+        state, plan = self.state(record), offer.plan
+        self._check_number(record, offer)
+        if state in RESTING:
+            return self._take(record, offer)
+        if plan.number == record.plan_number and not plan.is_cancelled:
+            self._offer = offer
+        elif state not in MAY_BE_OVERTAKEN or not self._is_same_work(record, offer):
+            self._next = offer
+        return True
+
+    def step(self) -> Outcome:
+        """Do one thing. Raises `StorageError`: nothing is lost, the next step tries again."""
+        record = self.record()
+        state = self.state(record)
+        may_end = state in MAY_BE_OVERTAKEN and self._running == record.confirmed
+        try:
+            if self._next is not None and may_end:
+                reason = "the plan is cancelled" if self._next.plan.is_cancelled else "a newer plan has come"
+                return self._move(record, Event.CANCEL, Rule.CANCELLED, reason)
+            if self._running != record.to_start:
+                if state is State.ARMED:  # the launcher must be able to count: what cannot be written now, is not then
+                    self._store.write(record)
+                return Outcome(Did.RESTART, f"slot {record.to_start} is to be started")
+            handler: Callable[[Record], Outcome] = getattr(self, f"_when_{state.name.lower()}")
+            return handler(record)
+        except StaleRecordError:
+            return Outcome(Did.STEP)
+
+    def run(self) -> Outcome:
+        """Step until it waits, rests, or wants a restart."""
+        while (outcome := self.step()).did is Did.STEP:
+            pass
+        return outcome
+
+    # Plans ------------------------------------------------------------------------------------------------------
+
+    def _check_number(self, record: Record, offer: Offer) -> None:
+        plan, what = offer.plan, f"plan {offer.plan.number}"
+        if plan.number < record.plan_number:
+            raise RefusedError(Rule.PLAN, what, f"plan {record.plan_number} has been taken before")
+        if plan.number == record.plan_number and offer.digest != record.plan_digest and not plan.is_cancelled:
+            raise RefusedError(Rule.PLAN, what, "it is not the plan that was taken under this number")
+
+    def _take(self, record: Record, offer: Offer) -> bool:
+        plan = offer.plan
+        if plan.number == record.plan_number or plan.is_cancelled:
+            return False
+        running = {ecu: self._secondaries.running(ecu) for ecu in plan.ecus if ecu != self._own_ecu}
+        trailer = self._installer.trailer(record.confirmed)
+        running[self._own_ecu] = trailer.sha256 if trailer is not None else ""
+        rows = rows_of(offer, running, record)
+        taken = replace(record, plan_number=plan.number, plan_digest=offer.digest, quarantine={})
+        if all(row.progress == "runs" for row in rows.values()):
+            self._store.write(taken)
+            return False
+        fresh = replace(taken, policy=plan.policy, attempt=str(plan.number), ecus=recorded(rows))
+        self._offer = offer
+        self._move(replace(fresh, outcome="", rule="", reason=""), Event.PLAN)
+        return True
+
+    def _is_same_work(self, record: Record, offer: Offer) -> bool:
+        """A newer plan that wants of every ECU what is under way already ends nothing: it is taken afterwards."""
+        rows = table_of(record)
+        wants = {ecu: offer.targets[wanted.target].sha256 for ecu, wanted in offer.plan.ecus.items()}
+        return not offer.plan.is_cancelled and wants == {ecu: row.sha256 for ecu, row in rows.items()}
+
+    # States -----------------------------------------------------------------------------------------------------
+
+    def _when_idle(self, _record: Record) -> Outcome:
+        if self._next is not None:
+            offer, self._next = self._next, None
+            if self.offer(offer):
+                return Outcome(Did.STEP)
+        return Outcome(Did.RESTING)
+
+    _when_reported = _when_idle
+
+    def _when_planned(self, record: Record) -> Outcome:
+        if self._offer is None:
+            return _UNVERIFIED
+        return self._move(record, Event.VERIFIED)
+
+    def _when_fetching(self, record: Record) -> Outcome:
+        for target in self._to_fetch(record):
+            if self._payload.is_complete(target):
+                continue
+            try:
+                self._payload.fetch_next(target)
+            except RefusedError as error:
+                return self._later_or_refused(record, error)
+            except StorageError:
+                raise
+            except OtaError as error:
+                return Outcome(Did.WAITING, str(error))
+            return self._move(record, Event.BLOCK)
+        return self._move(record, Event.ALL_FETCHED) if self._offer is not None else _UNVERIFIED
+
+    def _when_fetched(self, record: Record) -> Outcome:
+        if self._offer is None:
+            return _UNVERIFIED
+        own = self._own(record)
+        if not all(self._payload.is_complete(target) for target in self._to_fetch(record)):
+            return self._move(record, Event.BLOBS_WRONG)
+        if own is None:
+            return self._move(record, Event.SLOT_STAYS)
+        return self._move(record, Event.LIES_HERE if self._lies_here(record, own) else Event.BLOBS_RIGHT)
+
+    def _when_slot_invalid(self, record: Record) -> Outcome:
+        self._installer.erase(_other(record.confirmed))
+        return self._move(record, Event.ERASED)
+
+    def _when_writing(self, record: Record) -> Outcome:
+        own = self._own(record)
+        if self._offer is None or own is None:
+            return _UNVERIFIED
+        target = self._offer.targets[own.target]
+        slot = _other(record.confirmed)
+        self._installer.erase(slot)
+        try:
+            pieces = self._payload.image(target, self._installer.held(record.confirmed))
+            self._installer.write(slot, self._trailer(own), pieces)
+        except RefusedError as error:
+            if not self._payload.is_complete(target):
+                return self._move(record, Event.BLOBS_WRONG)
+            return self._move(record, Event.REFUSED, error.rule, str(error))
+        except StorageError as error:
+            if error.cause is not Cause.FULL:
+                raise
+            return self._move(record, Event.REFUSED, Rule.SPACE, str(error))
+        return self._move(record, Event.IMAGE_WRITTEN)
+
+    def _when_written(self, record: Record) -> Outcome:
+        own = self._own(record)
+        is_right = own is not None and self._lies_here(record, own)
+        return self._move(record, Event.SLOT_RIGHT if is_right else Event.SLOT_WRONG)
+
+    def _when_secondaries_staged(self, record: Record) -> Outcome:
+        if self._offer is None:
+            return _UNVERIFIED
+        rows = table_of(record)
+        for ecu, row in rows.items():
+            if ecu != self._own_ecu and row.progress == "wanted":
+                return self._stage(record, ecu, row)
+        for ecu, row in rows.items():
+            if ecu != self._own_ecu and row.progress == "staged" and not self._secondaries.is_staged(ecu, row.sha256):
+                return self._row(record, ecu, Event.ECU_STAGED, progress="wanted")
+        if self._own(record) is None and all(row.progress in ("runs", "failed") for row in rows.values()):
+            return self._move(record, Event.REFUSED, Rule.ECU, "no secondary has taken its set")
+        reason = self._may_switch(self._offer.plan)
+        return Outcome(Did.WAITING, reason) if reason else self._move(record, Event.ALL_STAGED)
+
+    def _when_armed(self, record: Record) -> Outcome:
+        if record.fell_back:
+            return self._move(record, Event.FELL_BACK, Rule.HEALTH, record.fell_back)
+        return self._move(record, Event.STARTED)
+
+    def _when_trial(self, record: Record) -> Outcome:
+        if record.fell_back:
+            return self._move(record, Event.FELL_BACK, Rule.HEALTH, record.fell_back)
+        for ecu, row in table_of(record).items():
+            if ecu != self._own_ecu and row.progress == "staged" and ecu not in self._armed:
+                return self._arm(record, ecu, row)
+        wellbeing, reason = self._health.check()
+        if wellbeing is Wellbeing.WAITING:
+            return Outcome(Did.WAITING, reason)
+        if wellbeing is Wellbeing.ILL:
+            return self._move(record, Event.ILL, Rule.HEALTH, reason)
+        return self._move(record, Event.WELL)
+
+    def _when_healthy(self, record: Record) -> Outcome:
+        return self._move(record, Event.GATES_PASSED)
+
+    def _when_confirmed(self, record: Record) -> Outcome:
+        trailer = self._installer.trailer(record.confirmed)
+        if trailer is not None:
+            self._installer.mark(record.confirmed, _mark(record, trailer))
+        return self._tell_secondaries(record, self._secondaries.commit, "kept") or self._report(record, Event.COMMITTED)
+
+    def _when_rolling_back(self, record: Record) -> Outcome:
+        told = self._tell_secondaries(record, self._secondaries.revert, "failed")
+        return told or self._move(record, Event.REVERTED)
+
+    def _when_rolled_back(self, record: Record) -> Outcome:
+        return self._report(record, Event.REPORT_KEPT)
+
+    _when_cancelled = _when_failed = _when_rolled_back
+
+    # Actions: what is durable before the record, and what the record says ----------------------------------------
+
+    def _move(self, record: Record, event: Event, rule: Rule | None = None, reason: str = "") -> Outcome:
+        """Do what the table says and write where it leads."""
+        state = self.state(record)
+        if event in _RETURNS:
+            self._returns += 1
+            if self._returns > MAX_RETURNS:
+                event, rule, reason = Event.REFUSED, Rule.STORAGE, "the disk does not keep what is written to it"
+        action, end = follow(state, event)
+        changed = self._changed(action, record, event)
+        if rule is not None:
+            changed = replace(changed, rule=rule.value, reason=reason)
+        self._is_healthy = end is State.HEALTHY
+        if end not in VOLATILE and event is not Event.BLOCK:  # of blocks the payload keeps its own account
+            self._store.write(replace(changed, state=end.name))
+        return Outcome(Did.STEP)
+
+    def _changed(self, action: Action, record: Record, event: Event) -> Record:
+        own, slot = self._own(record), _other(record.confirmed)
+        if action is Action.ERASE_TRAILER:
+            self._installer.erase(slot)
+        elif action is Action.WRITE_TRAILER:
+            assert own is not None, "an image was written"
+            self._installer.seal(slot, self._trailer(own))
+        elif action is Action.ARM and own is not None:
+            return replace(record, trial=slot, boots_left=BOOTS, fell_back="")
+        elif action is Action.CONFIRM:
+            return replace(_settled(record), confirmed=record.to_start, floors=_floors(record), outcome="confirmed")
+        elif action is Action.POINT_BACK:
+            if event is Event.CANCEL:
+                return replace(_settled(record), outcome="cancelled")
+            tried = [row.sha256 for row in table_of(record).values() if row.progress != "runs"]
+            guilty = [own.sha256] if event is Event.FELL_BACK and own is not None else tried
+            quarantine = record.quarantine | dict.fromkeys(guilty, record.plan_number)
+            return replace(_settled(record), quarantine=quarantine, outcome="rolled back")
+        elif action is Action.GIVE_UP:
+            return replace(record, outcome="cancelled" if event is Event.CANCEL else "failed")
+        return record
+
+    def _report(self, record: Record, event: Event) -> Outcome:
+        try:
+            self._reports.put(
+                Report(
+                    attempt=record.attempt,
+                    plan_number=record.plan_number,
+                    outcome=record.outcome or "failed",
+                    rule=record.rule,
+                    reason=record.reason,
+                    ecus=record.ecus,
+                    log_tail=self._health.log_tail() if record.outcome == "rolled back" else b"",
+                )
+            )
+            self._payload.tidy()
+        except OtaError as error:  # it is tried again for ever, and decides nothing
+            return Outcome(Did.WAITING, str(error))
+        return self._move(record, event)
+
+    # Secondaries ------------------------------------------------------------------------------------------------
+
+    def _stage(self, record: Record, ecu: str, row: Ecu) -> Outcome:
+        assert self._offer is not None, "asked before"
+        try:
+            is_staged = self._secondaries.stage(ecu, self._offer.targets[row.target])
+        except RefusedError as error:
+            if error.rule in _LATER:
+                return Outcome(Did.WAITING, str(error))
+            if record.policy == "atomic":
+                return self._move(record, Event.REFUSED, error.rule, str(error))
+            return self._row(record, ecu, Event.ECU_STAGED, progress="failed", reason=str(error))
+        except StorageError:
+            raise
+        except OtaError as error:
+            return Outcome(Did.WAITING, str(error))
+        return self._row(record, ecu, Event.ECU_STAGED, progress="staged") if is_staged else Outcome(Did.STEP)
+
+    def _arm(self, record: Record, ecu: str, row: Ecu) -> Outcome:
+        try:
+            self._secondaries.arm(ecu, row.sha256)
+        except RefusedError as error:
+            if record.policy == "atomic":
+                return self._move(record, Event.ILL, error.rule, str(error))
+            self._store.write(_with_row(record, ecu, progress="failed", reason=str(error)))
+        except StorageError:
+            raise
+        except OtaError as error:
+            return Outcome(Did.WAITING, str(error))
+        self._armed.add(ecu)
+        return Outcome(Did.STEP)
+
+    def _tell_secondaries(self, record: Record, tell: Callable[[str, str], None], done: str) -> Outcome | None:
+        """Commit or revert what is staged. Who does not answer is asked again, until another plan wants to begin."""
+        for ecu, row in table_of(record).items():
+            if ecu == self._own_ecu or row.progress != "staged":
+                continue
+            try:
+                tell(ecu, row.sha256)
+            except StorageError:
+                raise
+            except OtaError as error:
+                if self._next is None:
+                    return Outcome(Did.WAITING, str(error))
+                self._store.write(_with_row(record, ecu, progress="unanswered", reason=str(error)))
+            else:
+                self._store.write(_with_row(record, ecu, progress=done))
+            return Outcome(Did.STEP)
+        return None
+
+    def _row(self, record: Record, ecu: str, event: Event, **changes: Any) -> Outcome:
+        return self._move(_with_row(record, ecu, **changes), event)
+
+    # Looks ------------------------------------------------------------------------------------------------------
+
+    def _own(self, record: Record) -> Ecu | None:
+        """The row of the slots, where they are to get an image."""
+        row = table_of(record).get(self._own_ecu)
+        return None if row is None or row.progress == "runs" else row
+
+    def _lies_here(self, record: Record, own: Ecu) -> bool:
+        slot = _other(record.confirmed)
+        trailer = self._installer.trailer(slot)
+        return trailer is not None and trailer.sha256 == own.sha256 and not self._installer.fault(slot)
+
+    def _to_fetch(self, record: Record) -> list[Target]:
+        if self._offer is None:
+            return []
+        own = self._own(record)
+        lies_here = own is not None and self._lies_here(record, own)
+        return [
+            self._offer.targets[row.target]
+            for ecu, row in table_of(record).items()
+            if row.progress == "wanted" and not (ecu == self._own_ecu and lies_here)
+        ]
+
+    def _trailer(self, own: Ecu) -> Trailer:
+        proof = dict(self._offer.proof) if self._offer is not None else {}
+        return Trailer(
+            target=own.target,
+            sha256=own.sha256,
+            length=own.length,
+            version=own.version,
+            counter=own.counter,
+            proof=proof,
+        )
+
+    def _later_or_refused(self, record: Record, error: RefusedError) -> Outcome:
+        if error.rule in _LATER:
+            return Outcome(Did.WAITING, str(error))
+        return self._move(record, Event.REFUSED, error.rule, str(error))
+
+
+_UNVERIFIED = Outcome(Did.WAITING, "the metadata of the plan is to be verified again")
+
+
+def _other(slot: str) -> str:
+    return "b" if slot == "a" else "a"
+
+
+def _settled(record: Record) -> Record:
+    """Nothing is on trial."""
+    return replace(record, trial="", boots_left=0, fell_back="")
+
+
+def _floors(record: Record) -> dict[str, int]:
+    floors = dict(record.floors)
+    for row in table_of(record).values():
+        if row.progress != "failed" and row.floor:
+            floors[row.floor_name] = max(row.floor, floors.get(row.floor_name, 0))
+    return floors
+
+
+def _mark(record: Record, trailer: Trailer) -> Mark:
+    return Mark(
+        sha256=trailer.sha256,
+        sequence=record.sequence,
+        plan_number=record.plan_number,
+        floors=record.floors,
+        quarantine=record.quarantine,
+    )
+
+
+def _with_row(record: Record, ecu: str, **changes: Any) -> Record:
+    rows = table_of(record)
+    values = {name: getattr(rows[ecu], name) for name in rows[ecu].__struct_fields__}
+    return replace(record, ecus=recorded(rows | {ecu: Ecu(**(values | changes))}))

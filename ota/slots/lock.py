@@ -1,0 +1,26 @@
+"""Keeps the launcher and the update agent apart while one of them writes a record; it ends with its process."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ota.errors import StorageError
+
+LOCK = "lock"
+
+
+@contextmanager
+def record_lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of an update folder. Raises `StorageError`."""
+    path = folder / LOCK
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StorageError(str(path), error.strerror or str(error)) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,40 @@
+"""The first image of a new device: the slot `a`, its key, its record."""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+
+from ota.errors import RefusedError, Rule
+from ota.installers.installer import Installer
+from ota.slots.record import Record, RecordStore, make_key, read_key
+from ota.slots.trailer import Mark, Trailer
+from ota.storage import Storage
+
+
+def set_up(
+    storage: Storage,
+    new_key: Callable[[], bytes],
+    *,
+    lock: Callable[[], AbstractContextManager[object]],
+    installer_of: Callable[[bytes], Installer],
+    trailer: Trailer,
+    pieces: Iterable[bytes],
+) -> None:
+    """Bring a verified image into slot `a` and confirm it; cut and done again it comes out the same.
+
+    new_key: 32 bytes of the system's own randomness. Raises `RefusedError` where the device is set up already, and
+    `StorageError`.
+    """
+    key = read_key(storage)
+    if key is None:
+        make_key(storage, new_key())
+        key = read_key(storage)
+        assert key is not None, "written and synced"
+    store = RecordStore(storage, key, lock)
+    if store.read() is not None:
+        raise RefusedError(Rule.STORAGE, "state-a", "this device has slots already")
+    installer = installer_of(key)
+    installer.erase("a")
+    installer.write("a", trailer, pieces)
+    installer.seal("a", trailer)
+    installer.mark("a", Mark(sha256=trailer.sha256, sequence=0))
+    store.write(Record(confirmed="a"))
