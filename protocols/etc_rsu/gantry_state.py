@@ -73,7 +73,8 @@ class GantryHeartbeat(Report, frozen=True, gc=False):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Read it, list by list. Raises `RemoteProtocolError`."""
-        if len(data) < 4 or data[0] != cls.TYPE:
+        cls.check_type(data)
+        if len(data) < 4:
             raise FrameError("cut short", len(data), cls.TABLE)
         at = 4
         lists: list[Any] = []

@@ -19,9 +19,14 @@ class Payload(Table, frozen=True, gc=False):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Read a whole payload. Raises `RemoteProtocolError`."""
+        cls.check_type(data)
+        return super().from_bytes(data)
+
+    @classmethod
+    def check_type(cls, data: bytes) -> None:
+        """Raise `FrameError` unless the first byte says that it is this table."""
         if data[:1] != bytes((cls.TYPE,)):
             raise FrameError(f"the first byte is {cls.TYPE:02x}", 0, cls.TYPE_KEY)
-        return super().from_bytes(data)
 
     def head(self) -> bytes:
         """The byte that says which table it is."""
