@@ -31,6 +31,7 @@ from edge.gateway.results import Results
 from edge.gateway.status_socket import StatusSocket
 from edge.gateway.stream import Stream
 from edge.gateway.supervisor import Supervisor
+from edge.gateway.updates import Updates
 from edge.identity.pseudonym import Pseudonym
 from edge.store.errors import StoreError
 from edge.store.opening import open_store
@@ -145,6 +146,8 @@ class Gateway:
         self._spawn(self._desired.run())
         self._spawn(self._clock.watch())
         self._spawn(self._beat())
+        if self._config.update.file is not None:
+            self._spawn(Updates(Path(self._config.update.file), self._config.update.every_s, self._stop.set).run())
         systemd.notify("READY=1")
         log.info(_("%s: runs, start %d, configuration %s"), self._node, self._store.boot, self._desired.digest[:19])
         await self._stop.wait()
@@ -221,7 +224,7 @@ class Gateway:
 
     async def apply(self, config: NodeConfigFile) -> None:
         """Go over to another configuration; see `edge.gateway.desired`. Raises `ApplyError`."""
-        for table in ("node", "privacy", "status"):
+        for table in ("node", "privacy", "status", "update"):
             if getattr(config, table) != getattr(self._config, table):
                 raise ApplyError(_("[{table}] cannot change while it runs; restart the service").format(table=table))
         old = self._config

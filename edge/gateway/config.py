@@ -29,6 +29,7 @@ from edge.gateway.config_tables import (
     NodeConfig,
     PrivacyConfig,
     StatusConfig,
+    UpdateConfig,
     UplinkConfig,
 )
 from edge.gateway.config_words import shown, unknown_key, unknown_name
@@ -54,6 +55,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "commands": CommandsConfig,
     "privacy": PrivacyConfig,
     "status": StatusConfig,
+    "update": UpdateConfig,
 }
 """The tables that stand once."""
 MAX_KEY_PARTS = 32
@@ -72,6 +74,7 @@ _FILES: tuple[KeyPath, ...] = (
     ("uplink", "mqtt", "tls", "cert"),
     ("uplink", "mqtt", "tls", "key"),
     ("privacy", "hash_key"),
+    ("update", "file"),
 )
 _TOO_DEEP = _("is nested deeper than any configuration")
 _HINTS = {
@@ -97,6 +100,7 @@ class NodeConfigFile(msgspec.Struct, frozen=True, kw_only=True):
     commands: CommandsConfig = CommandsConfig()
     privacy: PrivacyConfig = PrivacyConfig()
     status: StatusConfig = StatusConfig()
+    update: UpdateConfig = UpdateConfig()
     bus: tuple[BusConfig, ...] = ()
     device: tuple[DeviceConfig, ...] = ()
 

@@ -82,3 +82,12 @@ class StatusConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     prometheus: Listener | None = None
     """`HOST:PORT` to answer Prometheus on, such as `127.0.0.1:9464`; off unless asked for."""
+
+
+class UpdateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[update]`: who looks for new releases."""
+
+    file: FileName | None = None
+    """The `update.toml` of the update agent, which then is started now and then; without one nobody looks."""
+    every_s: Annotated[float, msgspec.Meta(ge=10, le=604_800)] = 600.0
+    """How often the agent is started. How often it asks the repositories is a matter of its own file."""
