@@ -11,7 +11,7 @@ from typing import ClassVar
 import msgspec
 
 from protocols.core.errors import FieldError
-from protocols.traffic_survey.canonical import decode_canonical, encode_canonical, sha256_of
+from protocols.traffic_survey.canonical import Sha256, Whole, decode_canonical, encode_canonical, sha256_of
 from protocols.traffic_survey.wim_record import Defect, WimRecord, defects_of
 
 MAX_MANIFEST_BYTES = 65_536
@@ -34,9 +34,9 @@ class EvidenceFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     kind: FileKind
     name: str
-    size_bytes: int
-    sha256: str
-    duration_ms: int | None = None
+    size_bytes: Whole
+    sha256: Sha256
+    duration_ms: Whole | None = None
 
 
 class ClockState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,14 +44,14 @@ class ClockState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     source: str
     is_synchronised: bool
-    offset_ms: int | None
+    offset_ms: Whole | None
 
 
 class Review(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an operator found."""
 
     operator_id: str
-    time_ms: int
+    time_ms: Whole
     is_confirmed: bool
 
 
@@ -60,12 +60,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     VERSION: ClassVar[int] = 1
 
-    v: int = VERSION
+    v: Whole = VERSION
     evidence_id: str
     record: WimRecord
     files: tuple[EvidenceFile, ...]
     clock: ClockState
-    limit_kg: int
+    limit_kg: Whole
     review: Review | None = None
 
 
@@ -122,10 +122,10 @@ def decode_manifest(data: bytes) -> Manifest:
 class CustodyEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Somebody has done something with the set. previous_sha256: of the entry before, or of the manifest."""
 
-    time_ms: int
+    time_ms: Whole
     actor: str
     action: str
-    previous_sha256: str
+    previous_sha256: Sha256
 
 
 def with_custody(

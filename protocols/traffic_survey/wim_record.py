@@ -12,7 +12,7 @@ from typing import ClassVar
 import msgspec
 
 from protocols.core.errors import FieldError
-from protocols.traffic_survey.canonical import decode_canonical, encode_canonical, sha256_of
+from protocols.traffic_survey.canonical import Sha256, Whole, decode_canonical, encode_canonical, sha256_of
 
 MAX_RECORD_BYTES = 16_384
 GENESIS = "0" * 64
@@ -36,8 +36,8 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     number: str
     valid_from: date
     valid_until: date
-    min_speed_tenth_kmh: int
-    max_speed_tenth_kmh: int
+    min_speed_tenth_kmh: Whole
+    max_speed_tenth_kmh: Whole
 
 
 class WimRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,32 +45,32 @@ class WimRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     VERSION: ClassVar[int] = 1
 
-    v: int = VERSION
+    v: Whole = VERSION
     site: str
     direction: str
-    lane: int
-    time_ms: int
+    lane: Whole
+    time_ms: Whole
     day: date
-    speed_tenth_kmh: int
-    length_mm: int | None
-    axle_weights_left_kg: tuple[int, ...]
-    axle_weights_right_kg: tuple[int, ...]
-    axle_distances_mm: tuple[int, ...]
-    axle_groups: tuple[int, ...]
-    gross_weight_kg: int
+    speed_tenth_kmh: Whole
+    length_mm: Whole | None
+    axle_weights_left_kg: tuple[Whole, ...]
+    axle_weights_right_kg: tuple[Whole, ...]
+    axle_distances_mm: tuple[Whole, ...]
+    axle_groups: tuple[Whole, ...]
+    gross_weight_kg: Whole
     vehicle_class: str | None
-    temperature_tenth_c: int | None
+    temperature_tenth_c: Whole | None
     status: WimStatus
     picture_links: tuple[str, ...]
     plate: str | None
     plate_colour: str | None
-    plate_confidence_percent: int | None
+    plate_confidence_percent: Whole | None
     device_id: str
     firmware: str
     scale_serial: str
     certificate: Certificate
-    sequence: int
-    previous_sha256: str
+    sequence: Whole
+    previous_sha256: Sha256
 
     @property
     def axle_count(self) -> int:
