@@ -30,8 +30,8 @@ STATION_TYPES = {
 }
 """On the wire the letter itself, in HEX its ASCII code. A lock reports as Z, with its levels 3B (upper) and 3A."""
 
-GATE_STATES = {55500: "no gate", 44400: "shut", 99900: "fully open", 88800: "out of the water"}
-"""Special values of the gate opening (09), in 0.01 m."""
+GATE_STATES: "dict[float | None, str]" = {555: "no gate", 444: "shut", 999: "fully open", 888: "out of the water"}
+"""Special values of the gate opening (09), which are no metres."""
 
 STATUS_BITS = (
     "mains lost",

@@ -45,6 +45,7 @@ from protocols.sl651.groups import (
     step_group,
 )
 from protocols.sl651.message_elements import (
+    ELEMENT_KEYS,
     ascii_value,
     defined_data,
     defined_ident,
@@ -316,6 +317,7 @@ def _series_of(opening: Opening, message: Message, is_ascii: bool) -> Series:
     idents: list[bytes] = []
     columns: list[list[bytes]] = []
     for element in elements:
+        refuse_others(element, ELEMENT_KEYS)
         identifier = text_of(element, "id")
         values = list_of(element, "values")
         if is_ascii:

@@ -1,18 +1,21 @@
 r"""Information groups <-> readable elements and parameters.
 
-An element is `{"id", "value" or "values", "obs_time"}`. HEX says length and decimals with each element: where that is
-not the standard's own, `definition` tells it, so that the message can be written back as it was.
+An element is `{"id", "value" or "values", "obs_time"}`, and what the standard says of it: `quantity`, `unit`, and of
+the status word and of gates `states`. HEX says length and decimals with each element: where that is not the standard's
+own, `definition` tells it, so that the message can be written back as it was.
 
 >>> from protocols.sl651.groups import Group
 >>> readable_elements([Group(b"\x39\x1b", bytes.fromhex("001234"))])
-[{'id': '39', 'value': 1.234, 'definition': '1B'}]
+[{'id': '39', 'quantity': 'river or tide level', 'value': 1.234, 'unit': 'm', 'definition': '1B'}]
 """
 
 from protocols.core.errors import LocalProtocolError
 from protocols.sl651.elements import (
+    GATE_STATES,
     HOUR_LEVELS,
     HOUR_RAIN,
     STATUS,
+    STATUS_BITS,
     element_of,
     is_ascii_identifier,
     parameter_digits_of,
@@ -45,6 +48,7 @@ from protocols.sl651.message_fields import (
     list_of,
     mantissa_of,
     number_of,
+    refuse_others,
     text_of,
 )
 from protocols.sl651.values import definition_of, write_bcd, write_decimal
@@ -63,8 +67,11 @@ _NO_ELEMENTS = frozenset(
         ASCII_BULK,
     }
 )
+ELEMENT_KEYS = frozenset({"id", "value", "values", "obs_time", "definition", "quantity", "unit", "states"})
+"""Of one element. The last three follow from the others and are not read."""
 _HOUR_DECIMALS = {True: 1, False: 2}
 """Of hour groups: rain in 0.1 mm, levels in 0.01 m."""
+_GATE_OPENING = ("09", "GH")
 _MOST_DECIMALS = 7
 
 
@@ -94,13 +101,46 @@ def readable_elements(groups: list[Group]) -> list[dict[str, object]]:
 
 
 def _readable_element(group: Group) -> dict[str, object]:
-    element: dict[str, object] = {"id": group.leader}
     if group.is_hour:
         decimals = _HOUR_DECIMALS[group.leader in {f"{HOUR_RAIN:02X}", ASCII_HOUR_RAIN.decode()}]
-        element["values"] = [_scaled(count, decimals) for count in group.counts]
+        told: dict[str, object] = {"values": [_scaled(count, decimals) for count in group.counts]}
+    elif group.is_status:
+        states = [state for bit, state in enumerate(STATUS_BITS) if group.status >> bit & 1]
+        told = {"value": group.status, "states": states}
     else:
-        element["value"] = _value_of(group)
-    return {**element, **_definition_of(group)}
+        value = _value_of(group)
+        told = {"value": value}
+        if group.leader in _GATE_OPENING and value in GATE_STATES:
+            told["states"] = [GATE_STATES[value]]
+    return _named(group, told)
+
+
+def _named(group: Group, told: dict[str, object]) -> dict[str, object]:
+    """What is told of an element, between its name and its unit where the standard's table has it."""
+    element: dict[str, object] = {"id": group.leader}
+    row = _row_of(group)
+    if row is None:
+        return {**element, **told, **_definition_of(group)}
+    unit = {"unit": row[1]} if row[1] else {}
+    return {**element, "quantity": row[0], **told, **unit, **_definition_of(group)}
+
+
+def _row_of(group: Group) -> tuple[str, str] | None:
+    """Quantity and unit."""
+    if group.is_status:
+        return "status word", ""
+    if group.is_hour:
+        if group.leader in {f"{HOUR_RAIN:02X}", ASCII_HOUR_RAIN.decode()}:
+            return "rain in each 5 min", "mm"
+        number = group.ident[3:].decode() if group.is_ascii else str(group.ident[0] - HOUR_RAIN)
+        return f"relative level {number} every 5 min", "m"
+    if not group.is_ascii and len(group.ident) > 2:
+        return None
+    try:
+        element = element_of(group.leader if group.is_ascii else group.ident[0])
+    except LocalProtocolError:
+        return None
+    return element.quantity, element.unit
 
 
 def _value_of(group: Group) -> float | None:
@@ -110,8 +150,7 @@ def _value_of(group: Group) -> float | None:
 def readable_column(column: list[Group], ident: bytes, is_ascii: bool, time: str | None) -> dict[str, object]:
     """An element of a series."""
     head = Group(ident, b"", is_ascii)
-    element: dict[str, object] = {"id": head.leader, "values": [_value_of(group) for group in column]}
-    element.update(_definition_of(head))
+    element = _named(head, {"values": [_value_of(group) for group in column]})
     if time is not None:
         element["obs_time"] = time
     return element
@@ -162,6 +201,7 @@ def groups_of_elements(elements: list[Message], first_time: str | None, is_ascii
 
 
 def _group_of(element: Message, is_ascii: bool) -> Group:
+    refuse_others(element, ELEMENT_KEYS)
     identifier = text_of(element, "id")
     if "values" in element:
         return _hour_of(element, identifier, is_ascii)

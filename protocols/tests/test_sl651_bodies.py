@@ -101,16 +101,38 @@ def test_words_of_messages() -> None:
         frame = Frame(1, bytes(5), bytes(2), code, body.encode(is_ascii), end_char, is_down, is_ascii)
         return decode_message({"hex": encode_frame(frame).hex()})
 
-    assert told(1)["elements"] == [{"id": "Z", "values": [1, 1, 1]}, {"id": "PJ", "values": [None] * 3}]
+    assert told(1)["elements"] == [
+        {"id": "Z", "quantity": "river or tide level", "values": [1, 1, 1], "unit": "m"},
+        {"id": "PJ", "quantity": "rain since the start of the day", "values": [None] * 3, "unit": "mm"},
+    ]
     assert (told(1)["time_step"], told(2)["time_step"], told(3)["time_step"]) == ("000005", "010000", "000000")
-    assert told(2)["elements"] == [{"id": "39", "values": [102.03, None], "definition": "1A"}]
+    assert told(2)["elements"] == [
+        {"id": "39", "quantity": "river or tide level", "values": [102.03, None], "unit": "m", "definition": "1A"}
+    ]
     assert told(5)["manual_text"] == "PJ 02 "
     assert told(8)["query_definitions"] == ["23", "1B"]
-    assert told(16)["elements"] == [{"id": "45", "value": 512}]
+    assert told(16)["elements"] == [{"id": "45", "quantity": "status word", "value": 512, "states": ["IC card active"]}]
     assert told(18)["is_on"] == [True] * 9
     assert told(20)["openings_cm"] == [120, 0]
     assert told(21)["quota"] is True
     assert told(24)["raw"] == "0102"
+
+
+def test_what_the_standard_says_of_elements_is_told() -> None:
+    gates, own = "091A055500091A000150", "76120001FF22120001"
+    rest = gates + "4520000004C1F460" + "05" * 12 + "F8C0" + "0005" * 12 + own
+    body = OPEN.encode(False) + bytes.fromhex(rest)
+    read = decode_message({"hex": encode_frame(Frame(1, bytes(5), bytes(2), 0x32, body, ETX)).hex()})
+    gate, opening, status, rain, level, reserved, extension = read["elements"]  # type: ignore[misc, attr-defined]
+    assert (gate["quantity"], gate["value"], gate["unit"], gate["states"]) == ("gate opening", 555, "m", ["no gate"])
+    assert (opening["value"], "states" in opening) == (1.5, False)
+    assert status["states"] == ["mains lost", "level meter fault", "box door closed", "pump stopped"]
+    assert (rain["quantity"], rain["values"], rain["unit"]) == ("rain in each 5 min", [0.5] * 12, "mm")
+    assert (level["quantity"], level["unit"]) == ("relative level 4 every 5 min", "m")
+    assert set(reserved) == set(extension) == {"id", "value", "definition"}
+    assert encode_message(read)["hex"] == encode_frame(Frame(1, bytes(5), bytes(2), 0x32, body, ETX)).hex().upper()
+    with pytest.raises(LocalProtocolError):
+        encode_message({**read, "elements": [{**gate, "vale": 1}]})
 
 
 @pytest.mark.parametrize(
@@ -236,7 +258,9 @@ def test_a_status_word_is_one_in_a_series_too() -> None:
     body = bytes.fromhex("0007261124000000F1F1001234567848F0F02611240000041800010045200000048000000ABC")
     frame = Frame(1, bytes(5), bytes(2), 0x38, body, ETX)
     read = decode_message({"hex": encode_frame(frame).hex()})
-    assert read["elements"] == [{"id": "45", "values": [0x480, 0xABC], "obs_time": "2611240000"}]
+    assert read["elements"] == [
+        {"id": "45", "quantity": "status word", "values": [0x480, 0xABC], "obs_time": "2611240000"}
+    ]
     assert encode_message(read) == {"hex": encode_frame(frame).hex().upper()}
     ascii_body = b"0007261124000000TT 2611240000 DRH01 ZT Z 00000480 12.345 0000000G 12.346 "
     with pytest.raises(FieldError):
@@ -244,7 +268,13 @@ def test_a_status_word_is_one_in_a_series_too() -> None:
     ascii_frame = Frame(1, bytes(5), bytes(2), 0x38, ascii_body.replace(b"G", b"1"), ETX, is_ascii=True)
     read = decode_message({"hex": encode_frame(ascii_frame).hex()})
     assert read["elements"] == [
-        {"id": "ZT", "values": [0x480, 1], "obs_time": "2611240000"},
-        {"id": "Z", "values": [12.345, 12.346], "obs_time": "2611240000"},
+        {"id": "ZT", "quantity": "status word", "values": [0x480, 1], "obs_time": "2611240000"},
+        {
+            "id": "Z",
+            "quantity": "river or tide level",
+            "values": [12.345, 12.346],
+            "unit": "m",
+            "obs_time": "2611240000",
+        },
     ]
     assert encode_message(read) == {"hex": encode_frame(ascii_frame).hex().upper()}
