@@ -1,7 +1,7 @@
 """JSON in the one form that is hashed and signed: RFC 8785 for values without fractions.
 
-Keys in order, no blanks, UTF-8, every key there. Whole numbers only, such as a float holds exactly: no two programs write
-one of them differently.
+Keys in order, no blanks, UTF-8, every key there. Whole numbers only, such as a float holds exactly: no two programs
+write one of them differently.
 """
 
 import hashlib
