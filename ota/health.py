@@ -6,7 +6,7 @@ is reached locally, by the answer on its status socket. When the time is over an
 what is missing; the reason goes into the report.
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -14,14 +14,14 @@ from ota.text import _
 from ota.vitals import Vitals
 
 
-class Gates(msgspec.Struct, frozen=True, kw_only=True):
+class Gates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long, in seconds."""
 
-    steady_s: float = 120.0
+    steady_s: Annotated[float, msgspec.Meta(ge=1, le=86_400)] = 120.0
     """All must be well for so long in one piece."""
-    within_s: float = 1_800.0
+    within_s: Annotated[float, msgspec.Meta(ge=1, le=604_800)] = 1_800.0
     """After that it is given up. Begins anew where the box itself starts again; the launcher counts those."""
-    most_starts: int = 3
+    most_starts: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 3
     """Starts of the gateway within one trial: one that restarts for ever is not well, however well between."""
 
 

@@ -1,0 +1,293 @@
+"""One run of the update agent: looks whether there is a plan, takes what is under way further, judges a trial.
+
+It ends when there is nothing to do, when it must wait for longer, or when another slot is to be started; whoever
+starts it (the gateway's supervisor, a timer, a person) is told by its exit code. What it was doing stands on the disk.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from enum import IntEnum
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from ota.agent.audit import Audit, read_seen, write_seen
+from ota.agent.config import OWN, ConfigError, UpdateConfig
+from ota.agent.parts import installers, report_queue, repositories, sources, trust_client
+from ota.agent.payload import FetchedPayload
+from ota.agent.secondaries import McuSecondaries
+from ota.agent.wellbeing import GatewayHealth
+from ota.agent.world import World, why_not_now
+from ota.errors import RefusedError
+from ota.installers.release_dir import ReleaseDir
+from ota.payload.choice import Held, Way
+from ota.payload.limits import DailyBudget, SpeedLimit
+from ota.reports import MAX_LOG_BYTES, EcuOutcome, Report
+from ota.slots.driver import Did, Driver, Outcome
+from ota.slots.lock import record_lock
+from ota.slots.machine import RESTING, State
+from ota.slots.neighbours import Offer
+from ota.slots.neighbours import Report as Ended
+from ota.slots.record import read_key
+from ota.storage import PosixStorage
+from ota.targets import Plan, Target
+from ota.vitals import Vitals
+
+LOOK_S = 5.0
+"""Between two looks at a release on trial, or at what an update waits for."""
+_JUDGED = frozenset({State.ARMED, State.TRIAL, State.HEALTHY})
+_MAX_KEY_BYTES = 4_096
+
+
+class End(IntEnum):
+    """Exit code of a run."""
+
+    RESTING = 0
+    """Nothing is under way."""
+    WAITING = 10
+    """Something waits: for a window, a network, a condition. Start it again soon."""
+    RESTART = 11
+    """Another slot is to be started: end what runs, and let the launcher choose."""
+
+
+class UpdateAgent:
+    """Built once a run. Raises `ConfigError`, `StorageError` and `RefusedError`.
+
+    running: the slot that the launcher has started; stick: a folder to read instead of the network.
+    """
+
+    def __init__(
+        self,
+        config: UpdateConfig,
+        *,
+        running: str,
+        build_time: int = 0,
+        stick: Path | None = None,
+        world: World | None = None,
+        say: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        self.world = world or World()
+        self._config = config
+        self._say = say
+        self._stick = stick
+        folder = config.path(config.data)
+        self.storage = PosixStorage(folder)
+        self.storage.open()
+        key = read_key(self.storage)
+        if key is None:
+            raise ConfigError(f"{folder}: this device is not set up: there is no key (wayside ota setup)")
+        self.audit = Audit(self.storage, self.world.wall_s)
+        self._installer = ReleaseDir(self.storage, key)
+        self._plan: Plan | None = None
+        """The plan that this run has verified, and what it names by ECU."""
+        self._targets: dict[str, Target] = {}
+        self._remark = ""
+        self._payload = self._make_payload()
+        self._health = self._make_health()
+        self._trust = trust_client(config, self.storage, self.world, build_time)
+        self.reports = report_queue(config, self.storage)
+        self.driver = Driver(
+            self.storage,
+            key,
+            lock=partial(record_lock, folder),
+            installer=self._installer,
+            payload=self._payload,
+            secondaries=McuSecondaries(self.storage, installers(config), self._payload),
+            health=self._health,
+            reports=_Queue(self, config.device),
+            own_ecu=OWN,
+            running=running,
+            may_switch=self._may_switch,
+        )
+
+    # A run ------------------------------------------------------------------------------------------------------
+
+    def run(self, *, is_forced: bool = False) -> End:
+        """Until it ends. `is_forced`: ask the repositories now, whenever they were asked last."""
+        self._trust.open()
+        self._finish_trial()
+        state = self.driver.state(self.driver.record())
+        if is_forced or state not in RESTING | _JUDGED or self.world.wall_s() >= read_seen(self.storage).next_at:
+            self._poll()
+        return self._finish_trial()
+
+    def _finish_trial(self) -> End:
+        """Take it as far as it goes; a trial is judged to its end."""
+        while True:
+            outcome = self.driver.run()
+            record = self.driver.record()
+            state = self.driver.state(record)
+            self._note(outcome, state)
+            if outcome.did is Did.RESTART:
+                return End.RESTART
+            if outcome.did is Did.WAITING and state in _JUDGED:
+                self.world.sleep(LOOK_S)
+                continue
+            if state in (State.CONFIRMED, State.REPORTED) and record.outcome == "confirmed":
+                self._raise_floors()
+            return End.RESTING if outcome.did is Did.RESTING else End.WAITING
+
+    def _poll(self) -> None:
+        """Ask both repositories; what they say is offered to the slots."""
+        now = self.world.wall_s()
+        seen = read_seen(self.storage)
+        jitter = self.world.uniform(0.5, 1.5)
+        seen = msgspec.structs.replace(seen, asked_at=int(now), next_at=int(now + self._config.poll_s * jitter))
+        try:
+            self._offer()
+        except RefusedError as error:
+            self.audit.refused(error)
+            self._say(str(error))
+            seen = msgspec.structs.replace(seen, refusal=str(error), rule=error.rule.value)
+        else:
+            seen = msgspec.structs.replace(seen, answered_at=int(now), refusal="", rule="", remark=self._remark)
+        write_seen(self.storage, seen)
+
+    def _offer(self) -> None:
+        record = self.driver.record()
+        with ExitStack() as connections:
+            director, images = repositories(self._config, self._stick, connections)
+            verified = self._trust.refresh(director, images, quarantined=record.quarantine)
+        self._remark = "; ".join(filter(None, [verified.now.remark, *verified.damaged]))
+        self._plan, self._targets = verified.plan, verified.targets
+        self._payload.conditions = verified.plan.conditions
+        floors = self._trust.floors.record
+        proof = {role: floor.version for role, floor in floors.roles.items()}
+        offer = Offer(
+            plan=verified.plan,
+            digest=floors.plan_sha256,
+            targets={target.path: target for target in verified.targets.values()},
+            hardware={name: ecu.hardware for name, ecu in self._config.ecu.items()},
+            proof=proof,
+        )
+        if self.driver.offer(offer):
+            self.audit.note("plan taken", plan=verified.plan.number)
+
+    def _may_switch(self, plan: Plan) -> str:
+        """Why the slot may not be switched now; the last look at the gateway before it is."""
+        reason = why_not_now(plan, self.world.wall_s(), self.world.unmet)
+        if not reason:
+            self._health.remember()
+        return reason
+
+    def _note(self, outcome: Outcome, state: State) -> None:
+        record = self.driver.record()
+        if outcome.reason:
+            self.audit.note("waits", state=state.value, reason=outcome.reason)
+        else:
+            self.audit.note("state", state=state.value, attempt=record.attempt, outcome=record.outcome)
+        way = next((each for each in self._payload.ways.values()), None)
+        seen = read_seen(self.storage)
+        waits_for = outcome.reason if outcome.did is Did.WAITING else ""
+        write_seen(
+            self.storage,
+            msgspec.structs.replace(seen, waits_for=waits_for, way=_word(way) if way else seen.way),
+        )
+
+    def _raise_floors(self) -> None:
+        """In the trust's own record too; done again after a cut it changes nothing."""
+        if self._plan is None or self._installer.trailer(self.driver.record().confirmed) is None:
+            return
+        record = self.driver.record()
+        if record.plan_number != self._plan.number:
+            return
+        for ecu, target in self._targets.items():
+            if ecu in self._config.ecu:
+                self._trust.floors.confirm(self._config.ecu[ecu].hardware, target.info)
+
+    # Building ---------------------------------------------------------------------------------------------------
+
+    def _make_payload(self) -> FetchedPayload:
+        limits = self._config.limits
+        budget = DailyBudget(
+            self.storage,
+            bytes_a_day=None if limits.megabytes_per_day is None else int(limits.megabytes_per_day * 1_000_000),
+            attempts_a_day=limits.attempts_per_day,
+            wall_s=self.world.wall_s,
+        )
+        own = None if limits.kilobytes_per_s is None else int(limits.kilobytes_per_s * 1_000)
+
+        def speed(planned: int | None) -> SpeedLimit:
+            wanted = [each for each in (own, planned) if each is not None]
+            return SpeedLimit(min(wanted, default=None), monotonic=self.world.monotonic, sleep=self.world.sleep)
+
+        return FetchedPayload(
+            self.storage,
+            budget=budget,
+            speed=speed,
+            sources=sources(self._config, self._stick),
+            held=self._held,
+            is_cancelled=lambda: False,
+            progress=self._progress,
+        )
+
+    def _held(self, target: Target) -> list[Held]:
+        """Of the slot that is confirmed, which nobody writes to; for a secondary what it runs."""
+        if target.info.kind == "release-dir":
+            held = self._installer.held(self.driver.record().confirmed)
+            return [] if held is None else [held]
+        return []
+
+    def _progress(self, target: Target, way: Way, done: int, all_: int) -> None:
+        seen = read_seen(self.storage)
+        if done == all_ or done - seen.done_bytes > all_ // 20 or done < seen.done_bytes:
+            write_seen(self.storage, msgspec.structs.replace(seen, done_bytes=done, all_bytes=all_, way=_word(way)))
+        self._say(f"{target.path}: {_word(way)} {done:,} of {all_:,} bytes")
+
+    def _make_health(self) -> GatewayHealth:
+        config = self._config
+        path = None if config.status_socket is None else config.path(config.status_socket)
+
+        def look() -> Vitals:
+            return Vitals() if path is None else self.world.look(path)
+
+        return GatewayHealth(self.storage, config.health, look=look, log=self._log, monotonic=self.world.monotonic)
+
+    def _log(self) -> bytes:
+        """The gateway's last words."""
+        if self._config.log_file is None:
+            return b""
+        try:
+            with self._config.path(self._config.log_file).open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - MAX_LOG_BYTES))
+                return file.read(MAX_LOG_BYTES)
+        except OSError:
+            return b""
+
+
+class _Queue:
+    """See `ota.slots.neighbours.Reports`."""
+
+    def __init__(self, agent: UpdateAgent, device: str) -> None:
+        self._agent = agent
+        self._device = device
+
+    def put(self, report: Ended) -> None:
+        """Sign it and keep it; and a line in the audit trail."""
+        agent = self._agent
+        agent.audit.note(
+            "ended", attempt=report.attempt, outcome=report.outcome, rule=report.rule, reason=report.reason
+        )
+        if agent.reports is None:
+            return
+        document = {
+            "attempt": report.attempt,
+            "device": self._device,
+            "plan": report.plan_number,
+            "outcome": report.outcome.replace(" ", "-"),
+            "rule": report.rule,
+            "reason": report.reason,
+            "time": int(agent.world.wall_s()),
+            "time_quality": "set" if agent.world.is_synchronised() else "none",
+            "ecus": {
+                name: msgspec.to_builtins(EcuOutcome(target=row["target"], after=row["sha256"]))
+                for name, row in report.ecus.items()
+            },
+        }
+        agent.reports.put(msgspec.convert(document, Report), report.log_tail)
+
+
+def _word(way: Way) -> str:
+    return "same" if way.blob is None else "delta" if way.is_delta else "full"

@@ -1,0 +1,119 @@
+"""The configuration of a device's updates: one TOML file, every number bounded, secrets by reference.
+
+    device = "rsu-7f3a"
+    data = "/var/lib/wayside/update"
+
+    [ecu.main]                                 # the agent's own slots
+    hardware = "rsu-a"
+    family = "rsu/gateway"
+
+    [ecu.lamp-1]                               # a MicroPython secondary
+    hardware = "lamp-c3"
+    family = "buoy/lamp"
+    line = "tcp://192.0.2.7:7000"
+    key_file = "keys/lamp-1.key"
+
+    [director]
+    url = "https://updates.example/director/rsu-7f3a"
+    root = "trust/director.root.json"          # built in when the device was made
+
+    [images]
+    url = "https://cdn.example/wayside"
+    mirrors = ["http://depot.example/wayside"]
+    root = "trust/image.root.json"
+
+Paths are beside the file.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from ota.errors import OtaError
+from ota.health import Gates
+from ota.targets import Word
+
+Name = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Family = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*$", max_length=80)]
+Web = Annotated[str, msgspec.Meta(pattern="^https?://[^ ]+$", max_length=400)]
+LineUrl = Annotated[str, msgspec.Meta(pattern="^(tcp://[^ /:]+:[0-9]{1,5}|unix:/[^ ]+)$", max_length=200)]
+OWN = "main"
+"""The ECU that the agent's own slots are."""
+
+
+class ConfigError(OtaError):
+    """The file cannot be used. Its text says what and where, in one line."""
+
+
+class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file."""
+
+
+class EcuConfig(_Table, frozen=True, kw_only=True):
+    """One ECU; with a `line` it is a secondary."""
+
+    hardware: Word
+    family: Family
+    line: LineUrl | None = None
+    key_file: str | None = None
+
+
+class RepositoryConfig(_Table, frozen=True, kw_only=True):
+    """Where a repository is, and the root that it is first believed by."""
+
+    url: Web
+    root: str
+    mirrors: Annotated[list[Web], msgspec.Meta(max_length=8)] = []
+    ca_file: str | None = None
+    proxy: Web | None = None
+
+
+class Limits(_Table, frozen=True, kw_only=True):
+    """What updates may cost."""
+
+    megabytes_per_day: Annotated[float, msgspec.Meta(gt=0, le=1e6)] | None = None
+    attempts_per_day: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 200
+    kilobytes_per_s: Annotated[float, msgspec.Meta(ge=1, le=1e6)] | None = None
+    is_metered: bool = False
+    """The link costs by the byte: a plan must allow it."""
+
+
+class UpdateConfig(_Table, frozen=True, kw_only=True):
+    """The whole file."""
+
+    device: Name
+    data: str
+    ecu: Annotated[dict[Name, EcuConfig], msgspec.Meta(min_length=1, max_length=64)]
+    director: RepositoryConfig
+    images: RepositoryConfig
+    status_socket: str | None = None
+    """Of the gateway whose health counts."""
+    log_file: str | None = None
+    """Of that gateway: its end goes with the report of a release that was rolled back."""
+    report_key: str | None = None
+    """Ed25519, PKCS 8 in PEM; without one reports are not signed and none are made."""
+    poll_s: Annotated[float, msgspec.Meta(ge=10, le=604_800)] = 3_600.0
+    limits: Limits = Limits()
+    health: Gates = Gates()
+    file: str = ""
+
+    def path(self, name: str) -> Path:
+        """A path of the file, as it is from here."""
+        return Path(self.file).parent / name
+
+
+def read_config(file: Path) -> UpdateConfig:
+    """Read and check the file. Raises `ConfigError`."""
+    try:
+        config = msgspec.toml.decode(file.read_bytes(), type=UpdateConfig)
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: {error}") from error
+    for name, ecu in config.ecu.items():
+        if (name == OWN) is not (ecu.line is None) or (ecu.line is None) is not (ecu.key_file is None):
+            raise ConfigError(f"{file}: ecu.{name}: a secondary has a line and a key_file, and `{OWN}` has neither")
+    if OWN not in config.ecu:
+        raise ConfigError(f"{file}: ecu.{OWN} is missing")
+    return msgspec.structs.replace(config, file=str(file))
