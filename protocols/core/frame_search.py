@@ -64,22 +64,23 @@ class FrameSearch:
         """
         buffer = self._buffer
         while self._find_start():
-            count = 1  # the very next byte may begin a true frame
+            size = 0
             try:
                 size = size_of()
                 if 0 < size <= self._longest:
                     if size <= len(buffer):
-                        count = self._pay(size)
                         frame = decode(buffer.peek(0, size))
-                        self._drop(size)
+                        buffer.drop(size)
+                        self._earn(size)
                         return frame
                     if not self._is_silent:
                         return NEED_DATA
+                size = 0
             except ChecksumError:
                 self.bad_checks += 1
             except RemoteProtocolError:
                 pass  # no frame begins here; the byte is counted below
-            self._throw_away(count)
+            self._throw_away(self._pay(size))
         return NEED_DATA
 
     def _find_start(self) -> bool:
@@ -107,14 +108,14 @@ class FrameSearch:
         return count
 
     def _pay(self, size: int) -> int:
-        """Pay for a decode; answer how much is to be thrown away should it be in vain."""
+        """Pay for what was decoded in vain; answer how much is to be thrown away."""
         self._credit -= size
-        return 1 if self._credit >= 0 else size
+        return 1 if self._credit >= 0 else size  # the very next byte may begin a true frame
 
-    def _drop(self, count: int) -> None:
-        self._buffer.drop(count)
+    def _earn(self, count: int) -> None:
         self._credit = min(self._credit + VAIN_BYTES_A_BYTE * count, VAIN_FRAMES * self._longest)
 
     def _throw_away(self, count: int) -> None:
-        self._drop(count)
+        self._buffer.drop(count)
+        self._earn(count)
         self.discarded_bytes += count
