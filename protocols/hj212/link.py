@@ -199,16 +199,17 @@ class Link(StreamEnd[EventT]):
         header_qn: str | None = qn
         if identity.version == VERSION_2005:
             command, header_qn = msgspec.structs.replace(command, qn=qn), None
-        is_part = part is not None and part.is_split
+        if part is not None and not part.is_split:
+            part = None
         header = header_of(
             qn=header_qn,
             st=ST_EXCHANGE,
             cn=command.cn,
             pw=identity.pw,
             mn=identity.mn,
-            flag=identity.version << 2 | (FLAG_SPLIT if is_part else 0),
-            pnum=part.pnum if part is not None and is_part else None,
-            pno=part.pno if part is not None and is_part else None,
+            flag=identity.version << 2 | (0 if part is None else FLAG_SPLIT),
+            pnum=None if part is None else part.pnum,
+            pno=None if part is None else part.pno,
         )
         self._outgoing += self._packet(Segment(header, write_items(command)))
 

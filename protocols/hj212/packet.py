@@ -70,6 +70,9 @@ def decode_packet(wire: bytes, *, accepts_modbus_crc: bool = False) -> Packet:
     if size != len(wire):
         reason = f"{int(digits)} bytes are announced, {max(0, len(wire) - HEAD_BYTES - _TAIL_BYTES)} there"
         raise FrameError(reason, 2, "data_length")
+    end = wire.find(_END)
+    if end != len(wire) - 2:
+        raise FrameError("a packet ends with its first CR LF", end)
     packet = _checked(wire, accepts_modbus_crc=True)
     if packet.is_modbus_crc and not accepts_modbus_crc:
         reason = "the check is CRC-16/MODBUS, which is taken only when asked for"
@@ -78,10 +81,7 @@ def decode_packet(wire: bytes, *, accepts_modbus_crc: bool = False) -> Packet:
 
 
 def _checked(wire: bytes, *, accepts_modbus_crc: bool) -> Packet:
-    """The packet in bytes whose head and length are right. Raises `FrameError` or `ChecksumError`."""
-    end = wire.find(_END)
-    if end != len(wire) - 2:
-        raise FrameError("a packet ends with its first CR LF", end if end >= 0 else len(wire))
+    """The packet in bytes of which all but the check is right. Raises `ChecksumError`."""
     data = wire[HEAD_BYTES:-_TAIL_BYTES]
     digits = wire[-_TAIL_BYTES:-2]
     upper = digits.upper()

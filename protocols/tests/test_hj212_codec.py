@@ -107,6 +107,7 @@ def test_a_wrong_segment_is_refused(data: bytes, field: str) -> None:
     [
         ("ST=1;Flag=7;CP=&&a-b=\u4e2d&&", ">Flag"),
         ("ST=1;Flag=7;X=\u4e2d;CP=&&&&", ">Flag"),
+        ("Flag=7;CP=&&&&", ">Flag"),
         ("X=\u4e2d;PNUM=1;PNO=2;CP=&&a=1&&", ">PNO"),
         ("X=\u4e2d;ST=91;CN=9014", ">"),
         ("X=\u4e2d;CP=&&a=1&", ">"),

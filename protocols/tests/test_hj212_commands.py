@@ -241,6 +241,8 @@ def test_an_item_longer_than_a_packet_is_refused() -> None:
 def test_a_plain_item_longer_than_a_packet_is_refused() -> None:
     longest = Segment((), chained((plain_item("a", "x" * 948),)))
     assert split_segment(longest) == [longest]
+    (part,) = split_segment(Segment((), (plain_item("a", "x" * 948),)))  # a separator more than there need be
+    assert part.items == longest.items
     with pytest.raises(LocalProtocolError):
         split_segment(Segment((), chained((plain_item("a", "x" * 949),))))
 

@@ -60,24 +60,26 @@ def test_the_check_does_not_see_bytes_change_places_eight_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wire", "error", "field"),
+    ("wire", "error", "field", "offset"),
     [
-        (b"", FrameError, None),
-        (b"##", FrameError, "data_length"),
-        (b"##010\r\n", FrameError, "data_length"),
-        (b"##+101" + DATA + b"1C80\r\n", FrameError, "data_length"),
-        (b"##0101" + DATA + b"1C80", FrameError, None),
-        (b"##0100" + DATA + b"1C80\r\n", FrameError, "data_length"),
-        (b"##0102" + DATA + b"1C80\r\n", FrameError, "data_length"),
-        (b"##0101" + DATA + b"1C8 \r\n", ChecksumError, "crc"),
-        (b"##0101" + DATA + b"1C81\r\n", ChecksumError, "crc"),
-        (b"##0004a\r\nbFFFF\r\n", FrameError, None),
+        (b"", FrameError, None, 0),
+        (b"##", FrameError, "data_length", 2),
+        (b"##010\r\n", FrameError, "data_length", 2),
+        (b"##+101" + DATA + b"1C80\r\n", FrameError, "data_length", 2),
+        (b"##0101" + DATA + b"1C80", FrameError, None, 111),
+        (b"##0100" + DATA + b"1C80\r\n", FrameError, "data_length", 2),
+        (b"##0102" + DATA + b"1C80\r\n", FrameError, "data_length", 2),
+        (b"##0101" + DATA + b"1C8 \r\n", ChecksumError, "crc", 107),
+        (b"##0101" + DATA + b"1C81\r\n", ChecksumError, "crc", 107),
+        (b"##0004a\r\nbFFFF\r\n", FrameError, None, 7),
     ],
 )
-def test_a_broken_packet_is_refused(wire: bytes, error: type[RemoteProtocolError], field: str | None) -> None:
+def test_a_broken_packet_is_refused(
+    wire: bytes, error: type[RemoteProtocolError], field: str | None, offset: int
+) -> None:
     with pytest.raises(error) as refused:
         decode_packet(wire)
-    assert refused.value.field == field
+    assert (refused.value.field, refused.value.offset) == (field, offset)
     assert b"100000" not in refused.value.raw  # the password
 
 

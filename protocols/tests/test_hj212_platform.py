@@ -121,6 +121,11 @@ def test_a_part_is_answered_as_one():
     one.send(Accept(uploaded), 0.0)
     (answer,) = said(one)
     assert (answer["flag"], answer["pnum"], answer["pno"]) == (6, 3, 2)
+    one.receive(wire("2061", plain_item("DataTime", "20250301120000"), flag=7, pnum=1, pno=1), 0.0)
+    (uploaded,) = events_of(one)
+    one.send(Accept(uploaded), 0.0)
+    (answer,) = said(one)
+    assert (answer["flag"], "pnum" in answer) == (4, False)  # one of one is a whole
 
 
 def test_data_without_the_bit_or_a_number_are_not_answered():
