@@ -92,11 +92,11 @@ def _read(answer: Answer, *, is_kline: bool) -> Message:
 
 def _read_current(answer: CurrentData) -> Message:
     out: Message = {}
-    supported: list[int] = []
+    supported: set[int] = set()
     for value in answer.values:
         if value.pid % SUPPORTED_STEP == 0:
-            supported += supported_of(value.pid, value.data)
-            out["supported_pids"] = sorted(set(supported))
+            supported.update(supported_of(value.pid, value.data))
+            out["supported_pids"] = []  # its place; the list follows below
         elif value.pid == MONITOR_STATUS:
             monitors = decode_monitors(value.data)
             out["mil"] = int(monitors.has_lamp)
@@ -109,6 +109,8 @@ def _read_current(answer: CurrentData) -> Message:
         else:
             row = PIDS[value.pid]
             out[row.key] = row.value(value.data)
+    if "supported_pids" in out:
+        out["supported_pids"] = sorted(supported)
     if answer.rest:
         out["unknown_pid"] = answer.rest[0]
         out["raw"] = answer.rest[1:].hex()
