@@ -44,6 +44,8 @@ MAX_OPEN_NAKS = 32
 """So many packets are asked for at a time: whoever claims 4095 of them with one is not answered with as many frames."""
 MAX_ASSEMBLIES = 8
 """Messages that come in packets at the same time; of more, the oldest is given up."""
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+"""What the packets of a message may come to together; the pictures of stations have a few hundred kilobytes."""
 MAX_ANSWER_FRAMES = 1024
 """An answer that goes on beyond it never ends."""
 REMEMBERED = 64
@@ -241,19 +243,14 @@ class Centre(StreamEnd[CentreEvent]):
             return
         key = (packet.station_addr, packet.function_code)
         self._finished.pop(key, None)
-        incoming = self._incoming.get(key)
-        if incoming is not None and not incoming.may_hold(packet):
-            self._give_up(key)
-            incoming = None
-        if incoming is None:
-            if len(self._incoming) >= MAX_ASSEMBLIES:
-                self._give_up(next(iter(self._incoming)))
-            incoming = self._incoming[key] = _Incoming(packet)
+        incoming = self._incoming_of(key, packet)
         incoming.assembly.add(packet)
         incoming.deadline = now + self.settings.packet_timeout_s
         if self._is_answer(packet):  # it is on its way, so the question is not asked again meanwhile
             self._deadline = now + self.settings.reply_timeout_s
-        if incoming.assembly.is_whole:
+        if incoming.assembly.size > MAX_MESSAGE_BYTES:
+            self._give_up(key)
+        elif incoming.assembly.is_whole:
             del self._incoming[key]
             serial = self._take_message(incoming.assembly.joined(), packet, now)
             if serial is not None:
@@ -262,6 +259,18 @@ class Centre(StreamEnd[CentreEvent]):
                     self._finished.popitem(last=False)
         elif _is_last(packet):
             self._ask_for(incoming, now)
+
+    def _incoming_of(self, key: tuple[bytes, int], packet: Frame) -> _Incoming:
+        """The message that a packet belongs to, a new one where it contradicts the old."""
+        incoming = self._incoming.get(key)
+        if incoming is not None and not incoming.may_hold(packet):
+            self._give_up(key)
+            incoming = None
+        if incoming is None:
+            if len(self._incoming) >= MAX_ASSEMBLIES:
+                self._give_up(next(iter(self._incoming)))
+            incoming = self._incoming[key] = _Incoming(packet)
+        return incoming
 
     def _is_of_finished(self, packet: Frame, now: float) -> bool:
         """Whether a packet is one of a message that is whole already, whose confirm was lost then."""

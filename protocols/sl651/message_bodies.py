@@ -205,6 +205,8 @@ def _readable_payload(payload: bytes, function_code: int) -> dict[str, object]:
     if function_code in (PUMPS, VALVES, GATES):
         switches = read_switches(payload, function_code == GATES)
         message: dict[str, object] = {"is_on": switches.is_on}
+        if switches.spare:
+            message["bits"] = switches.spare.hex().upper()
         return {**message, "openings_cm": switches.openings_cm} if function_code == GATES else message
     return {}
 
@@ -382,8 +384,10 @@ def _written_payload(message: Message, function_code: int) -> tuple[frozenset[st
             None if item is None else integer_of({"openings_cm": item}, "openings_cm")
             for item in list_of(message, "openings_cm")
         ]
-        switches = Switches(_booleans(list_of(message, "is_on"), "is_on"), openings)
-        return frozenset({"is_on", "openings_cm"} if function_code == GATES else {"is_on"}), write_switches(switches)
+        bits = hex_of(message, "bits") if "bits" in message else b""
+        switches = Switches(_booleans(list_of(message, "is_on"), "is_on"), openings, bits)
+        keys = {"is_on", "bits", "openings_cm"} if function_code == GATES else {"is_on", "bits"}
+        return frozenset(keys), write_switches(switches)
     return frozenset(), b""
 
 

@@ -75,7 +75,7 @@ def is_of_one_message(packet: Frame, other: Frame) -> bool:
 class Assembly:
     """The packets of one message that have come, in any order. A packet that comes twice stands as it came last."""
 
-    __slots__ = ("_chunks", "_end_char", "first")
+    __slots__ = ("_chunks", "_end_char", "first", "size")
 
     def __init__(self, packet: Frame) -> None:
         """Raises `FieldError` for a frame that is no packet."""
@@ -83,6 +83,8 @@ class Assembly:
             raise FieldError("not one of several packets", field="packet_seq")
         self.first = packet
         """The packet that came first: its head is that of all."""
+        self.size = 0
+        """Bytes of body so far."""
         self._chunks: dict[int, bytes] = {}
         self._end_char = ETX
         self.add(packet)
@@ -91,6 +93,7 @@ class Assembly:
         """Take a packet. Raises `FieldError` for one of another message."""
         if packet.packet_seq is None or not is_of_one_message(packet, self.first):
             raise FieldError("a packet of another message", field="packet_seq")
+        self.size += len(packet.body) - len(self._chunks.get(packet.packet_seq, b""))
         self._chunks[packet.packet_seq] = packet.body
         if packet.packet_seq == packet.packet_total:
             self._end_char = packet.end_char
@@ -112,11 +115,6 @@ class Assembly:
     def is_whole(self) -> bool:
         """Whether all have come."""
         return len(self._chunks) == self.total
-
-    @property
-    def size(self) -> int:
-        """Bytes of body so far."""
-        return sum([len(chunk) for chunk in self._chunks.values()])
 
     def missing(self) -> list[int]:
         """Sequence numbers of packets that have not come."""

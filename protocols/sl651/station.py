@@ -283,7 +283,7 @@ class Station(StreamEnd[StationEvent]):
     def _begin(self, now: float) -> None:
         self._tries = self._naks = 0
         self._serial = self._units[0].serial
-        self._unsent = deque(self._units[0].frames)
+        self._unsent += self._units[0].frames
         self._send_packets(now)
 
     def _send_once(self, now: float) -> None:
@@ -328,13 +328,13 @@ class Station(StreamEnd[StationEvent]):
 
     def _ask_caller(self, now: float) -> None:
         assert self._held is not None
-        self._clear()
         self._query, self._held = self._held, None
         self._deadline = now + self.settings.answer_timeout_s
         self._events.append(self._query)
 
     def _supersede(self, now: float) -> None:
         """Another question before the last confirm: what was to be applied is not."""
+        self._clear()
         self._events.append(Failed(None, "asked something else", self._serial))
         self._ask_caller(now)
 

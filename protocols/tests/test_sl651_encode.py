@@ -43,6 +43,7 @@ ASCII = {**HEAD, "encoding": "ascii"}
 OTHERS: list[dict[str, Any]] = [
     {**HEAD, "function_code": "4E", **STATION, "is_on": [True, False], "openings_cm": [1, None]},
     {**HEAD, "function_code": "4C", **STATION, "is_on": [True, False]},
+    {**HEAD, "function_code": "4D", **STATION, "is_on": [True, False], "bits": "F1"},
     {**DOWN, "function_code": "4F", "quota": True},
     {**HEAD, "function_code": "45", **STATION, "version": "V1"},
     {**HEAD, "function_code": "50", **STATION, "event_counts": list(range(32))},
@@ -139,6 +140,8 @@ def test_damaged_messages_raise_only_what_they_may(seed: int) -> None:
         {**ASCII, "direction": "down", "end_char": "ENQ", "function_code": "3A", "query_ids": ["\ud800"]},
         {**DOWN, "function_code": "3A", "packet_total": 2, "packet_seq": 1, "query_ids": ["39"]},
         {**DOWN, "function_code": "3A", "packet_total": 2, "packet_seq": 1},
+        {**HEAD, "function_code": "4D", **STATION, "is_on": [True, False], "bits": "F2"},
+        {**HEAD, "function_code": "4D", **STATION, "is_on": [True, False], "bits": "F100"},
     ],
 )  # fmt: skip
 def test_what_would_be_read_as_something_else_is_refused(message: dict[str, Any]) -> None:

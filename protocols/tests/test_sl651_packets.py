@@ -11,7 +11,14 @@ from protocols.sl651.catalogue import (
     SET_CLOCK,
     TIMED,
 )
-from protocols.sl651.centre import MAX_ASSEMBLIES, MAX_NAK_ROUNDS, MAX_OPEN_NAKS, REMEMBERED, CentreState
+from protocols.sl651.centre import (
+    MAX_ASSEMBLIES,
+    MAX_MESSAGE_BYTES,
+    MAX_NAK_ROUNDS,
+    MAX_OPEN_NAKS,
+    REMEMBERED,
+    CentreState,
+)
 from protocols.sl651.centre_events import PACKET_TIMEOUT_S, Answered, Incomplete, Received
 from protocols.sl651.frame import EOT, ETB, ETX, NAK, Frame, decode_frame, encode_frame
 from protocols.sl651.groups import PICTURE as PICTURE_IDENT
@@ -158,6 +165,39 @@ def test_a_centre_keeps_a_bounded_number_of_unfinished_messages() -> None:
         other.receive(encode_frame(split(head, 50)[0]), 0.0)
     assert len(other._incoming) == MAX_ASSEMBLIES
     assert [type(event) for event in events_of(other)] == [Incomplete] * 5
+
+
+def test_a_message_that_grows_too_large_is_given_up() -> None:
+    other = centre()
+    whole = Frame(1, ADDRESS, PASSWORD, PICTURE, bytes(MAX_MESSAGE_BYTES + 1), ETX)
+    packets = split(whole, 4092)
+    for packet in packets[1:]:
+        other.receive(encode_frame(packet), 0.0)
+    other.bytes_to_send()
+    assert events_of(other) == []
+    other.receive(encode_frame(packets[0]), 0.0)
+    [event] = events_of(other)
+    assert isinstance(event, Incomplete)
+    assert event.missing == []
+    assert other.bytes_to_send() == b""
+
+
+def test_a_question_does_not_cut_a_message_that_nobody_confirms() -> None:
+    one, other = station(packet_gap_s=0.1), centre(is_confirming=False)
+    one.send(Send(PICTURE, picture(2), is_confirmed=False), 0.0)
+    other.send(ask(SET_CLOCK), 0.0)
+    one.receive(other.bytes_to_send(), 0.0)
+    assert [type(event) for event in events_of(one)] == [Asked]
+    one.send(Answer([Payload(Opening(0, "0" * 12), station_group(ADDRESS, None))]), 0.0)
+    now = 0.0
+    while one._unsent:
+        other.receive(one.bytes_to_send(), now)
+        now = one.next_deadline() or 0.0
+        one.tick(now)
+    settle(one, other, now)
+    received, answered = events_of(other)
+    assert received.body.groups[-1].data == bytes(range(256)) * 2
+    assert isinstance(answered, Answered)
 
 
 def test_another_message_in_packets_takes_the_place_of_one_that_is_not_whole() -> None:

@@ -12,6 +12,7 @@ from protocols.sl651.bodies import (
     Report,
 )
 from protocols.sl651.catalogue import DOWN, UP, read_body
+from protocols.sl651.centre_events import Received
 from protocols.sl651.elements import ELEMENTS, Element, element_of
 from protocols.sl651.frame import (
     ENDS_DOWN,
@@ -34,8 +35,10 @@ from protocols.sl651.groups import (
     status_group,
 )
 from protocols.sl651.message import decode_message, encode_message
+from protocols.sl651.station_events import Confirmed, Send, StationState
 from protocols.sl651.values import read_bcd, read_decimal, write_bcd, write_decimal
 from protocols.tests.kit import drip, frames_of, pieces
+from protocols.tests.sl651_pair import centre, events_of, level, settle, station
 
 modest = settings(derandomize=True, deadline=None, max_examples=150)
 coding = st.booleans()
@@ -287,3 +290,28 @@ def test_usual_definitions_of_the_field_are_those_of_the_table() -> None:
 def test_both_directions_know_the_same_functions() -> None:
     assert list(UP) == list(DOWN)
     assert read_groups(b"", False, True) == []
+
+
+@st.composite
+def streams(draw: Any) -> bytes:
+    """Any bytes, any frames, and halves of some."""
+    wires = [encode_frame(frame) for frame in draw(st.lists(frames(), max_size=4))]
+    parts = [wire[: draw(st.integers(0, len(wire)))] if draw(st.booleans()) else wire for wire in wires]
+    return b"".join(draw(st.permutations([*parts, draw(st.binary(max_size=60))])))
+
+
+@given(streams())
+@modest
+def test_after_any_bytes_both_ends_still_hear_each_other(noise: bytes) -> None:
+    one, other = station(), centre()
+    for end in (one, other):
+        end.receive(noise, 0.0)
+        while (deadline := end.next_deadline()) is not None and deadline < 300.0:
+            end.tick(deadline)
+        events_of(end)
+        end.bytes_to_send()
+    assert one.state is StationState.IDLE
+    one.send(Send(0x32, level(12345)), 400.0)
+    settle(one, other, 400.0)
+    assert [type(event) for event in events_of(other)] == [Received]
+    assert Confirmed in [type(event) for event in events_of(one)]
