@@ -72,7 +72,9 @@ class TrustClient:
         self, director: Repository, images: Repository, *, quarantined: Mapping[str, int] | None = None
     ) -> VerifiedPlan:
         """Read both repositories and bring them to agree. Raises `RefusedError`, `StorageError`."""
-        orders = self._workflow(DIRECTOR, "director", director, self._director_cache, self._director_root, is_held=True)
+        orders = self._workflow(
+            DIRECTOR, "director", director, self._director_cache, self._director_root, [], is_held=True
+        )
         refreshed(orders)
         if orders.targets.delegations is not None:
             raise RefusedError(
@@ -84,11 +86,12 @@ class TrustClient:
         digest = plan_digest(raw, ordered)
         check_plan(plan, digest, self._device, self.floors.record)
 
-        made = self._workflow(IMAGES, "image", images, self._image_cache, self._image_root, is_held=False)
+        said = [floor.signed_at for floor in orders.seen.values()]
+        made = self._workflow(IMAGES, "image", images, self._image_cache, self._image_root, said, is_held=False)
         refreshed(made)
         targets = agree(plan, self._device, ordered, _lookup(made), self.floors.release, quarantined or {})
 
-        now = self._now(*(floor.signed_at for floor in (*orders.seen.values(), *made.seen.values())))
+        now = self._now(*said, *(floor.signed_at for floor in made.seen.values()))
         self.floors.raise_roles(
             {"director": orders.seen, "image": made.seen},
             plan_number=plan.number, plan_sha256=digest, clock=confirmed(now, self.floors.record.clock),
@@ -97,11 +100,19 @@ class TrustClient:
         return VerifiedPlan(plan, targets, now, self._take_damaged())
 
     def _workflow(
-        self, name: str, key: str, source: Repository, cache: MetadataCache, root: bytes, *, is_held: bool
+        self,
+        name: str,
+        key: str,
+        source: Repository,
+        cache: MetadataCache,
+        root: bytes,
+        said: list[int],
+        *,
+        is_held: bool,
     ) -> Workflow:
         return Workflow(
             name=name, cache=cache, pieces=source.pieces, base_url=source.metadata_url, bootstrap=root,
-            floors=self.floors.role_floors(key), clock=lambda seen: self._now(seen).seconds, is_held=is_held,
+            floors=self.floors.role_floors(key), clock=lambda seen: self._now(seen, *said).seconds, is_held=is_held,
         )  # fmt: skip
 
     def _now(self, *seen: int) -> Now:
