@@ -11,6 +11,8 @@ other way.
 
 import argparse
 import sys
+import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
@@ -35,7 +37,7 @@ def tuf_client(context: typer.Context) -> None:
     raise typer.Exit(run(context.args))
 
 
-def run(arguments: list[str]) -> Exit:
+def run(arguments: list[str], clock: Callable[[], float] = time.time) -> Exit:
     """Run one command."""
     options = _parser().parse_args(arguments)
     needed = {
@@ -49,7 +51,7 @@ def run(arguments: list[str]) -> Exit:
     from ota.trust.single import SingleRepository
     from ota.trust.web import Web
 
-    repository = SingleRepository(options.metadata_dir)
+    repository = SingleRepository(options.metadata_dir, clock)
     try:
         if options.command == "init":
             repository.init(options.root)

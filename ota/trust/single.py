@@ -10,6 +10,7 @@ The time floor of the build is off here: such a client also reads repositories o
 
 import hashlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -35,11 +36,11 @@ _NAME_LENGTH = 200
 class SingleRepository:
     """What a client keeps of it in one folder."""
 
-    def __init__(self, metadata_folder: Path) -> None:
+    def __init__(self, metadata_folder: Path, clock: Callable[[], float] = time.time) -> None:
         self._storage = PosixStorage(metadata_folder)
         self._cache = MetadataCache(self._storage, "")
         self._floors = Floors(self._storage, "floors")
-        self._clock = ClockFloor(build_time=0, clock=time.time, is_synchronised=lambda: True)
+        self._clock = ClockFloor(build_time=0, clock=clock, is_synchronised=lambda: True)
 
     def init(self, root: Path) -> None:
         """Trust a root. Raises `StorageError`."""
