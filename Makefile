@@ -9,7 +9,7 @@ SECONDS ?= 60
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test hil bench docs fuzz soak release lock clean apt-test
+.PHONY: help setup demo check test hil bench docs fuzz soak conformance release lock clean apt-test
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -76,6 +76,12 @@ fuzz: $(STAMP)-fuzz  ## a minute of hostile bytes, led by coverage, for every de
 
 soak: $(STAMP)-test $(STAMP)-release  ## whatever has a long form: hostile bytes, hundreds of power cuts
 	@$(BIN)/python -m pytest --long -m long $(ARGS)
+
+conformance: $(STAMP)-test  ## the public TUF conformance suite; TUF_CONFORMANCE=<folder of its checkout>
+	@test -n "$(TUF_CONFORMANCE)" || { echo "conformance: name a checkout of theupdateframework/tuf-conformance: make conformance TUF_CONFORMANCE=<folder>" >&2; exit 2; }
+	@test -f "$(TUF_CONFORMANCE)/tuf_conformance/conftest.py" || { echo "conformance: $(TUF_CONFORMANCE) has no tuf_conformance/conftest.py" >&2; exit 2; }
+	@$(BIN)/python -m pytest -c /dev/null --rootdir "$(TUF_CONFORMANCE)" -o pythonpath="$(TUF_CONFORMANCE)" "$(TUF_CONFORMANCE)/tuf_conformance" \
+	    --entrypoint "$(CURDIR)/$(BIN)/wayside ota tuf-client" $(ARGS)
 
 release: check test  ## a reproducible wheel and source archive in dist/
 	@rm -rf dist
