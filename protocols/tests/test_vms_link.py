@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.core.errors import NEED_DATA, LocalProtocolError
+from protocols.tests.kit import events_of
 from protocols.tests.lossy_link import LossyLink
 from protocols.vms import dianming, sansi, xianke
 from protocols.vms.content import Unread
@@ -244,18 +245,57 @@ def test_on_a_bad_line_a_file_that_is_said_to_be_there_is_there(seed, rate, dial
         assert isinstance(event, Offline)
 
 
+KINDS = (
+    "01",
+    "04",
+    "05",
+    "06",
+    "09",
+    "10",
+    "11",
+    "20",
+    "21",
+    "22",
+    "23",
+    "24",
+    "57",
+    "58",
+    "71",
+    "72",
+    "74",
+    "97",
+    "98",
+)
+
+
 @EXAMPLES
-@given(pieces=st.lists(st.binary(max_size=60), max_size=30), dialect=st.sampled_from(list(DIALECTS.values())))
-def test_no_bytes_break_either_end(pieces, dialect):
+@given(
+    pieces=st.lists(st.tuples(st.sampled_from(KINDS), st.binary(max_size=30) | st.sampled_from([b"0", b"1", b"115"]))),
+    dialect=st.sampled_from(list(DIALECTS.values())),
+)
+def test_no_frames_and_no_bytes_break_either_end(pieces, dialect):
+    """Good frames with any contents, and the same without their checks; one answer at most to each."""
     host, sign = SignHost(dialect), SignDialogue(dialect)
     now = 0.0
-    for piece in pieces:
+    source = b"01" if dialect.has_source else None
+    for kind, data in pieces:
         now += 1.0
         if host.state is HostState.IDLE:
-            host.send(Ask("06"), now)
+            host.send(Ask(kind, Unread(data)), now)
+        answered = Frame(b"01", data, kind if dialect.has_type(is_response=True) else None, source)
+        host.receive(encode_frame(answered, dialect, is_response=True), now)
+        heard = sign.framer.bad_frames, sign.unread_requests
+        sign.receive(encode_frame(Frame(b"01", data, kind, source), dialect, is_response=False), now)
+        event = sign.next_event()
+        if isinstance(event, RequestReceived):
+            assert (event.frame_type, event.content.data()) == (kind, data)
+            sign.send(Respond(Unread(data)), now)
+            assert sign.state is SignState.IDLE
+        else:
+            assert (sign.framer.bad_frames, sign.unread_requests) == (heard[0], heard[1] + 1)
         for end in (host, sign):
-            end.receive(piece, now)
-            end.receive(b"\x02" + piece + b"\x03", now)
+            end.receive(data, now)
+            end.receive(b"\x02" + data + b"\x03", now)
             end.tick(now)
-            end.next_event()
-            assert len(end.bytes_to_send()) < 50
+            assert len(end.bytes_to_send()) < 100
+            events_of(end)
