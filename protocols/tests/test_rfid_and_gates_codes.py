@@ -190,13 +190,15 @@ def test_what_no_scanner_sends(code: str) -> None:
 
 @modest
 @given(st.text(max_size=60), st.sampled_from(sorted(hostapd.COMMANDS)))
-def test_any_answer_is_read_or_refused(text: str, kind: str) -> None:
-    for chosen in (kind, "event"):
-        try:
-            message = decode_message({"protocol": "hostapd", "kind": chosen, "text": text})
-        except RemoteProtocolError:
-            continue
-        json.dumps(message)
+def test_any_answer_is_written_back_or_refused(text: str, kind: str) -> None:
+    for start in ("", "<3>", "02:00:00:00:00:01\n", "state="):
+        for chosen in (kind, "event"):
+            try:
+                message = decode_message({"protocol": "hostapd", "kind": chosen, "text": start + text})
+            except RemoteProtocolError:
+                continue
+            written = str(encode_message(json.loads(json.dumps(message)))["text"])
+            assert written == start + text or ("end" in message and written == "")
 
 
 @modest
