@@ -188,6 +188,12 @@ class Workflow(Updater):
             raise RefusedError(Rule.EXPIRY, what, f"it expired on {root.expires:%Y-%m-%d}, and there is no newer one")
         super()._load_timestamp()
         self._check_floor(Timestamp.type)
+        timestamp = self._trusted_set.timestamp
+        if timestamp.is_expired(self._trusted_set.reference_time):  # the cached one, and there is no newer
+            what = f"{self._name}: {Timestamp.type}.json"
+            raise RefusedError(
+                Rule.EXPIRY, what, f"it expired on {timestamp.expires:%Y-%m-%d}, and there is no newer one"
+            )
 
     def _load_snapshot(self) -> None:
         super()._load_snapshot()
