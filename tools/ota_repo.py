@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from drivers.text import _
-from tools import ota_release
+from tools import ota_key_changes, ota_plans, ota_release, ota_verify
 from tools.ota_step import DryRunOption, JsonOption, PassphraseOption, Repository, finish, passphrase_of, refusals
 from tools.output import Exit, fail, print_json, print_line
 
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 app.command()(ota_release.add_release)
+app.command()(ota_key_changes.rotate_key)
+app.command()(ota_key_changes.revoke)
+app.command()(ota_key_changes.renew)
+app.command()(ota_key_changes.add_family)
+app.command()(ota_verify.verify)
+app.command()(ota_plans.plan)
+app.command()(ota_plans.bundle)
 
 
 @app.callback()

@@ -52,8 +52,8 @@ def passphrase_of(file: Path | None, what: str, *, is_new: bool = False, as_json
     return first.encode()
 
 
-def finish(made: "ChangeSet", storage: "Storage", *, dry_run: bool, as_json: bool) -> None:
-    """Apply what a step would change, or only say it."""
+def finish(made: "ChangeSet", storage: "Storage", *, dry_run: bool, as_json: bool, is_last: bool = True) -> None:
+    """Apply what a step would change, or only say it. `is_last`: nothing of the same command follows."""
     if not dry_run:
         made.apply(storage)
     if as_json:
@@ -61,5 +61,5 @@ def finish(made: "ChangeSet", storage: "Storage", *, dry_run: bool, as_json: boo
         return
     for change in made.changes:
         print_line(visible(change.words()))
-    if dry_run:
+    if dry_run and is_last:
         say(_("a dry run: nothing has changed"))

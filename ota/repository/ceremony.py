@@ -36,7 +36,7 @@ def begin(
     if not families:
         raise RefusedError(Rule.ROLE, "targets", "it needs a product family to delegate to")
     for role, keys in (("root", root), ("targets", targets), *families.items()):
-        _different_holders(role, keys)
+        different_holders(role, keys)
     made = ChangeSet()
     stage(made, STAGED_IMAGE, "root", image_root(root, targets, online, now), None)
     stage(made, STAGED_IMAGE, "targets", top_targets(families, now), None)
@@ -83,7 +83,8 @@ def sign_file(file: Path, key: SigningKey, against: Path | None = None) -> Chang
     return made
 
 
-def _different_holders(role: str, keys: Sequence[PublicKey]) -> None:
+def different_holders(role: str, keys: Sequence[PublicKey]) -> None:
+    """Raises `RefusedError` where one person holds two keys of a role."""
     names = [key.holder for key in keys]
     for name in names:
         if names.count(name) > 1:

@@ -92,7 +92,7 @@ class PublicKey(msgspec.Struct, frozen=True):
         return str(self.tuf.keyid)
 
     @classmethod
-    def read(cls, file: Path, role: KeyRole) -> "PublicKey":
+    def read(cls, file: Path, role: KeyRole | None = None) -> "PublicKey":
         """Read a `.pub`. Raises `RefusedError` where it is none, or not for `role`; `StorageError`."""
         try:
             found = msgspec.json.decode(read_file(file, MAX_FILE_BYTES), type=_PublicFile)
@@ -101,7 +101,7 @@ class PublicKey(msgspec.Struct, frozen=True):
             raise RefusedError(Rule.KEY, str(file), "it is no public key of `wayside ota repo key`") from error
         if key.keyid != found.keyid:
             raise RefusedError(Rule.KEY, str(file), "its key id does not belong to its key: the file is damaged")
-        if found.role is not role:
+        if role is not None and found.role is not role:
             reason = f"it is a key for {found.role.value}, not for {role.value}; one key has one role"
             raise RefusedError(Rule.KEY, str(file), reason)
         return cls(found.role, found.holder, key)

@@ -31,11 +31,12 @@ from ota.repository.layout import (
     TIMESTAMP,
     block_list_name,
 )
+from ota.repository.planning import check_unplanned
 from ota.repository.verify import DIRECTOR_ONLINE, Images
 from ota.repository.workspace import Pending, Workspace
 from ota.targets import SIGNED_AT_KEY, decode_image_info
 
-_COMPACT = JSONSerializer(compact=True)
+COMPACT = JSONSerializer(compact=True)
 
 
 class Publication(NamedTuple):
@@ -61,7 +62,7 @@ class Publication(NamedTuple):
             **{name: data for name, data in self.changes.files.items() if not name.endswith(".root.json")},
             f"{PUBLIC}/{METADATA}/{version}.snapshot.json": data,
             **{name: data for name, data in self.changes.files.items() if name.endswith(".root.json")},
-            name: newest.to_bytes(_COMPACT),
+            name: newest.to_bytes(COMPACT),
         }
         self.changes.files = files
         self.changes.replaced |= {name, f"{PUBLIC}/{METADATA}/{version}.snapshot.json"}
@@ -75,9 +76,9 @@ class Publication(NamedTuple):
             known = self.published.snapshot
             fresh.signed.version = known.signed.version + 1
             if self._still_holds(known, fresh.signed):
-                return known.signed.version, known.to_bytes(_COMPACT)
+                return known.signed.version, known.to_bytes(COMPACT)
         fresh.sign(online.signer)
-        return fresh.signed.version, fresh.to_bytes(_COMPACT)
+        return fresh.signed.version, fresh.to_bytes(COMPACT)
 
     def _still_holds(self, known: Metadata[Snapshot], fresh: Snapshot) -> bool:
         role = self.root.roles["snapshot"]
@@ -119,6 +120,8 @@ def prepare(workspace: Workspace, now: datetime) -> Publication:
         data = changes.files.get(file) or workspace.storage.read(file)
         listed[name] = (metadata.signed.version, data)
     known = images.listed if images else {}
+    kept = {path for family in families.values() for path in family.signed.targets}
+    check_unplanned(workspace, known.keys() - kept)
     for target in (file for family in families.values() for file in family.signed.targets.values()):
         if known.get(target.path) != target:
             _take_blobs(workspace, target, changes)
@@ -213,7 +216,7 @@ def _check_signatures(one: Pending, voices: Mapping[str, Root | Targets]) -> Non
 
 def _put(one: Pending, published: Metadata[Any] | None, changes: ChangeSet, side: str) -> None:
     name = f"{PUBLIC}/{side}/{one.file}"
-    changes.files[name] = one.metadata.to_bytes(_COMPACT)
+    changes.files[name] = one.metadata.to_bytes(COMPACT)
     changes.replaced.add(name)  # nothing lists it yet: at most a run that was cut has left it
     changes.changes += differences(published, one.metadata, f"{side}/{one.file}")
     changes.removed += [f"{one.folder}/{one.file}", *one.signature_files]

@@ -13,6 +13,7 @@ from ota.repository.build import Facts, build, check
 from ota.repository.ceremony import stage
 from ota.repository.change_set import ChangeSet
 from ota.repository.layout import BLOBS, BOM, PUBLIC, STAGED, STAGED_IMAGE
+from ota.repository.planning import check_unplanned
 from ota.repository.roles import check_family, target_file
 from ota.repository.signatures import name_of
 from ota.repository.workspace import Workspace
@@ -54,7 +55,9 @@ def add_release(
         )
         raise RefusedError(Rule.VERSION, facts.path, reason)
     if keep is not None:
-        for path, _info in older[max(keep - 1, 0) :]:
+        dropped = [path for path, _info in older[max(keep - 1, 0) :]]
+        check_unplanned(workspace, dropped)
+        for path in dropped:
             del listed[path]
     bases = []
     for path, info in older[:deltas]:

@@ -89,16 +89,20 @@ def family_targets(now: datetime) -> Metadata[Targets]:
     return Metadata(dated(Targets(), now, OFFLINE))
 
 
-def snapshot(version: int, files: Mapping[str, tuple[int, bytes]], now: datetime) -> Metadata[Snapshot]:
+def snapshot(
+    version: int, files: Mapping[str, tuple[int, bytes]], now: datetime, holds: timedelta = SNAPSHOT
+) -> Metadata[Snapshot]:
     """`files`: for `targets.json` and each family's its version and bytes."""
     meta = {name: MetaFile.from_data(number, data, ["sha256"]) for name, (number, data) in files.items()}
-    return Metadata(dated(Snapshot(version, meta=meta), now, SNAPSHOT))
+    return Metadata(dated(Snapshot(version, meta=meta), now, holds))
 
 
-def timestamp(version: int, snapshot_version: int, snapshot_bytes: bytes, now: datetime) -> Metadata[Timestamp]:
+def timestamp(
+    version: int, snapshot_version: int, snapshot_bytes: bytes, now: datetime, holds: timedelta = TIMESTAMP
+) -> Metadata[Timestamp]:
     """What says which snapshot is the newest."""
     meta = MetaFile.from_data(snapshot_version, snapshot_bytes, ["sha256"])
-    return Metadata(dated(Timestamp(version, snapshot_meta=meta), now, TIMESTAMP))
+    return Metadata(dated(Timestamp(version, snapshot_meta=meta), now, holds))
 
 
 def next_of(metadata: Metadata[T], now: datetime, holds: timedelta = OFFLINE) -> Metadata[T]:

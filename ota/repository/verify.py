@@ -75,6 +75,8 @@ def read_roots(
 ) -> list[Metadata[Root]]:
     """The chain of roots, each signed as the one before it demands and as it demands itself."""
     name = f"{folder}/1.root.json"
+    if trusted is not None:
+        name = "the trusted root"
     first = _root(trusted if trusted is not None else _must(read, name), name, online)
     check_signed(first.signed, "root", first, name)
     chain = [first]

@@ -36,6 +36,21 @@ def refused(*words: object) -> str:
     return result.stderr.removeprefix("wayside: ").strip()
 
 
+def source(folder: Path, text: str) -> Path:
+    """A folder to make a release of."""
+    (folder / "edge").mkdir(parents=True, exist_ok=True)
+    (folder / "edge/__main__.py").write_text(text)
+    (folder / "edge/table.txt").write_text("\n".join(str(number) for number in range(20_000)))
+    return folder
+
+
+def release_words(repository: Path, folder: Path, number: int, **more: object) -> list[object]:
+    """Release `1.{number}` of that folder."""
+    options = {"version": f"1.{number}", "counter": number, "family": "rsu/gateway", "hardware": "rsu-arm64", **more}
+    flat = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
+    return ["add-release", repository, folder, *flat]
+
+
 def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
     """Every file and folder below one: bytes and mode."""
     return {
@@ -104,6 +119,10 @@ class Desk:
 
     def publish(self, repository: Path) -> dict[str, Any]:
         return done(*self.publish_words(repository))
+
+    def plan_words(self, repository: Path, *words: object) -> list[object]:
+        key = self.key("server", "director")
+        return ["plan", repository, *words, "--director-key", key, "--passphrase-file", self.secret]
 
     def begun(self, repository: Path) -> Path:
         """A repository with all its families and no image, published."""

@@ -15,7 +15,7 @@ from ota.repository.verify import read_images
 from ota.repository.workspace import Workspace
 from ota.storage import PosixStorage
 from ota.targets import decode_image_info
-from tools.tests.ota_repositories import Desk, done, hurry, refused, tree
+from tools.tests.ota_repositories import Desk, done, hurry, refused, release_words, source, tree
 
 
 @pytest.fixture(scope="module")
@@ -30,19 +30,6 @@ def repository(desk: Desk, tmp_path: Path) -> Path:
     return desk.begun(tmp_path / "repository")
 
 
-def source(folder: Path, text: str) -> Path:
-    (folder / "edge").mkdir(parents=True, exist_ok=True)
-    (folder / "edge/__main__.py").write_text(text)
-    (folder / "edge/table.txt").write_text("\n".join(str(number) for number in range(20_000)))
-    return folder
-
-
-def words(repository: Path, folder: Path, number: int, **more: object) -> list[object]:
-    options = {"version": f"1.{number}", "counter": number, "family": "rsu/gateway", "hardware": "rsu-arm64", **more}
-    flat = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
-    return ["add-release", repository, folder, *flat]
-
-
 def listed(repository: Path) -> dict[str, Any]:
     """What is served, verified as a device does."""
     images = read_images(Workspace(PosixStorage(repository)).read_public, datetime.now(UTC))
@@ -50,7 +37,7 @@ def listed(repository: Path) -> dict[str, Any]:
 
 
 def test_a_release_is_served_once_two_have_signed_it(desk: Desk, repository: Path, tmp_path: Path) -> None:
-    done(*words(repository, source(tmp_path / "one", "one"), 1, deltas=0))
+    done(*release_words(repository, source(tmp_path / "one", "one"), 1, deltas=0))
     assert listed(repository) == {}
     desk.sign(repository, "alice")
     before = tree(repository)
@@ -73,7 +60,7 @@ def test_deltas_come_from_the_newest_releases_and_old_ones_leave_the_listing(
 ) -> None:
     pytest.importorskip("detools", reason="deltas are made by detools")
     for number in (1, 2, 3, 4):
-        done(*words(repository, source(tmp_path / str(number), f"{number}"), number, deltas=2, keep=3))
+        done(*release_words(repository, source(tmp_path / str(number), f"{number}"), number, deltas=2, keep=3))
         desk.sign(repository, "alice", "carol")
         desk.publish(repository)
     found = listed(repository)
@@ -86,11 +73,11 @@ def test_deltas_come_from_the_newest_releases_and_old_ones_leave_the_listing(
 
 
 def test_two_releases_may_wait_together_until_one_is_signed(desk: Desk, repository: Path, tmp_path: Path) -> None:
-    done(*words(repository, source(tmp_path / "1", "1"), 1, deltas=0))
-    done(*words(repository, source(tmp_path / "2", "2"), 2, deltas=0))
+    done(*release_words(repository, source(tmp_path / "1", "1"), 1, deltas=0))
+    done(*release_words(repository, source(tmp_path / "2", "2"), 2, deltas=0))
     desk.sign(repository, "alice")
     before = tree(repository)
-    said = refused(*words(repository, source(tmp_path / "3", "3"), 3, deltas=0))
+    said = refused(*release_words(repository, source(tmp_path / "3", "3"), 3, deltas=0))
     assert said == (
         "signature: staged/image/2.rsu.json: somebody has signed it as it is: publish it, or remove it and its "
         "signatures, first"
@@ -103,14 +90,16 @@ def test_two_releases_may_wait_together_until_one_is_signed(desk: Desk, reposito
 
 def test_a_release_has_a_new_name_and_a_higher_counter(desk: Desk, repository: Path, tmp_path: Path) -> None:
     folder = source(tmp_path / "1", "1")
-    done(*words(repository, folder, 5, deltas=0))
+    done(*release_words(repository, folder, 5, deltas=0))
     before = tree(repository)
-    assert refused(*words(repository, folder, 5, counter=6)).startswith("version: rsu/gateway/1.5.tar: it is listed")
-    said = refused(*words(repository, folder, 4, deltas=0))
+    assert refused(*release_words(repository, folder, 5, counter=6)).startswith(
+        "version: rsu/gateway/1.5.tar: it is listed"
+    )
+    said = refused(*release_words(repository, folder, 4, deltas=0))
     assert said == (
         "version: rsu/gateway/1.4.tar: counter 4; that of rsu/gateway/1.5.tar is 5, and each release has a higher"
     )
-    assert refused(*words(repository, folder, 9, family="tram/gateway")) == (
+    assert refused(*release_words(repository, folder, 9, family="tram/gateway")) == (
         "role: tram: there is no such product family; there are buoy, rsu"
     )
     assert tree(repository) == before
@@ -119,7 +108,7 @@ def test_a_release_has_a_new_name_and_a_higher_counter(desk: Desk, repository: P
 def test_a_dry_run_builds_and_changes_nothing(repository: Path, tmp_path: Path) -> None:
     folder = source(tmp_path / "1", "1")
     before = tree(tmp_path)
-    answer = done(*words(repository, folder, 1, deltas=0), "--dry-run")
+    answer = done(*release_words(repository, folder, 1, deltas=0), "--dry-run")
     assert [change["action"] for change in answer["changes"]] == ["new version", "add image", "add blob", "add blob"]
     assert tree(tmp_path) == before
 
@@ -130,16 +119,16 @@ def test_a_role_that_is_full_says_so(
     monkeypatch.setattr(roles, "MAX_TARGETS", 2)
     folder = source(tmp_path / "1", "1")
     for number in (1, 2):
-        done(*words(repository, folder, number, deltas=0))
+        done(*release_words(repository, folder, number, deltas=0))
     before = tree(repository)
-    said = refused(*words(repository, folder, 3, deltas=0))
+    said = refused(*release_words(repository, folder, 3, deltas=0))
     assert said == "length: 2.rsu.json: 3 images; one role has at most 2: remove old ones"
     assert tree(repository) == before
-    done(*words(repository, folder, 3, deltas=0, keep=2))
+    done(*release_words(repository, folder, 3, deltas=0, keep=2))
 
 
 def test_a_blob_that_was_lost_or_changed_is_not_published(desk: Desk, repository: Path, tmp_path: Path) -> None:
-    done(*words(repository, source(tmp_path / "1", "1"), 1, deltas=0))
+    done(*release_words(repository, source(tmp_path / "1", "1"), 1, deltas=0))
     desk.sign(repository, "alice", "bob")
     blob = max((repository / "staged/blobs").iterdir(), key=lambda path: path.stat().st_size)
     whole = blob.read_bytes()
@@ -200,7 +189,7 @@ def test_a_disk_that_is_full_at_any_write_leaves_everything_as_it_was(
 
 def test_what_is_served_is_whole_after_each_step_of_a_publication(desk: Desk, repository: Path, tmp_path: Path) -> None:
     """A reader that looks after each rename finds the old listing or the new one, and can go on from each of them."""
-    done(*words(repository, source(tmp_path / "1", "1"), 1, deltas=0))
+    done(*release_words(repository, source(tmp_path / "1", "1"), 1, deltas=0))
     desk.sign(repository, "alice", "bob")
     seen = []
 

@@ -1,0 +1,126 @@
+"""A device's plan into its folder of what is served: made or signed anew, with what the folder says already in mind."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+from tuf.api.metadata import Metadata, Targets, Timestamp
+
+from ota.errors import RefusedError, Rule
+from ota.repository.change_set import ChangeSet
+from ota.repository.director import ONLINE, check_follows, check_hardware, sign_plan
+from ota.repository.keys import SigningKey
+from ota.repository.layout import DIRECTOR, PUBLIC, TIMESTAMP
+from ota.repository.signatures import check_signed, parse
+from ota.repository.workspace import Workspace
+from ota.targets import PLAN_KEY, Conditions, EcuPlan, Plan, decode_plan
+
+
+class Known(NamedTuple):
+    """What a device was told last."""
+
+    plan: Plan
+    version: int
+
+
+def next_plan(
+    device: str,
+    ecus: Mapping[str, str],
+    last: Plan | None,
+    *,
+    number: int | None = None,
+    conditions: Conditions | None = None,
+    is_cancelled: bool = False,
+) -> Plan:
+    """A plan out of what a person says; what is not said stays. The number rises by itself. Raises `RefusedError`."""
+    if last is None and not ecus:
+        raise RefusedError(Rule.ECU, device, "there is no plan yet, and none of its ECUs is named")
+    before = dict(last.ecus) if last is not None else {}
+    plan = {
+        "device": device,
+        "number": last.number if last is not None else 1,
+        "ecus": {**before, **{ecu: EcuPlan(target=target) for ecu, target in ecus.items()}},
+        "policy": last.policy if last is not None else "atomic",
+        "conditions": conditions if conditions is not None else (last.conditions if last else Conditions()),
+        "is_cancelled": is_cancelled,
+    }
+    made = decode_plan(msgspec.to_builtins(plan), device)
+    if last is not None and made != last:
+        made = msgspec.structs.replace(made, number=last.number + 1)
+    return made if number is None else msgspec.structs.replace(made, number=number)
+
+
+def put_plan(
+    workspace: Workspace,
+    plan: Plan,
+    key: SigningKey,
+    now: datetime,
+    *,
+    hardware: Mapping[str, str] | None = None,
+    versions_ahead: int = 1,
+    holds: timedelta = ONLINE,
+) -> ChangeSet:
+    """Sign a plan and put it where the device looks. `hardware`: ids of all its ECUs, to be checked against.
+
+    Raises `RefusedError`; the plan before it stays then.
+    """
+    known = last_plan(workspace, plan.device)
+    images = workspace.published_images(now).listed
+    check_follows(plan, known.plan if known else None)
+    if hardware is not None:
+        check_hardware(plan, images, hardware)
+    roots = workspace.director_roots()
+    if key.public.keyid not in roots[-1].signed.roles["targets"].keyids:
+        reason = f"{key.public.holder}'s key {key.public.keyid[:8]} is not the Director's"
+        raise RefusedError(Rule.KEY, f"{DIRECTOR}/{roots[-1].signed.version}.root.json", reason)
+    version = (known.version if known else 0) + versions_ahead
+    signed = sign_plan(plan, images, key, version=version, now=now, holds=holds)
+    folder = f"{PUBLIC}/{DIRECTOR}/{plan.device}"
+    made = ChangeSet(is_served=True, last=f"{folder}/{TIMESTAMP}")
+    for root in roots:
+        name = f"{root.signed.version}.root.json"
+        made.files[f"{folder}/{name}"] = workspace.storage.read(f"{PUBLIC}/{DIRECTOR}/{name}")
+    made.files.update({f"{folder}/{name}": data for name, data in signed.files.items()})
+    made.replaced = {name for name in made.files if not name.endswith(".root.json")}
+    made.removed = [f"{folder}/{name}" for name in workspace.storage.list(folder) if _is_older(name, version - 1)]
+    said = ", ".join(f"{ecu}: {one.target}" for ecu, one in plan.ecus.items())
+    told = "again" if known is not None and known.plan == plan else "new"
+    made.say("put plan", f"{DIRECTOR}/{plan.device}", f"number {plan.number} ({told}), until {signed.expires}: {said}")
+    made.facts = {"device": plan.device, "number": plan.number, "version": version}
+    return made
+
+
+def last_plan(workspace: Workspace, device: str) -> Known | None:
+    """What is in a device's folder, signed by a key that the Director has or had. Raises `RefusedError`."""
+    folder = f"{DIRECTOR}/{device}"
+    newest = workspace.read_public(f"{folder}/{TIMESTAMP}")
+    if newest is None:
+        return None
+    timestamp: Metadata[Timestamp] = parse(newest, f"{folder}/{TIMESTAMP}")
+    version = timestamp.signed.version
+    name = f"{folder}/{version}.targets.json"
+    targets: Metadata[Targets] = parse(workspace.read_public(name) or b"", name)
+    for root in reversed(workspace.director_roots()):
+        try:
+            check_signed(root.signed, "timestamp", timestamp, f"{folder}/{TIMESTAMP}")
+            check_signed(root.signed, "targets", targets, name)
+        except RefusedError:
+            continue
+        return Known(decode_plan(targets.signed.unrecognized_fields.get(PLAN_KEY), name), version)
+    raise RefusedError(Rule.SIGNATURE, name, "no key that the Director ever had has signed it")
+
+
+def check_unplanned(workspace: Workspace, dropped: Collection[str]) -> None:
+    """Raises `RefusedError` where a listing would lose an image that a plan still names: its device would be stuck."""
+    for device in workspace.devices() if dropped else []:
+        known = last_plan(workspace, device)
+        for one in known.plan.ecus.values() if known else []:
+            if one.target in dropped:
+                reason = f"the plan of {device} still names it; plan another for it first"
+                raise RefusedError(Rule.AGREEMENT, one.target, reason)
+
+
+def _is_older(name: str, version: int) -> bool:
+    number, _, rest = name.partition(".")
+    return rest in ("targets.json", "snapshot.json") and number.isdecimal() and int(number) < version
