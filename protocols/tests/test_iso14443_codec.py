@@ -44,6 +44,13 @@ WIRE_CODECS = {
 }
 
 
+ATQB_MESSAGE = decode_message({"kind": "atqb", "hex": "50e8253eec00000011008185"})
+ATS_MESSAGE = decode_message({"kind": "ats", "hex": "0578804002"})
+NESTED_TOO_DEEP: list[object] = []
+for _depth in range(ber_tlv.MAX_DEPTH + 1):
+    NESTED_TOO_DEEP = [{"tag": "a5", "value": NESTED_TOO_DEEP}]
+
+
 @each_vector("iso14443")
 def test_vector(vector):
     check_vector(vector, decode_message)
@@ -256,6 +263,48 @@ def test_a_block_that_does_not_fit_is_refused(value):
 
 
 @pytest.mark.parametrize(
+    ("write", "value"),
+    [
+        (type_a.encode_atqa, type_a.Atqa(4, 4, proprietary=16)),
+        (type_a.encode_atqa, type_a.Atqa(4, 4, rfu=1)),
+        (type_a.encode_anticollision_reply, type_a.UidPart(bytes(3))),
+        (type_a.encode_anticollision, type_a.Anticollision(4)),
+        (type_a.encode_anticollision, type_a.Anticollision(1, 0, 40)),
+        (type_a.encode_sak, type_a.Sak(256)),
+        (type_b.encode_slot_marker, 17),
+        (type_b.encode_atqb, type_b.Atqb(bytes(3))),
+        (type_b.encode_atqb, type_b.Atqb(bytes(4), crc_b_aid=bytes(3))),
+        (type_b.encode_atqb, type_b.Atqb(bytes(4), timing=256)),
+        (type_b.encode_attrib_answer, type_b.AttribAnswer(mbli=16)),
+        (activation.encode_ats, activation.Ats(None, ta=0)),
+        (activation.encode_ats, activation.Ats(0x10, ta=256)),
+        (activation.encode_ats, activation.Ats(0x00, historical_bytes=bytes(254))),
+        (activation.encode_pps, activation.Pps(16)),
+        (apdu.encode_response, apdu.ResponseApdu(sw=0x10000)),
+    ],
+)
+def test_what_no_frame_can_carry_is_refused(write, value):
+    with pytest.raises(LocalProtocolError):
+        write(value)
+
+
+@pytest.mark.parametrize("build", [lambda: activation.ats(fwi=15), lambda: type_b.reqb(slots=3)])
+def test_what_no_card_and_no_reader_says_is_refused(build):
+    with pytest.raises(LocalProtocolError):
+        build()
+
+
+@pytest.mark.parametrize("wire", ["932100", "93600011223344"])
+def test_a_select_or_anticollision_whose_nvb_does_not_fit_is_refused(wire):
+    data = bytes.fromhex(wire)
+    with pytest.raises(RemoteProtocolError):
+        type_a.decode_anticollision(air.air_frame(data))
+    whole = b"\x93\x60" + bytes(5)
+    with pytest.raises(FieldError):
+        type_a.decode_select(whole + crc.crc_a(whole))
+
+
+@pytest.mark.parametrize(
     "case",
     [
         {"hex": "00"},
@@ -298,6 +347,10 @@ def test_half_a_byte_is_refused(text):
         {"kind": "ber_tlv", "tlv": [1]},
         {"kind": "ber_tlv", "tlv": [{"tag": "84", "value": 3}]},
         {"kind": "pps", "cid": 0, "dsi": 3, "dri": 0, "has_pps1": False},
+        {**ATQB_MESSAGE, "sfgi": 1, "is_extended": False},
+        {**ATS_MESSAGE, "fwi": 5, "interface_bytes": ["ta", "tc"]},
+        {**ATS_MESSAGE, "ds_supported": [3]},
+        {"kind": "ber_tlv", "tlv": NESTED_TOO_DEEP},
     ],
 )
 def test_a_message_without_a_frame_is_a_local_error(message):
