@@ -232,12 +232,14 @@ def _umb_of(fields: UmbFields) -> UmbFrame:
             data = bytes.fromhex(fields.data)
         except ValueError:
             raise LocalProtocolError("hex digits", field="data") from None
+    elif fields.data:
+        raise LocalProtocolError("follow from the channel", field="data")
     else:
         online = OnlineData(
             channel=fields.channel, status=fields.status, data_type=fields.data_type, value=fields.channel_value
         )
         data = encode_online_data(online)
-    return UmbFrame(
+    frame = UmbFrame(
         to_address=fields.to_address,
         from_address=fields.from_address,
         command=fields.command,
@@ -245,6 +247,14 @@ def _umb_of(fields: UmbFields) -> UmbFrame:
         version=fields.version,
         data=data,
     )
+    if frame.command == ONLINE_DATA:
+        try:
+            read = decode_online_data(frame)
+        except FieldError as error:
+            raise LocalProtocolError(error.reason, field=error.field) from error
+        if (read.channel, read.status, read.data_type) != (fields.channel, fields.status, fields.data_type):
+            raise LocalProtocolError("who sends it tells whether it asks or answers", field="from_address")
+    return frame
 
 
 def _bytes_of(text: str) -> bytes:
@@ -259,12 +269,12 @@ def _bytes_of(text: str) -> bytes:
 def _options(case: Mapping[str, object], kind: type[T]) -> T:
     try:
         return msgspec.convert(dict(case), kind)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # half a surrogate pair is no text
         raise OptionError(str(error)) from error
 
 
 def _fields(value: object, kind: Any, field: str | None = None) -> Any:
     try:
         return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise LocalProtocolError(str(error), field=field) from error

@@ -125,3 +125,25 @@ def test_broken_umb_answers_are_refused(data):
     plain[-3:-1] = check.to_bytes(2, "little")
     with pytest.raises(FieldError):
         decode_message({"protocol": "umb", "hex": plain.hex()})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"channel": None},
+        {"status": None, "data_type": None, "channel_value": None},
+        {"from_address": 0xF001},
+        {"data_type": None},
+        {"data_type": 0x18},
+        {"data_type": 0x10, "channel_value": 256},
+        {"data_type": 0x10, "channel_value": 0.5},
+        {"data": "\ud800"},
+        {"\ud800": 1},
+    ],
+)
+def test_what_no_umb_frame_says_is_not_written(changes):
+    answer = {"to_address": 0xF001, "from_address": 0x7001, "command": 0x23, "channel": 100, "status": 0}
+    answer |= {"data_type": 0x16, "channel_value": 21.5}
+    assert decode_message({**encode_message(answer), "protocol": "umb"}) == {**answer, "command_version": 0x10}
+    with pytest.raises(LocalProtocolError):
+        encode_message({**answer, **changes})
