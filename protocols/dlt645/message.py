@@ -76,7 +76,7 @@ def decode_message(case: Mapping[str, object]) -> dict[str, object]:
     """What one frame says. Raises `OptionError` for the case itself, `RemoteProtocolError` for what it holds."""
     try:
         options = msgspec.convert(dict(case), Case)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # half a surrogate pair is no text
         raise OptionError(str(error)) from error
     if len(options.hex) > _MAX_HEX_CHARS:
         raise FrameError(f"{len(options.hex)} characters are no frame", 0, "hex")
@@ -179,7 +179,7 @@ def encode_message(message: Mapping[str, object]) -> dict[str, object]:
     """
     try:
         fields = msgspec.convert(dict(message), Fields)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise LocalProtocolError(str(error)) from error
     if not is_address(fields.address.lower()):
         raise LocalProtocolError("an address is 12 hex digits", field="address")

@@ -291,7 +291,16 @@ def test_guarded_requests_are_shown_as_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    "case", [{}, {"hex": 1}, {"hex": "", "version": 1998}, {"hex": "", "decode": "all"}, {"hex": "", "x": 1}]
+    "case",
+    [
+        {},
+        {"hex": 1},
+        {"hex": "\ud800"},
+        {"\ud800": 1},
+        {"hex": "", "version": 1998},
+        {"hex": "", "decode": "all"},
+        {"hex": "", "x": 1},
+    ],
 )
 def test_a_senseless_case_is_refused(case: dict[str, object]) -> None:
     with pytest.raises(OptionError):
@@ -319,6 +328,8 @@ def test_what_is_no_hex_is_refused(text: str) -> None:
         {"address": METER, "control": 0x91, "di": "00010000", "data_hex": "56341200", "value": 1.0},
         {"address": METER, "control": 0x91, "di": "00010000", "data_hex": "5634"},
         {"address": METER, "control": 17, "data_hex": "0"},
+        {"address": "\ud800", "control": 17},
+        {"address": METER, "control": 17, "\ud800": 1},
         {"address": METER, "control": 0x91, "data_hex": "00" * 256},
     ],
 )
