@@ -132,6 +132,7 @@ def test_responses_go_there_and_back(command, payload, response):
         "d400",
         "d40200",
         "d40663",
+        "d406630263",
         "d40606",
         "d4086302",
         "d40863028063",
@@ -178,6 +179,24 @@ def test_any_bytes_are_read_and_written_back_or_refused(code, payload, is_respon
             assert kind.from_parameters(payload).parameters() == payload
     except RemoteError:
         return
+
+
+@pytest.mark.parametrize(
+    ("command", "payload"),
+    [
+        (initiator_commands.InAutoPoll(1, 1, (0,)), "01"),
+        (initiator_commands.InAutoPoll(1, 1, (0,)), "01200201"),
+        (initiator_commands.InAutoPoll(1, 1, (0,)), "012001" + "0102"),
+        (chip_commands.GetGeneralStatus(), "00000100"),
+        (chip_commands.GetFirmwareVersion(), "320106"),
+        (chip_commands.SetParameters(0), "00"),
+        (initiator_commands.InListPassiveTarget(1, 0), ""),
+        (initiator_commands.InDataExchange(1), ""),
+    ],
+)
+def test_a_response_with_bad_contents_is_refused(command, payload):
+    with pytest.raises(RemoteError):
+        decode_response(command, DataFrame(0xD5, command.CODE + 1, bytes.fromhex(payload)))
 
 
 def test_a_response_to_something_else_is_refused():
