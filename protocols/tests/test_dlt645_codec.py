@@ -295,7 +295,6 @@ def test_guarded_requests_are_shown_as_bytes() -> None:
     [
         {},
         {"hex": 1},
-        {"hex": "\ud800"},
         {"\ud800": 1},
         {"hex": "", "version": 1998},
         {"hex": "", "decode": "all"},
@@ -307,7 +306,7 @@ def test_a_senseless_case_is_refused(case: dict[str, object]) -> None:
         decode_message(case)
 
 
-@pytest.mark.parametrize("text", ["6", "zz", "68" * 5000])
+@pytest.mark.parametrize("text", ["6", "zz", "\ud800", "68" * 5000])
 def test_what_is_no_hex_is_refused(text: str) -> None:
     with pytest.raises(FrameError):
         decode_message({"hex": text})
