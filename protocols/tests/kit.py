@@ -149,7 +149,25 @@ def noisy(framer: Framer, wire: bytes, *, seed: int, ceiling: int) -> list[Any]:
     return frames
 
 
-JUNK = (None, True, -1, 0, 1.5, 1e300, 10**30, "", "x", "FF", "\u00fc\u4e2d", " ", [], {}, [[]], [None], {"x": 1})
+NO_FLOATS = (float("nan"), float("inf"), 10**400)
+TEXTS = ("", "x", "FF", "\u00fc\u4e2d", " ", "\ud800", "\0", "\u0663", "\u017f")
+JUNK: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    0,
+    1.5,
+    1e300,
+    10**30,
+    *NO_FLOATS,
+    *TEXTS,
+    [],
+    {},
+    [[]],
+    [None],
+    {"x": 1},
+    [0] * 300,
+)
 
 
 def damaged_message(rng: random.Random, message: Any) -> Any:

@@ -1,9 +1,12 @@
 """The vehicle bus: every vector, read and written back, and cases that are refused."""
 
+import random
+from contextlib import suppress
+
 import pytest
 
 from protocols.core.errors import FieldError, FrameError, LocalProtocolError, OptionError, RemoteProtocolError
-from protocols.tests.kit import cases_of, check_vector, each_vector, input_of
+from protocols.tests.kit import cases_of, check_vector, damaged_message, each_vector, input_of
 from protocols.vehicle_bus.elm_answers import EcuAnswer, read_lines, write_lines
 from protocols.vehicle_bus.message import decode_message, encode_message
 from protocols.vehicle_bus.obd_monitors import CONTINUOUS
@@ -267,3 +270,21 @@ def test_lines_of_an_answer_are_read_as_they_were_written():
             assert found.answers == [answer]
             assert not found.garbled
             assert not found.incomplete
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_damaged_is_refused_or_written(seed):
+    rng = random.Random(seed)
+    cases = [input_of(case) for case in GOOD]
+    messages = [decode_message(case) for case in cases]
+    written = read = 0
+    for _ in range(1000):
+        message, case = damaged_message(rng, rng.choice(messages)), damaged_message(rng, rng.choice(cases))
+        if isinstance(message, dict):
+            with suppress(LocalProtocolError):
+                written += set(encode_message(message)) <= {"id", "hex", "text", "frames"}
+        if isinstance(case, dict):
+            with suppress(RemoteProtocolError, OptionError):
+                read += bool(decode_message(case))
+    assert written > 10
+    assert read > 10

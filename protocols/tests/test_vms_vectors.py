@@ -1,8 +1,12 @@
 """Variable message signs: every vector, read and written back, byte by byte and in noise."""
 
+import random
+from contextlib import suppress
+
 import pytest
 
-from protocols.tests.kit import cases_of, check_vector, drip, each_vector, frames_of, input_of, noisy
+from protocols.core.errors import LocalProtocolError, OptionError, RemoteProtocolError
+from protocols.tests.kit import cases_of, check_vector, damaged_message, drip, each_vector, frames_of, input_of, noisy
 from protocols.vms.frame import DIALECTS, Framer, decode_frame, encode_frame
 from protocols.vms.message import decode_message, encode_message
 
@@ -71,3 +75,21 @@ def test_any_flipped_bit_is_seen(case):
             framer = Framer(dialect, is_response=is_response)
             framer.feed(broken + wire)
             assert frames_of(framer) == [frame]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_damaged_is_refused_or_written(seed):
+    rng = random.Random(seed)
+    cases = [input_of(case) for case in GOOD]
+    messages = [decode_message(case) for case in cases]
+    written = read = 0
+    for _ in range(1000):
+        message, case = damaged_message(rng, rng.choice(messages)), damaged_message(rng, rng.choice(cases))
+        if isinstance(message, dict):
+            with suppress(LocalProtocolError):
+                written += set(encode_message(message)) <= {"hex", "text"}
+        if isinstance(case, dict):
+            with suppress(RemoteProtocolError, OptionError):
+                read += bool(decode_message(case))
+    assert written > 10
+    assert read > 10
