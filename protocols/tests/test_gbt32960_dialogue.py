@@ -164,7 +164,7 @@ def test_a_report_that_is_refused_is_not_kept() -> None:
 
 def test_answers_find_their_reports_by_time() -> None:
     one, other = logged_in()
-    commands = [Send(report(number)) for number in range(3)]
+    commands = [Send(Report(clock(number))) for number in range(3)]  # nothing but a time
     for command in commands:
         one.send(command, 1.0)
     other.receive(one.bytes_to_send(), 1.0)

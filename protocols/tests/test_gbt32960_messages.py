@@ -31,6 +31,7 @@ from protocols.gbt32960.message import HEAVY, decode_message, encode_message
 from protocols.gbt32960.parameters import (
     NAMES,
     SIZES,
+    SIZES_2025,
     Activation,
     ActivationAnswer,
     Control,
@@ -105,6 +106,16 @@ def test_a_body_comes_back_through_both_layers(edition: int, command: int, respo
 
 def test_every_parameter_is_told_about() -> None:
     assert set(NAMES) == set(range(0x01, 0x11))
+    words = {0x01, 0x02, 0x03, 0x06, 0x0A, 0x0B, 0x0F}
+    sizes = {key: 2 if key in words else 5 if key in {0x07, 0x08} else 1 for key in NAMES if key not in {0x05, 0x0E}}
+    assert sizes == SIZES
+    assert {**sizes, 0x02: 1, 0x03: 1} == SIZES_2025
+
+
+def test_a_query_that_ends_behind_its_time_is_refused() -> None:
+    with pytest.raises(RemoteProtocolError) as caught:
+        decode_body(Frame(2016, Command.QUERY_PARAMETERS, COMMAND, VIN, data=TIME))
+    assert (caught.value.field, caught.value.offset) == ("param_count", 24 + 6)
 
 
 HEAVY_BODIES: list[tuple[int, int | None, int, Any]] = [

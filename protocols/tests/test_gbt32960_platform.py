@@ -96,6 +96,9 @@ def test_a_data_unit_that_cannot_be_read_is_answered_with_an_error() -> None:
     assert events_of(other) == []
     assert other.bad_bodies == 1
     assert decode_frame(other.bytes_to_send()).response == Response.ERROR
+    other.receive(encode_frame(Frame(2016, Command.VEHICLE_LOGOUT, COMMAND, VIN, data=clock(2))), 2.0)
+    assert decode_frame(other.bytes_to_send()).response == Response.ERROR
+    assert other.state_of(VIN) is PartyState.IN
 
 
 def test_the_platform_bounds_what_it_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,6 +112,8 @@ def test_the_platform_bounds_what_it_keeps(monkeypatch: pytest.MonkeyPatch) -> N
         other.receive(encode_frame(Frame(2016, Command.VEHICLE_LOGIN, COMMAND, vin, data=data)), 0.0)
     assert len(events_of(other)) == 3
     assert [frame.response for frame in frames_in(other.bytes_to_send())] == [Response.ERROR] * 2
+    states = [other.state_of(b"LZYTAGBW0G%07d" % number) for number in range(5)]
+    assert states == [PartyState.ASKED] * 3 + [PartyState.OUT] * 2
     one, third = logged_in()
     for number in range(20):
         one.send(Send(report(number)), 1.0)
