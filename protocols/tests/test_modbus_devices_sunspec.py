@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from drivers.modbus.map_file import load_map
 from protocols.core.errors import FieldError
 from protocols.modbus_devices import sunspec
-from protocols.modbus_devices.sunspec import FoundModel, find_model, placed
+from protocols.modbus_devices.sunspec import BASE_ADDRESSES, MAX_MODELS, FoundModel, find_model, placed
 
 
 def device(base, *models):
@@ -56,22 +56,39 @@ def test_a_device_without_the_model_is_told_in_the_end(registers):
         walk(registers, 802)
 
 
+models = st.tuples(st.sampled_from([0, 1, 701, 802, 0xFFFE, 0xFFFF]), st.one_of(st.integers(0, 70), st.just(0xFFFF)))
+
+
 @settings(derandomize=True, deadline=None)
-@given(
-    st.lists(st.one_of(st.none(), st.lists(st.integers(0, 0xFFFF), min_size=4, max_size=4)), min_size=200, max_size=200)
-)
-def test_any_answers_end_the_search(answers):
+@given(st.sampled_from(BASE_ADDRESSES), st.lists(st.one_of(models, st.none()), max_size=100))
+def test_any_chain_of_models_ends_the_search(base, chain):
+    """As a device that holds them would answer: the model, or why there is none."""
+    registers = {base: 0x5375, base + 1: 0x6E53}
+    address, place = base + 2, None
+    for model in chain:
+        if model is None:
+            break
+        registers[address], registers[address + 1] = model
+        if place is None and model[0] == 802:
+            place = address
+        if model[0] in (802, 0xFFFF):
+            break
+        address += 2 + model[1]
     search = find_model(802)
+    asked = 0
     step = next(search)
     try:
-        for answer in answers:
-            if isinstance(step, FoundModel):
-                return
+        while not isinstance(step, FoundModel):
+            asked += 1
             assert 0 <= step.start < step.end <= 0x10000
-            step = search.send(answer and answer[: step.count])
-    except FieldError:
-        return
-    pytest.fail("200 answers were not enough")
+            assert asked <= len(BASE_ADDRESSES) + MAX_MODELS
+            known = [registers.get(at) for at in range(step.start, step.end)]
+            step = search.send(None if None in known else known)
+    except FieldError as error:
+        assert error.field in ("length", "sunspec_model")  # noqa: PT017  # the device may have none
+        assert place is None or place + 2 > 0x10000 or asked >= MAX_MODELS
+    else:
+        assert step.address == place
 
 
 def test_a_map_is_placed():

@@ -147,6 +147,14 @@ def test_any_bytes_do_no_harm_over_tcp(chunks):
             master.abandon(0.0)
     master.tick(10.0)
     assert len(events(master)) <= 1
+    master.abandon(10.0)
+    asked = call()
+    master.send(asked, 20.0)
+    frame = tcp_requests(master)[-1]
+    master.receive(tcp_answer(frame, 1, 2), 20.1)
+    (event,) = events(master)
+    assert event.call is asked
+    assert event.response.registers == (1, 2)
 
 
 def test_a_window_has_bounds():
