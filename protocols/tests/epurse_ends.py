@@ -73,6 +73,10 @@ def trip_update():
     return RecordUpdate(0x1E, 0, TRIP)
 
 
+FULL = {"updates": (trip_update(),)}
+"""A composite purchase."""
+
+
 class SoftSam:
     """A SAM as strict as the standard. wrong_macs counts; three of them lock it."""
 
@@ -185,3 +189,14 @@ class Bench:
         wire = msgspec.msgpack.encode(pending)
         if wire in self.store:
             self.store.remove(wire)
+
+
+def cut_at(number, moment):
+    """Lift the card before or after its n-th command."""
+    left = [number]
+
+    def lift(_wire):
+        left[0] -= 1
+        return moment if left[0] == 0 else None
+
+    return lift
