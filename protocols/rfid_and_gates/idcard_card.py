@@ -3,8 +3,9 @@
     text length 2 | photo length 2 (| fingerprint length 2) | text | photo | fingerprint        high byte first
 
 Which of the two heads it is follows from the lengths adding up. The text is UTF-16, low byte first, in fields of fixed
-width. The photo is WLT, which needs a licensed decoder, and stays bytes. Cards of foreigners have other fields; the
-letter at character 124 tells them apart.
+width. The photo is WLT, which needs a licensed decoder, and stays bytes. A letter at character 124 tells other cards
+apart: foreigners' (I) have other fields; those of residents from Hong Kong, Macao and Taiwan (J) have the same, the
+nation empty and the number of a pass in the reserve.
 
 This is personal data. Use what the check needs, in memory: `digest` says whether a number is the one that bought a
 ticket without keeping it. No `repr` and no error shows any of it. Bytes cannot be wiped in Python: drop them soon.

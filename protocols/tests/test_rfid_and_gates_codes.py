@@ -306,6 +306,15 @@ def test_other_answers() -> None:
         decode_message({"protocol": "idcard_sam", "hex": "aaaaaa96690003000003", "direction": "response"})
 
 
+def test_a_card_of_a_resident_from_hong_kong_has_its_number_in_the_same_place() -> None:
+    text = bytearray(CARD.text)
+    text[32:36] = "  ".encode("utf-16-le")
+    text[248:250] = "J".encode("utf-16-le")
+    message = answer(cards.encode_card(cards.Card(bytes(text), CARD.photo)))
+    assert message["id_number_masked"] == "110101********1237"
+    assert cards.decode_text(bytes(text)).nation == ""
+
+
 def test_a_foreigners_card_shows_no_number() -> None:
     text = bytearray(CARD.text)
     text[248:250] = "I".encode("utf-16-le")
