@@ -116,7 +116,7 @@ def init(
 
 @app.command()
 def sign(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help=_("what to sign, such as 4.rsu.json"))],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=_("what to sign, such as 4.rsu.json"))],
     key_file: Annotated[Path, typer.Option("--key", metavar="KEY", help=_("your private key"))],
     against: Annotated[
         Path | None, typer.Option("--against", metavar="FILE", help=_("the version before it: shows what is new"))
@@ -131,8 +131,13 @@ def sign(
         from ota.repository.keys import SigningKey
         from ota.storage import PosixStorage
 
+        if against is not None and len(files) > 1:
+            fail(_("--against goes with one file"), Exit.USAGE, as_json=as_json)
         signer = SigningKey.read(key_file, passphrase_of(passphrase_file, key_file.name, as_json=as_json))
-        finish(sign_file(file, signer, against), PosixStorage(file.parent), dry_run=dry_run, as_json=as_json)
+        made = [sign_file(file, signer, against) for file in files]  # all are looked at before the first is signed
+        for file, one in zip(files, made, strict=True):
+            is_last = file == files[-1]
+            finish(one, PosixStorage(file.parent), dry_run=dry_run, as_json=as_json, is_last=is_last)
 
 
 @app.command()
