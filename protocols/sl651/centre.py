@@ -37,7 +37,7 @@ from protocols.sl651.centre_events import (
 from protocols.sl651.confirm import confirm_of
 from protocols.sl651.frame import ACK, ENQ, EOT, ESC, ETB, ETX, NAK, Frame, encode_frame
 from protocols.sl651.link import GAP_S, MAX_RESENDS, Clock, fast_framer
-from protocols.sl651.packets import Assembly, is_of_one_message
+from protocols.sl651.packets import Assembly
 
 MAX_NAK_ROUNDS = 2
 MAX_OPEN_NAKS = 32
@@ -92,11 +92,6 @@ class _Incoming:
         self.rounds = 0
         self.asked: set[int] = set()
         """Packets that were asked for since the last silence."""
-
-    def may_hold(self, packet: Frame) -> bool:
-        """Whether a packet is one of this message: what came already is the same again."""
-        is_one = is_of_one_message(packet, self.assembly.first)
-        return is_one and self.assembly.chunk(packet.packet_seq or 0) in {None, packet.body}
 
     @property
     def serial(self) -> int:
@@ -263,7 +258,7 @@ class Centre(StreamEnd[CentreEvent]):
     def _incoming_of(self, key: tuple[bytes, int], packet: Frame) -> _Incoming:
         """The message that a packet belongs to, a new one where it contradicts the old."""
         incoming = self._incoming.get(key)
-        if incoming is not None and not incoming.may_hold(packet):
+        if incoming is not None and not incoming.assembly.may_hold(packet):
             self._give_up(key)
             incoming = None
         if incoming is None:

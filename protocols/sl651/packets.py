@@ -12,6 +12,7 @@ True
 """
 
 from protocols.core.errors import FieldError, LocalProtocolError
+from protocols.sl651.bodies import ASCII_OPENING_CHARS, OPENING_BYTES
 from protocols.sl651.frame import ETB, ETX, MAX_LENGTH, MAX_PACKETS, Frame
 
 MAX_CHUNK_BYTES = MAX_LENGTH - 3
@@ -72,6 +73,12 @@ def is_of_one_message(packet: Frame, other: Frame) -> bool:
     )
 
 
+def _timeless(body: bytes, is_ascii: bool) -> bytes:
+    """The body of a first packet without the time of sending, which stands behind the serial number."""
+    time_at, rest_at = (4, ASCII_OPENING_CHARS) if is_ascii else (2, OPENING_BYTES)
+    return body[:time_at] + body[rest_at:]
+
+
 class Assembly:
     """The packets of one message that have come, in any order. A packet that comes twice stands as it came last."""
 
@@ -101,6 +108,15 @@ class Assembly:
     def chunk(self, seq: int) -> bytes | None:
         """What a packet carried, if it has come."""
         return self._chunks.get(seq)
+
+    def may_hold(self, packet: Frame) -> bool:
+        """Whether a packet is one of this message: what came already is the same again, but for the time of sending."""
+        if not is_of_one_message(packet, self.first):
+            return False
+        held = self._chunks.get(packet.packet_seq or 0)
+        if held is None or held == packet.body:
+            return True
+        return packet.packet_seq == 1 and _timeless(held, packet.is_ascii) == _timeless(packet.body, packet.is_ascii)
 
     def holds(self, packet: Frame) -> bool:
         """Whether this very packet has come."""

@@ -227,6 +227,26 @@ def test_packets_of_two_messages_of_one_size_are_not_mixed() -> None:
     assert received.frame.body == Opening(2, "261124000000").encode(False) + bytes((2,)) * 142
 
 
+@pytest.mark.parametrize("is_ascii", [False, True])
+def test_a_message_that_goes_again_with_the_time_of_then_is_the_same(is_ascii: bool) -> None:
+    other = centre()
+
+    def packets_at(send_time: str) -> list[bytes]:
+        body = Opening(1, send_time).encode(is_ascii) + bytes(142)
+        return [
+            encode_frame(each) for each in split(Frame(1, ADDRESS, PASSWORD, PICTURE, body, ETX, False, is_ascii), 60)
+        ]
+
+    first, again_later = packets_at("261124000000"), packets_at("261124000030")
+    for wire in (*first[:2], *again_later):
+        other.receive(wire, 0.0)
+    assert [type(event) for event in events_of(other)] == [Received]
+    for wire in packets_at("261124000059"):  # its confirm was lost
+        other.receive(wire, 0.0)
+    assert events_of(other) == []
+    assert len(frames_in(other.bytes_to_send())) == 2
+
+
 def test_a_station_that_claims_many_packets_is_not_asked_for_all_at_once() -> None:
     other = centre()
     wires = [encode_frame(packet) for packet in split(Frame(1, ADDRESS, PASSWORD, PICTURE, bytes(400), ETX), 1)]
