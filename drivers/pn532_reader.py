@@ -209,10 +209,8 @@ class Pn532Reader:
                 if answer.status.ok:
                     return answer
                 raise CardLiftedError(_("%s: the card was lifted (%s)") % (self._name, answer.status.text))
-            case Failed() if event.is_acknowledged:
+            case Failed():  # a reader that is gone says so at the next command
                 raise CardLiftedError(_("%s: the card was lifted (no answer)") % self._name)
-            case Failed():
-                raise DeviceTimeoutError(_("%s: the reader does not answer") % self._name)
             case _:
                 raise DeviceRefusedError(_("%s: the reader refuses to speak to the card") % self._name)
 

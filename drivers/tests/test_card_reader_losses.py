@@ -84,6 +84,26 @@ async def test_commands_that_go_wrong_once_do_not_lose_the_reader():
         assert not r.task.done()
 
 
+async def test_a_card_command_that_the_line_loses_does_not_lose_the_reader():
+    """Neither acknowledged nor answered, and never sent twice: the card is read anew, by the same run."""
+    async with rig(application=APPLICATIONS, debounce_s=0.0, answer_s=0.2) as r:
+        await r.book.until(lambda: r.book.returns)
+        lost = []
+
+        def lose_one(data):
+            if b"\xd4\x40" in data and not lost:
+                lost.append(data)
+            else:
+                r.host.feed(data)
+
+        r.port.on_write = lose_one
+        r.chip.place(card_a())
+        await r.book.until(lambda: any(tap["result"] == "ok" for tap in r.book.taps))
+        assert lost
+        assert r.book.returns == 1
+        assert not r.task.done()
+
+
 async def test_a_refused_command_ends_the_run():
     async with rig() as r:
         await r.book.until(lambda: r.book.returns)
