@@ -44,6 +44,7 @@ def plan(
     """Say what devices are to run. Without --ecu their plans are signed again: a plan holds for a day."""
     with refusals(as_json=as_json):
         from ota.repository import planning
+        from ota.repository.change_set import ChangeSet
         from ota.repository.files import read_file
         from ota.repository.keys import SigningKey
         from ota.repository.workspace import opened
@@ -61,7 +62,7 @@ def plan(
             if not names or (every and (devices or ecus)):
                 fail(_("name a device, or --all and nothing else"), Exit.USAGE, as_json=as_json)
             signer = SigningKey.read(director_key, passphrase_of(passphrase_file, director_key.name, as_json=as_json))
-            made = []
+            made = ChangeSet(is_served=True, facts={"plans": []})
             for device in names:
                 last = planning.last_plan(workspace, device)
                 wanted = planning.next_plan(
@@ -73,9 +74,10 @@ def plan(
                     is_cancelled=cancel or (not ecus and last is not None and last.plan.is_cancelled),
                 )
                 now = datetime.now(UTC)
-                made.append(planning.put_plan(workspace, wanted, signer, now, hardware=known or None))
-            for number_, one in enumerate(made):
-                finish(one, workspace.storage, dry_run=dry_run, as_json=as_json, is_last=number_ == len(made) - 1)
+                one = planning.put_plan(workspace, wanted, signer, now, hardware=known or None)
+                made.add(one)
+                made.facts["plans"] += one.facts["plans"]
+            finish(made, workspace.storage, dry_run=dry_run, as_json=as_json)
 
 
 def bundle(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from drivers.text import _
-from tools.ota_step import JsonOption, Repository, refusals
+from tools.ota_step import DryRunOption, JsonOption, Repository, refusals
 from tools.output import print_json, print_line, say, visible
 
 
@@ -16,9 +16,11 @@ def verify(
     root: Annotated[
         Path | None, typer.Option("--root", metavar="FILE", help=_("a root that you know is right: devices' own"))
     ] = None,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Verify DIR/public as a device does, and that every blob makes its image. Changes nothing."""
+    del dry_run  # it never changes anything; whoever puts it behind every command is not sent away
     with refusals(as_json=as_json):
         from ota.repository.files import read_file
         from ota.repository.inspection import inspect

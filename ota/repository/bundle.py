@@ -56,8 +56,8 @@ def make_bundle(
     if online.public.keyid not in images.root.roles["timestamp"].keyids:
         reason = f"{online.public.holder}'s key {online.public.keyid[:8]} is not the online key that it names"
         raise RefusedError(Rule.KEY, f"{images.root.version}.root.json", reason)
-    bundle = ChangeSet(is_served=True, last=INDEX)
-    served = ChangeSet(is_served=True, last=f"{PUBLIC}/{METADATA}/{TIMESTAMP}")
+    bundle = ChangeSet(is_served=True, last=[INDEX])
+    served = ChangeSet(is_served=True, last=[f"{PUBLIC}/{METADATA}/{TIMESTAMP}"])
     lasting: dict[str, Metadata[Any]] = {"targets": images.targets, **images.families}
     names = [f"{root.signed.version}.root.json" for root in images.roots]
     for name in (*names, *(name_of(metadata, role) for role, metadata in lasting.items())):
@@ -78,10 +78,7 @@ def make_bundle(
         offline = put_plan(workspace, known.plan, director, now, holds=holds)
         bundle.files.update({name.removeprefix(f"{PUBLIC}/"): data for name, data in offline.files.items()})
         bundle.changes += offline.changes
-        plan = put_plan(workspace, known.plan, director, now, versions_ahead=2)
-        served.files.update(plan.files)
-        served.replaced |= plan.replaced
-        served.removed += plan.removed
+        served.add(put_plan(workspace, known.plan, director, now, versions_ahead=2))
         for one in known.plan.ecus.values():
             _take_blobs(workspace, images.listed[one.target].custom, one.target, bundle)
     bundle.files[INDEX] = _index(bundle.files, devices, now, now + holds)

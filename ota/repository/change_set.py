@@ -51,8 +51,8 @@ class ChangeSet(msgspec.Struct, kw_only=True):
     moves: dict[str, str] = {}
     """Old name to new name; done before a file of `files` appears."""
     replaced: set[str] = set()
-    last: str = ""
-    """The file that makes the rest known; appears after all others are sure."""
+    last: list[str] = []
+    """Files that make the rest known; they appear after all others are sure."""
     removed: list[str] = []
     """At the very end; what is not there is no error."""
     facts: dict[str, Any] = {}
@@ -63,6 +63,15 @@ class ChangeSet(msgspec.Struct, kw_only=True):
     def say(self, action: Action, file: str, subject: str) -> None:
         """Note a change."""
         self.changes.append(Change(action, file, subject))
+
+    def add(self, other: "ChangeSet") -> None:
+        """Do what another does too, in the same breath."""
+        self.changes += other.changes
+        self.files.update(other.files)
+        self.moves.update(other.moves)
+        self.replaced |= other.replaced
+        self.last += other.last
+        self.removed += other.removed
 
     def apply(self, storage: Storage) -> None:
         """Do it. Raises `RefusedError` and `StorageError`; then nothing of it is there, nor half of it known."""
@@ -84,9 +93,10 @@ class ChangeSet(msgspec.Struct, kw_only=True):
         self._put(storage, wanted)
         for folder in _with_parents({parent(name) for name in places}):
             storage.sync_folder(folder)
-        if self.last in wanted:
-            storage.rename(self.last + FRESH, self.last)
-            storage.sync_folder(parent(self.last))
+        for name in self.last:
+            if name in wanted:
+                storage.rename(name + FRESH, name)
+                storage.sync_folder(parent(name))
         for name in self.removed:
             storage.remove(name)
 
@@ -104,7 +114,7 @@ class ChangeSet(msgspec.Struct, kw_only=True):
                     storage.set_mode(old, 0o644)
                 storage.rename(old, new)
         for name in wanted:
-            if name != self.last:
+            if name not in self.last:
                 storage.rename(name + FRESH, name)
 
     def _missing(self, storage: Storage) -> list[str]:

@@ -77,7 +77,7 @@ def put_plan(
     version = (known.version if known else 0) + versions_ahead
     signed = sign_plan(plan, images, key, version=version, now=now, holds=holds)
     folder = f"{PUBLIC}/{DIRECTOR}/{plan.device}"
-    made = ChangeSet(is_served=True, last=f"{folder}/{TIMESTAMP}")
+    made = ChangeSet(is_served=True, last=[f"{folder}/{TIMESTAMP}"])
     for root in roots:
         name = f"{root.signed.version}.root.json"
         made.files[f"{folder}/{name}"] = workspace.storage.read(f"{PUBLIC}/{DIRECTOR}/{name}")
@@ -87,7 +87,7 @@ def put_plan(
     said = ", ".join(f"{ecu}: {one.target}" for ecu, one in plan.ecus.items())
     told = "again" if known is not None and known.plan == plan else "new"
     made.say("put plan", f"{DIRECTOR}/{plan.device}", f"number {plan.number} ({told}), until {signed.expires}: {said}")
-    made.facts = {"device": plan.device, "number": plan.number, "version": version}
+    made.facts = {"plans": [{"device": plan.device, "number": plan.number, "version": version}]}
     return made
 
 

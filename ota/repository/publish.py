@@ -66,7 +66,7 @@ class Publication(NamedTuple):
         }
         self.changes.files = files
         self.changes.replaced |= {name, f"{PUBLIC}/{METADATA}/{version}.snapshot.json"}
-        self.changes.last = name
+        self.changes.last.append(name)
         return self.changes
 
     def _snapshot(self, online: SigningKey) -> tuple[int, bytes]:

@@ -45,11 +45,11 @@ def told(public: Path, device: str, now: datetime | None = None):
 
 def test_a_device_is_told_what_each_of_its_ecus_is_to_run(desk: Desk, repository: Path) -> None:
     answer = done(*desk.plan_words(repository, "rsu-7", "--ecu", f"gateway={ONE}", "--ecu", f"lamp={ONE}"))
-    assert (answer["device"], answer["number"], answer["version"]) == ("rsu-7", 1, 1)
+    assert answer["plans"] == [{"device": "rsu-7", "number": 1, "version": 1}]
     plan = told(repository / "public", "rsu-7").plan
     assert {ecu: one.target for ecu, one in plan.ecus.items()} == {"gateway": ONE, "lamp": ONE}
     answer = done(*desk.plan_words(repository, "rsu-7", "--ecu", f"gateway={TWO}"))
-    assert (answer["number"], answer["version"]) == (2, 2)
+    assert answer["plans"] == [{"device": "rsu-7", "number": 2, "version": 2}]
     plan = told(repository / "public", "rsu-7").plan
     assert {ecu: one.target for ecu, one in plan.ecus.items()} == {"gateway": TWO, "lamp": ONE}
 
@@ -57,9 +57,8 @@ def test_a_device_is_told_what_each_of_its_ecus_is_to_run(desk: Desk, repository
 def test_a_plan_is_signed_again_each_day_and_keeps_its_number(desk: Desk, repository: Path) -> None:
     for device in ("rsu-7", "rsu-8"):
         done(*desk.plan_words(repository, device, "--ecu", f"gateway={ONE}"))
-    result = repo(*desk.plan_words(repository, "--all"), "--json")
-    answers = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [(one["device"], one["number"], one["version"]) for one in answers] == [("rsu-7", 1, 2), ("rsu-8", 1, 2)]
+    answer = done(*desk.plan_words(repository, "--all"))
+    assert answer["plans"] == [{"device": device, "number": 1, "version": 2} for device in ("rsu-7", "rsu-8")]
     for _day in range(3):
         done(*desk.plan_words(repository, "rsu-7"))
     names = sorted(path.name for path in (repository / "public/director/rsu-7").iterdir())
@@ -79,8 +78,8 @@ def test_the_number_of_a_plan_rises(desk: Desk, repository: Path) -> None:
     said = refused(*desk.plan_words(repository, "rsu-7", "--ecu", f"gateway={TWO}", "--number", 5))
     assert said == "plan: plan 5 for rsu-7: the last plan of this device has the number 5; a new one has a higher"
     assert tree(repository) == before
-    assert done(*desk.plan_words(repository, "rsu-7", "--ecu", f"gateway={TWO}"))["number"] == 6
-    assert done(*desk.plan_words(repository, "rsu-7", "--cancel"))["number"] == 7
+    assert done(*desk.plan_words(repository, "rsu-7", "--ecu", f"gateway={TWO}"))["plans"][0]["number"] == 6
+    assert done(*desk.plan_words(repository, "rsu-7", "--cancel"))["plans"][0]["number"] == 7
     assert told(repository / "public", "rsu-7").plan.is_cancelled
 
 
