@@ -29,6 +29,8 @@ _CLOCK = {"year": 0xFFF, "month": 0xF, "day": 0x1F, "hour": 0x1F, "minute": 0x3F
 _BCD = ("second", "minute", "hour", "weekday", "day", "month", "year")
 _THREE = 0xFFFFFF
 _CENTURY = 2000
+ROUNDED_KEYS = ("range_raw_ft", "length_raw_ft", "speed_raw", "speed85_raw")
+"""What is written to the next 1/256."""
 
 
 def decode_ss125(wire: bytes) -> Message:

@@ -107,6 +107,13 @@ def _lane_keys(lane: Lane) -> Message:
     return {**_values(lane, _LANE), "classes": classes}
 
 
+def class_of_device(message: Mapping[str, object]) -> int:
+    """Which class of device a message is of, by the kinds of vehicle on its lanes; 1 where it has none."""
+    lanes = message.get("lanes")
+    kinds = lanes[0].get("classes") if isinstance(lanes, list) and lanes and isinstance(lanes[0], Mapping) else None
+    return next((key for key, names in CLASSES.items() if isinstance(kinds, Mapping) and set(kinds) == set(names)), 1)
+
+
 def encode_survey(fields: Fields) -> bytes:
     """Write one frame. Raises `LocalProtocolError`."""
     kind = fields.integer("packet_type", _BYTE)
