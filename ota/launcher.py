@@ -44,6 +44,7 @@ class Start(NamedTuple):
     """A slot that is whole, and what to start in it."""
 
     slot: str
+    version: str
     entry: list[str]
 
 
@@ -128,7 +129,7 @@ class Launcher:
             manifest = manifest_of(self._storage, image, entries(self._storage, image))
         except (OtaError, UnsealedError) as error:
             return None, str(error)
-        return Start(slot, manifest.entry), ""
+        return Start(slot, manifest.version, manifest.entry), ""
 
 
 def command(folder: Path, start: Start, arguments: list[str]) -> tuple[list[str], dict[str, str]]:
@@ -137,6 +138,7 @@ def command(folder: Path, start: Start, arguments: list[str]) -> tuple[list[str]
     program = sys.executable if start.entry[0] == "python" else str(tree / start.entry[0])
     return [program, *start.entry[1:], *arguments], {
         "WAYSIDE_SLOT": start.slot,
+        "WAYSIDE_VERSION": start.version,
         "PYTHONPATH": str(tree),
         "PYTHONSAFEPATH": "1",  # nothing of the folder that it happens to be started in
         "PYTHONDONTWRITEBYTECODE": "1",  # nothing in the tree that is not of the image

@@ -3,7 +3,7 @@
 import typer
 
 from drivers.text import _
-from tools import ota_device, ota_repo, tuf_client
+from tools import ota_demo, ota_device, ota_repo, tuf_client
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(ota_repo.app, name="repo", help=_("the signing side: keys, releases, what devices fetch"))
@@ -11,6 +11,7 @@ app.command()(ota_device.status)
 app.command()(ota_device.explain)
 app.command()(ota_device.run)
 app.command()(ota_device.setup)
+app.command()(ota_demo.demo)
 app.command("tuf-client", context_settings=tuf_client.ALL_WORDS)(tuf_client.tuf_client)
 
 

@@ -3,6 +3,7 @@
 Nothing here keeps anything: each call reads the parts as they are.
 """
 
+import os
 import resource
 from collections.abc import Mapping
 from importlib import metadata
@@ -18,6 +19,8 @@ from protocols.wayside import state
 from protocols.wayside.fields import Lane, TimeQuality
 
 MB = 1_000_000
+VERSION_VARIABLE = "WAYSIDE_VERSION"
+"""What the launcher says of the release that it has started."""
 
 
 class HealthClock(Protocol):
@@ -37,7 +40,10 @@ class HealthClock(Protocol):
 
 
 def version() -> str:
-    """The version that is installed."""
+    """The release that the launcher has started, else the version that is installed."""
+    release = os.environ.get(VERSION_VARIABLE)
+    if release:
+        return release
     try:
         return metadata.version("wayside")
     except metadata.PackageNotFoundError:

@@ -92,7 +92,7 @@ def read_account(config: UpdateConfig) -> Account:
         quarantine=dict(record.quarantine),
         reports_waiting=len(ReportQueue(storage, lambda _data: b"", "").waiting()),
         seen=read_seen(storage),
-        faults=store.faults(),
+        faults=[fault for fault in store.faults() if storage.size(fault.partition(":")[0]) >= 0],
     )
 
 

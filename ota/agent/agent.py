@@ -26,7 +26,7 @@ from ota.payload.choice import Held, Way
 from ota.payload.limits import DailyBudget, SpeedLimit
 from ota.reports import MAX_LOG_BYTES, EcuOutcome, Report
 from ota.slots.driver import Did, Driver, Outcome
-from ota.slots.lock import record_lock
+from ota.slots.lock import only_one, record_lock
 from ota.slots.machine import RESTING, State
 from ota.slots.neighbours import Offer
 from ota.slots.neighbours import Report as Ended
@@ -105,7 +105,14 @@ class UpdateAgent:
     # A run ------------------------------------------------------------------------------------------------------
 
     def run(self, *, is_forced: bool = False) -> End:
-        """Until it ends. `is_forced`: ask the repositories now, whenever they were asked last."""
+        """Until it ends. `is_forced`: ask the repositories now, whenever they were asked last.
+
+        Where another agent is at work already, as one that its gateway's end has left behind, this one leaves it to it.
+        """
+        with only_one(self.storage.folder) as is_alone:
+            return self._run(is_forced=is_forced) if is_alone else End.WAITING
+
+    def _run(self, *, is_forced: bool) -> End:
         self._trust.open()
         self._finish_trial()
         state = self.driver.state(self.driver.record())
@@ -138,7 +145,8 @@ class UpdateAgent:
         try:
             self._offer()
         except RefusedError as error:
-            self.audit.refused(error)
+            if str(error) != seen.refusal:  # what is refused every hour stands once in the trail
+                self.audit.refused(error)
             self._say(str(error))
             seen = msgspec.structs.replace(seen, refusal=str(error), rule=error.rule.value)
         else:
@@ -173,18 +181,14 @@ class UpdateAgent:
         return reason
 
     def _note(self, outcome: Outcome, state: State) -> None:
+        """For `wayside ota status`, and each new state once for the trail."""
         record = self.driver.record()
-        if outcome.reason:
-            self.audit.note("waits", state=state.value, reason=outcome.reason)
-        else:
-            self.audit.note("state", state=state.value, attempt=record.attempt, outcome=record.outcome)
-        way = next((each for each in self._payload.ways.values()), None)
         seen = read_seen(self.storage)
         waits_for = outcome.reason if outcome.did is Did.WAITING else ""
-        write_seen(
-            self.storage,
-            msgspec.structs.replace(seen, waits_for=waits_for, way=_word(way) if way else seen.way),
-        )
+        if (state.value, waits_for) != (seen.state, seen.waits_for):
+            self.audit.note("state", state=state.value, attempt=record.attempt, waits_for=waits_for)
+        way = next((_word(each) for each in self._payload.ways.values()), seen.way)
+        write_seen(self.storage, msgspec.structs.replace(seen, state=state.value, waits_for=waits_for, way=way))
 
     def _raise_floors(self) -> None:
         """In the trust's own record too; done again after a cut it changes nothing."""

@@ -30,6 +30,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rule: str = ""
     remark: str = ""
     """`time: unsynchronised`, a damaged file that was replaced."""
+    state: str = ""
+    """The state that was noted last in the trail."""
     waits_for: str = ""
     """What an update that is under way waits for."""
     next_at: int = 0

@@ -23,14 +23,18 @@ NODE = "demo-1"
 
 
 class Scene:
-    """One folder, four parts. Enter it as a context."""
+    """One folder, four parts. Enter it as a context.
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    update: the update agent's file; with one, the gateway is started by whoever shows updates, out of a slot.
+    """
+
+    def __init__(self, folder: Path, seed: int, *, update: Path | None = None) -> None:
         self.folder = folder
         self.config = folder / "node.toml"
         self.data = folder / "data"
         self.ledger = folder / "ledger.sqlite"
         self._seed = seed
+        self._update = update
         self.has_mosquitto = find_mosquitto() is not None
         self.broker: Mosquitto | EmbeddedBroker
         python = sys.executable
@@ -58,7 +62,8 @@ class Scene:
             self.sink = Part("sink", sink_command(self.broker.url, self.ledger, credential), self.folder / "sink.log")
             await self.sink.start()
             await self.sink.first_lines(1)
-            await self.gateway.start()
+            if self._update is None:
+                await self.gateway.start()
         except BaseException:
             await self.__aexit__()
             raise
@@ -103,6 +108,8 @@ class Scene:
             ca, cert, private = self._credential(NODE)
             lines += ["", "[uplink.mqtt.tls]", f'ca = "{ca}"', f'cert = "{cert}"', f'key = "{private}"']
         lines += ["", "[privacy]", 'hash_key = "pseudonym.key"', ""]
+        if self._update is not None:
+            lines += ["[update]", f'file = "{self._update}"', "every_s = 10", ""]
         lines += ["[[bus]]", 'name = "rs485-1"', f'port = "serial:{self.folder / "rs485"}?baud=9600"', ""]
         for name, unit, register_map in LINE_UNITS:
             lines += ["[[device]]", f'name = "{name}"', 'driver = "modbus"', 'bus = "rs485-1"']
