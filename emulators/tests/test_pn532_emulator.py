@@ -57,7 +57,7 @@ def test_pins_are_written_where_bit_7_says_so():
 
 def test_the_baud_rate_changes_with_the_hosts_ack():
     bench = Bench().open()
-    bench.ask(chip.SetSerialBaudRate(7))
+    assert len(bench.chip.receive(frame_of(chip.SetSerialBaudRate(7)), bench.now)) == 2
     assert bench.chip.baud_rate == 115_200
     bench.chip.receive(ACK, bench.now)
     assert bench.chip.baud_rate == 921_600

@@ -7,6 +7,8 @@ One command is in flight. The chip acknowledges it, works, and responds. What go
 * a response whose check does not hold is asked for again with NACK, twice at most;
 * no response in time: an ACK from the host stops the chip.
 
+A new baud rate is confirmed with an ACK: it applies from then on, for whoever pumps this too.
+
 After a failure nothing that comes before the next acknowledgement is believed: it may answer an older command. Where
 even that may be an older one's (a command that was sent twice, or ended without one), the next one waits until the line
 has been left alone for a while. Until the chip was configured (SAMConfiguration), and after PowerDown or silence, a
@@ -23,7 +25,7 @@ import msgspec
 
 from protocols.core.errors import LocalProtocolError, NeedData, RemoteProtocolError
 from protocols.dialogue import StreamEnd
-from protocols.pn532.chip_commands import PowerDown, SamConfiguration
+from protocols.pn532.chip_commands import PowerDown, SamConfiguration, SetSerialBaudRate
 from protocols.pn532.command import Command, Response
 from protocols.pn532.commands import decode_response, encode_command
 from protocols.pn532.frame import ACK, NACK, TFI_CHIP, WAKE_UP, AckFrame, DataFrame, ErrorFrame, Frame, Framer
@@ -259,6 +261,8 @@ class HostDialogue(StreamEnd[HostEvent]):
             self._is_asleep = False
         elif isinstance(self._command, PowerDown):
             self._is_asleep = True
+        elif isinstance(self._command, SetSerialBaudRate):
+            self._outgoing += ACK  # the chip changes its rate when it hears this
         self._end(lambda command: Responded(command, self._response), now)
 
     def _refused(self, now: float) -> None:

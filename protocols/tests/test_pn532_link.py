@@ -7,8 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.core.errors import NEED_DATA
-from protocols.pn532.chip import ChipDialogue, ChipState, CommandReceived, Respond
-from protocols.pn532.chip_commands import Diagnose, DiagnoseResponse, GetFirmwareVersion, SamConfiguration
+from protocols.pn532.chip import ChipDialogue, ChipState, CommandReceived, RateConfirmed, Respond
+from protocols.pn532.chip_commands import (
+    Diagnose,
+    DiagnoseResponse,
+    GetFirmwareVersion,
+    SamConfiguration,
+    SetSerialBaudRate,
+)
 from protocols.pn532.command import Done, StatusAndData
 from protocols.pn532.errors import Status
 from protocols.pn532.frame import ACK
@@ -87,6 +93,19 @@ def test_on_a_bad_line_no_answer_belongs_to_another_command(seed, rate):
         older.append(DiagnoseResponse(b"\x00" + text) if number % 2 else StatusAndData(Status(), text[::-1]))
         if not number % 2:
             assert line.executed[before:].count(command) <= 1  # a card hears it once
+
+
+def test_a_new_baud_rate_is_confirmed():
+    host, chip = awake(), running()
+    host.send(Request(SetSerialBaudRate(7)), 1.0)
+    chip.receive(host.bytes_to_send(), 1.0)
+    assert chip.next_event() == CommandReceived(SetSerialBaudRate(7))
+    chip.send(Respond(Done()), 1.0)
+    host.receive(b"".join(frames_of_chip(chip)), 1.0)
+    assert host.next_event() == Responded(SetSerialBaudRate(7), Done())
+    assert chip.next_event() is NEED_DATA
+    chip.receive(host.bytes_to_send(), 1.0)
+    assert chip.next_event() == RateConfirmed(7)
 
 
 def test_on_a_good_line_everything_is_answered_at_once():
