@@ -12,7 +12,6 @@ What it promises is less than any real disk does:
 """
 
 import errno
-import hashlib
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -25,6 +24,9 @@ from ota.testing.disk_steps import File, Folder, Kept, Names
 
 Begun = Callable[[str, str], None]
 """Called with each step that changes something, when it is pending: the word for it and its name."""
+
+Listing = tuple[tuple[str, object], ...]
+"""Name and content of each file and folder, sorted."""
 
 MOST_TOGETHER = 24
 """So many disks where everything pending has landed in any way; of more, a sample."""
@@ -56,7 +58,7 @@ class DiskDouble:
         """See `Storage`."""
         self._fail("read", name)
         data = self._file(name).data
-        return bytes(data[offset:] if size < 0 else data[offset : offset + size])
+        return data[offset:] if size < 0 else data[offset : offset + size]
 
     def write(self, name: str, offset: int, data: bytes) -> None:
         """See `Storage`. A full disk takes what it can and then says so."""
@@ -168,13 +170,13 @@ class DiskDouble:
         """Every file as a program sees it; a folder has a `/` at its end."""
         return dict(_contents(self.root, ""))
 
-    def digest(self) -> bytes:
-        """The same for disks with the same names, bytes and modes."""
-        hasher = hashlib.sha256()
-        for name, data in sorted(_contents(self.root, "")):
-            mode = 0 if name.endswith("/") else self.mode(name)
-            hasher.update(f"{name}\n{mode} {len(data)}\n".encode() + data)
-        return hasher.digest()
+    def state(self) -> Listing:
+        """Equal for disks with the same names, bytes and modes."""
+        return _listing(self.root, is_durable=False)
+
+    def state_with_pending(self) -> tuple[Listing, Listing]:
+        """Equal for disks that are alike both as a program sees them and as they are durable."""
+        return _listing(self.root, is_durable=False), _listing(self.root, is_durable=True)
 
     def settled(self) -> "DiskDouble":
         """The disk after a clean stop: everything has landed."""
@@ -202,10 +204,18 @@ class DiskDouble:
         seen = set()
         for way in chosen:
             disk = self._grown({id(node): one for node, one in zip(nodes, way, strict=True)})
-            digest = disk.digest()
-            if digest not in seen:
-                seen.add(digest)
+            state = disk.state()
+            if state not in seen:
+                seen.add(state)
                 yield disk
+
+    def some_after_cut(self, rng: random.Random) -> "DiskDouble":
+        """One of the disks that may be found if the power goes now."""
+        chosen: dict[int, Kept | Names] = {}
+        for node in (self.root, *_below(self.root)):
+            ways: list[Kept | Names] = list(node.may_be(rng))
+            chosen[id(node)] = rng.choice(ways)
+        return self._grown(chosen)
 
     # Inside -----------------------------------------------------------------------------------------------------
 
@@ -270,7 +280,7 @@ def _grown_folder(folder: Folder, chosen: dict[int, Kept | Names]) -> Folder:
         if isinstance(node, Folder):
             grown.kept[name] = _grown_folder(node, chosen)
         else:
-            kept = chosen.get(id(node), node.everything())
+            kept = chosen[id(node)] if id(node) in chosen else node.everything()
             assert isinstance(kept, Kept)
             grown.kept[name] = File(kept)
     grown.names = dict(grown.kept)
@@ -290,7 +300,17 @@ def _contents(folder: Folder, path: str) -> Iterator[tuple[str, bytes]]:
             yield f"{path}{name}/", b""
             yield from _contents(node, f"{path}{name}/")
         else:
-            yield path + name, bytes(node.data)
+            yield path + name, node.data
+
+
+def _listing(folder: Folder, *, is_durable: bool) -> Listing:
+    found: list[tuple[str, object]] = []
+    for name, node in sorted((folder.kept if is_durable else folder.names).items()):
+        if isinstance(node, Folder):
+            found.append((name, _listing(node, is_durable=is_durable)))
+        else:
+            found.append((name, node.kept if is_durable else (node.data, node.mode)))
+    return tuple(found)
 
 
 def _last(name: str) -> str:

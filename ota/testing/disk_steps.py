@@ -67,7 +67,7 @@ class File:
 
     def __init__(self, kept: Kept = Kept()) -> None:  # noqa: B008  # it cannot be changed
         self.kept = kept
-        self.data = bytearray(kept.data)
+        self.data = kept.data
         self.mode = kept.mode
         self._steps: list[Write | Truncate] = []
 
@@ -75,13 +75,13 @@ class File:
         """Bytes that are not durable yet."""
         step = Write(offset, data)
         self._steps.append(step)
-        self.data[:] = step.onto(bytes(self.data))
+        self.data = step.onto(self.data)
 
     def truncate(self, size: int) -> None:
         """A length that is not durable yet."""
         step = Truncate(size)
         self._steps.append(step)
-        self.data[:] = step.onto(bytes(self.data))
+        self.data = step.onto(self.data)
 
     def set_mode(self, mode: int) -> None:
         """A mode that is not durable yet."""
@@ -91,6 +91,8 @@ class File:
         """All of it is durable now, but what a failed sync has lost."""
         self.kept = self.everything()
         self._steps.clear()
+        if self.kept.data == self.data:
+            self.data = self.kept.data  # one object, so that its hash is counted once
 
     def lose(self) -> None:
         """What was pending will never be durable, though a program goes on seeing it."""
@@ -103,6 +105,8 @@ class File:
     def may_be(self, rng: random.Random) -> Iterator[Kept]:
         """What a cut may leave: nothing of the pending first, all of it last."""
         yield self.kept
+        if not self._steps and self.mode == self.kept.mode:
+            return
         content = self.kept.data
         for step in self._steps:
             for torn in step.torn(content, rng):
@@ -174,6 +178,8 @@ class Folder:
     def may_be(self, rng: random.Random) -> Iterator[Names]:
         """What a cut may leave: nothing of the pending first, all of it last."""
         yield self.kept
+        if not self._steps:
+            return
         names = self.kept
         for step in self._steps:
             if isinstance(step, Move):  # the new name is there, and the old one too

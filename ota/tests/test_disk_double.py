@@ -185,10 +185,10 @@ def test_a_folder_that_is_removed_may_come_back_in_part_and_is_removed_again():
 
 
 def test_the_sample_of_a_seed_is_always_the_same():
-    def many(seed: int) -> list[bytes]:
+    def many(seed: int) -> list:
         disk = DiskDouble()
         for number in range(9):
             disk.write(f"f{number}", 0, bytes(900))
-        return [each.digest() for each in disk.after_cut(seed, most=10)]
+        return [each.state() for each in disk.after_cut(seed, most=10)]
 
     assert many(1) == many(1) != many(2)
