@@ -62,9 +62,10 @@ def plan(
             if not names or (every and (devices or ecus)):
                 fail(_("name a device, or --all and nothing else"), Exit.USAGE, as_json=as_json)
             signer = SigningKey.read(director_key, passphrase_of(passphrase_file, director_key.name, as_json=as_json))
+            planner = planning.Planner(workspace, signer, datetime.now(UTC))
             made = ChangeSet(is_served=True, facts={"plans": []})
             for device in names:
-                last = planning.last_plan(workspace, device)
+                last = planner.last(device)
                 wanted = planning.next_plan(
                     device,
                     ecus,
@@ -73,8 +74,7 @@ def plan(
                     conditions=when,
                     is_cancelled=cancel or (not ecus and last is not None and last.plan.is_cancelled),
                 )
-                now = datetime.now(UTC)
-                one = planning.put_plan(workspace, wanted, signer, now, hardware=known or None)
+                one = planner.put(wanted, hardware=known or None)
                 made.add(one)
                 made.facts["plans"] += one.facts["plans"]
             finish(made, workspace.storage, dry_run=dry_run, as_json=as_json)

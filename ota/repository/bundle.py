@@ -21,7 +21,7 @@ from ota.repository.change_set import ChangeSet
 from ota.repository.director import MAX_OFFLINE
 from ota.repository.keys import SigningKey
 from ota.repository.layout import BLOBS, METADATA, PUBLIC, TIMESTAMP, block_list_name
-from ota.repository.planning import last_plan, put_plan
+from ota.repository.planning import Planner
 from ota.repository.publish import COMPACT
 from ota.repository.roles import SNAPSHOT, snapshot, timestamp
 from ota.repository.roles import TIMESTAMP as TIMESTAMP_HOLDS
@@ -71,14 +71,15 @@ def make_bundle(
     again = _listing(images, listed, online, now, 2, usual)
     served.files.update({f"{PUBLIC}/{name}": data for name, data in again.items()})
     served.replaced |= set(served.files)
+    planner = Planner(workspace, director, now)
     for device in devices:
-        known = last_plan(workspace, device)
+        known = planner.last(device)
         if known is None:
             raise RefusedError(Rule.PLAN, device, "there is no plan for this device")
-        offline = put_plan(workspace, known.plan, director, now, holds=holds)
+        offline = planner.put(known.plan, holds=holds)
         bundle.files.update({name.removeprefix(f"{PUBLIC}/"): data for name, data in offline.files.items()})
         bundle.changes += offline.changes
-        served.add(put_plan(workspace, known.plan, director, now, versions_ahead=2))
+        served.add(planner.put(known.plan, versions_ahead=2))
         for one in known.plan.ecus.values():
             _take_blobs(workspace, images.listed[one.target].custom, one.target, bundle)
     bundle.files[INDEX] = _index(bundle.files, devices, now, now + holds)

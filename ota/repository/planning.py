@@ -1,11 +1,11 @@
 """A device's plan into its folder of what is served: made or signed anew, with what the folder says already in mind."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
-from tuf.api.metadata import Metadata, Targets, Timestamp
+from tuf.api.metadata import Metadata, Root, Targets, Timestamp
 
 from ota.errors import RefusedError, Rule
 from ota.repository.change_set import ChangeSet
@@ -51,47 +51,61 @@ def next_plan(
     return made if number is None else msgspec.structs.replace(made, number=number)
 
 
-def put_plan(
-    workspace: Workspace,
-    plan: Plan,
-    key: SigningKey,
-    now: datetime,
-    *,
-    hardware: Mapping[str, str] | None = None,
-    versions_ahead: int = 1,
-    holds: timedelta = ONLINE,
-) -> ChangeSet:
-    """Sign a plan and put it where the device looks. `hardware`: ids of all its ECUs, to be checked against.
+class Planner:
+    """Signs plans over one view of the repository, which is verified once for all of them."""
 
-    Raises `RefusedError`; the plan before it stays then.
-    """
-    known = last_plan(workspace, plan.device)
-    images = workspace.published_images(now).listed
-    check_follows(plan, known.plan if known else None)
-    if hardware is not None:
-        check_hardware(plan, images, hardware)
-    roots = workspace.director_roots()
-    if key.public.keyid not in roots[-1].signed.roles["targets"].keyids:
-        reason = f"{key.public.holder}'s key {key.public.keyid[:8]} is not the Director's"
-        raise RefusedError(Rule.KEY, f"{DIRECTOR}/{roots[-1].signed.version}.root.json", reason)
-    version = (known.version if known else 0) + versions_ahead
-    signed = sign_plan(plan, images, key, version=version, now=now, holds=holds)
-    folder = f"{PUBLIC}/{DIRECTOR}/{plan.device}"
-    made = ChangeSet(is_served=True, last=[f"{folder}/{TIMESTAMP}"])
-    for root in roots:
-        name = f"{root.signed.version}.root.json"
-        made.files[f"{folder}/{name}"] = workspace.storage.read(f"{PUBLIC}/{DIRECTOR}/{name}")
-    made.files.update({f"{folder}/{name}": data for name, data in signed.files.items()})
-    made.replaced = {name for name in made.files if not name.endswith(".root.json")}
-    made.removed = [f"{folder}/{name}" for name in workspace.storage.list(folder) if _is_older(name, version - 1)]
-    said = ", ".join(f"{ecu}: {one.target}" for ecu, one in plan.ecus.items())
-    told = "again" if known is not None and known.plan == plan else "new"
-    made.say("put plan", f"{DIRECTOR}/{plan.device}", f"number {plan.number} ({told}), until {signed.expires}: {said}")
-    made.facts = {"plans": [{"device": plan.device, "number": plan.number, "version": version}]}
-    return made
+    def __init__(self, workspace: Workspace, key: SigningKey, now: datetime) -> None:
+        """Raises `RefusedError` where the key is not the Director's, or what is published is not right."""
+        self._workspace = workspace
+        self._key = key
+        self._now = now
+        self._images = workspace.published_images(now).listed
+        self._roots = workspace.director_roots()
+        root = self._roots[-1].signed
+        if key.public.keyid not in root.roles["targets"].keyids:
+            reason = f"{key.public.holder}'s key {key.public.keyid[:8]} is not the Director's"
+            raise RefusedError(Rule.KEY, f"{DIRECTOR}/{root.version}.root.json", reason)
+
+    def last(self, device: str) -> Known | None:
+        """What a device was told last."""
+        return last_plan(self._workspace, device, self._roots)
+
+    def put(
+        self,
+        plan: Plan,
+        *,
+        hardware: Mapping[str, str] | None = None,
+        versions_ahead: int = 1,
+        holds: timedelta = ONLINE,
+    ) -> ChangeSet:
+        """Sign a plan and put it where the device looks. `hardware`: ids of all its ECUs, to be checked against.
+
+        Raises `RefusedError`; the plan before it stays then.
+        """
+        known = self.last(plan.device)
+        check_follows(plan, known.plan if known else None)
+        if hardware is not None:
+            check_hardware(plan, self._images, hardware)
+        version = (known.version if known else 0) + versions_ahead
+        signed = sign_plan(plan, self._images, self._key, version=version, now=self._now, holds=holds)
+        folder = f"{PUBLIC}/{DIRECTOR}/{plan.device}"
+        storage = self._workspace.storage
+        made = ChangeSet(is_served=True, last=[f"{folder}/{TIMESTAMP}"])
+        for root in self._roots:
+            name = f"{root.signed.version}.root.json"
+            made.files[f"{folder}/{name}"] = storage.read(f"{PUBLIC}/{DIRECTOR}/{name}")
+        made.files.update({f"{folder}/{name}": data for name, data in signed.files.items()})
+        made.replaced = {name for name in made.files if not name.endswith(".root.json")}
+        made.removed = [f"{folder}/{name}" for name in storage.list(folder) if _is_older(name, version - 1)]
+        said = ", ".join(f"{ecu}: {one.target}" for ecu, one in plan.ecus.items())
+        told = "again" if known is not None and known.plan == plan else "new"
+        until = f"{signed.expires:%Y-%m-%d %H:%M}"
+        made.say("put plan", f"{DIRECTOR}/{plan.device}", f"number {plan.number} ({told}), until {until}: {said}")
+        made.facts = {"plans": [{"device": plan.device, "number": plan.number, "version": version}]}
+        return made
 
 
-def last_plan(workspace: Workspace, device: str) -> Known | None:
+def last_plan(workspace: Workspace, device: str, roots: Sequence[Metadata[Root]]) -> Known | None:
     """What is in a device's folder, signed by a key that the Director has or had. Raises `RefusedError`."""
     folder = f"{DIRECTOR}/{device}"
     newest = workspace.read_public(f"{folder}/{TIMESTAMP}")
@@ -101,7 +115,7 @@ def last_plan(workspace: Workspace, device: str) -> Known | None:
     version = timestamp.signed.version
     name = f"{folder}/{version}.targets.json"
     targets: Metadata[Targets] = parse(workspace.read_public(name) or b"", name)
-    for root in reversed(workspace.director_roots()):
+    for root in reversed(roots):
         try:
             check_signed(root.signed, "timestamp", timestamp, f"{folder}/{TIMESTAMP}")
             check_signed(root.signed, "targets", targets, name)
@@ -113,8 +127,11 @@ def last_plan(workspace: Workspace, device: str) -> Known | None:
 
 def check_unplanned(workspace: Workspace, dropped: Collection[str]) -> None:
     """Raises `RefusedError` where a listing would lose an image that a plan still names: its device would be stuck."""
-    for device in workspace.devices() if dropped else []:
-        known = last_plan(workspace, device)
+    if not dropped:
+        return
+    roots = workspace.director_roots()
+    for device in workspace.devices():
+        known = last_plan(workspace, device, roots)
         for one in known.plan.ecus.values() if known else []:
             if one.target in dropped:
                 reason = f"the plan of {device} still names it; plan another for it first"
