@@ -261,6 +261,15 @@ def test_two_lists_of_supported_pids_become_one():
     assert encode_message(message) == {"hex": "41000000000120" + "80000001"}
 
 
+def test_an_answer_on_the_k_line_is_written_as_its_messages():
+    lines = ["49 02 01 00 00 00 31", "49 02 02 48 47 43 4D", "49 02 03 38 32 36 33", "49 02 04 33 41 30 30"]
+    lines += ["49 02 05 34 33 35 32"]
+    case = {"kind": "elm", "request": "0902", "bus": "kline", "text": "".join(f"{line}\r" for line in lines) + "\r>"}
+    message = decode_message(case)
+    assert message["answers"][0]["message"]["vin"] == "1HGCM82633A004352"
+    assert encode_message(message) == {"text": case["text"]}
+
+
 def test_lines_of_an_answer_are_read_as_they_were_written():
     long = bytes(range(200)) * 3
     for ecu, bus in ((None, "can11"), ("7E8", "can11"), ("18DAF110", "can29")):

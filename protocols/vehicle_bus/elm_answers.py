@@ -119,6 +119,11 @@ def _read_kline(lines: Sequence[str], *, has_headers: bool) -> Answers:
     return out
 
 
+def kline_messages(data: bytes) -> list[bytes]:
+    """The messages of an answer on the K-line, which has no longer ones."""
+    return [data[at : at + LINE_BYTES] for at in range(0, len(data), LINE_BYTES)]
+
+
 def write_lines(answer: EcuAnswer) -> list[str]:
     """The lines in which an adapter prints an answer, on CAN or without headers. Raises `LocalProtocolError`."""
     if answer.ecu is None:

@@ -12,7 +12,7 @@ it can be written back. `null` says not available, error, or an indicator.
                   addressing: normal, extended; fd
     isotp_frame   hex: one data field; as isotp         type and length sequence status block_size st_min_ms data_hex
     elm           text: a reply up to its prompt;       status and: text_lines voltage_v adapter automatic protocol |
-                  request; headers; bus: can11,         answers foreign garbled incomplete
+                  request; headers; bus: can11,         bus answers foreign garbled incomplete
                   can29, kline
 
 >>> decode_message({"kind": "can_id", "hex": "7E8"})

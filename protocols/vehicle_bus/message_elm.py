@@ -17,7 +17,7 @@ from protocols.vehicle_bus.elm import (
     is_setting,
     plain_command,
 )
-from protocols.vehicle_bus.elm_answers import BUSES, EcuAnswer, read_lines, write_lines
+from protocols.vehicle_bus.elm_answers import BUSES, EcuAnswer, kline_messages, read_lines, write_lines
 from protocols.vehicle_bus.message_fields import Case, Message, choice, flag, octets_of, text
 from protocols.vehicle_bus.message_obd import CAN, KLINE, read_answer
 from protocols.vehicle_bus.obd import ANSWER, NEGATIVE
@@ -68,6 +68,7 @@ def _read_answers(request: str, reply: Reply, bus: str, *, has_headers: bool) ->
         if ours:
             answers.append(_read_answer(EcuAnswer(answer.ecu, ours), bus))
     return {
+        "bus": bus,
         "answers": answers,
         "foreign": foreign,
         "garbled": found.garbled,
@@ -96,7 +97,9 @@ def encode_elm(fields: Fields) -> Message:
     if fields.has("answers"):
         for one in fields.records("answers"):
             ecu = one.text("ecu") if one.has("ecu") else None
-            lines += write_lines(EcuAnswer(ecu, (octets_of(one.text("data_hex"), "data_hex"),)))
+            data = octets_of(one.text("data_hex"), "data_hex")
+            is_kline = fields.has("bus") and fields.text("bus") == "kline"
+            lines += write_lines(EcuAnswer(ecu, tuple(kline_messages(data)) if is_kline else (data,)))
     if fields.has("garbled"):
         lines += fields.names("garbled")
     if status not in {OK, EMPTY}:
