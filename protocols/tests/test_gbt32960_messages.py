@@ -10,6 +10,7 @@ from protocols.core.errors import LocalProtocolError, RemoteProtocolError
 from protocols.gbt32960.catalogue import Answer, Empty, Opaque, decode_body, encode_body
 from protocols.gbt32960.frame import (
     COMMAND,
+    Command,
     Frame,
     encode_frame,
 )
