@@ -41,7 +41,7 @@ from protocols.etc_rsu.controller_events import (
 from protocols.etc_rsu.frame import ClassicFrame, CrcFunction, SequencedFrame, crc_x25
 from protocols.etc_rsu.gantry_commands import HeartbeatAnswer
 from protocols.etc_rsu.link import AFTER_POWER_UP, Line, Numbers, number_of, swapped
-from protocols.etc_rsu.passage import REPORT_STIMULI, Key, is_heartbeat, obu_of, stop_of, type_of
+from protocols.etc_rsu.passage import REPORT_STIMULI, TAKES_ANEW, Key, is_heartbeat, obu_of, stop_of, type_of
 from protocols.etc_rsu.payload import AnyPayload
 from protocols.etc_rsu.vehicles import Vehicles
 from protocols.listener import earliest
@@ -118,6 +118,8 @@ class Controller(EventQueue[ControllerEvent]):
             raise LocalProtocolError("the unit is not ready")
         elif isinstance(command, Decide):
             self._vehicles.decide(command, now)
+        elif type_of(command.payload) in TAKES_ANEW:
+            raise LocalProtocolError("a debit or entry is decided after a vehicle's report", field="payload")
         else:
             self._say(command.payload)
 

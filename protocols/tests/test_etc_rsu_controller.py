@@ -310,6 +310,9 @@ def test_what_cannot_be_decided_now_is_refused():
     for payload in (c6(), OPEN, RawPayload(b""), c1(OTHER), RawPayload(b"\xc1" + bytes(600))):
         with pytest.raises(LocalProtocolError):
             controller.send(Decide(OBU, payload), 1.0)
+    for payload in (c6(), RawPayload(c6().to_bytes())):  # past what is known of a vehicle's debits
+        with pytest.raises(LocalProtocolError):
+            controller.send(Instruct(payload), 1.0)
     assert sent_by(controller) == []
     controller.send(Decide(OBU, RawPayload(c1().to_bytes())), 1.0)
     assert sent_by(controller) == [(0x80, c1().to_bytes())]
