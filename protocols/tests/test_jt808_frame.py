@@ -98,6 +98,16 @@ def test_a_false_start_does_not_swallow_a_true_frame():
     assert (framer.bad_frames, framer.discarded_bytes) == (1, 5)
 
 
+def test_half_a_frame_behind_much_noise_waits_for_its_other_half():
+    true = bytes.fromhex("7e000200000139123456780001337e")
+    framer = Framer()
+    framer.feed(bytes(MAX_FRAME_BYTES - 20) + true[:-5])
+    assert framer.next_frame() is NEED_DATA
+    framer.feed(true[-5:])
+    assert frames_of(framer) == [decode_frame(true)]
+    assert framer.discarded_bytes == MAX_FRAME_BYTES - 20
+
+
 def test_memory_stays_bounded_under_an_endless_frame():
     framer = Framer()
     for _ in range(500):

@@ -126,6 +126,15 @@ def test_packages_are_resent_unchanged_and_kept_for_a_few_messages():
     assert link.bytes_to_send() == b""
 
 
+def test_packages_of_the_last_connection_are_not_resent_on_this_one():
+    link = Link(is_platform=False, phone=PHONE, dialect=JT2013, timers=Timers())
+    link.connected(0.0)
+    link.transmit(Waybill(bytes(4000)), 0.0)
+    link.connected(1.0)
+    link.receive(encode_frame(Frame(0x8003, PHONE, 1, bytes.fromhex("0000 01 0002"))), 1.0)
+    assert link.bytes_to_send() == b""
+
+
 def test_a_flood_of_requests_to_resend_does_not_fill_memory():
     link = Link(is_platform=False, phone=PHONE, dialect=JT2013, timers=Timers())
     link.connected(0.0)
