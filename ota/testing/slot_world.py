@@ -1,4 +1,4 @@
-"""A device for tests of slots: images of 16 KiB, a download, a secondary, health, reports; all but the disk in memory.
+"""A device for tests of slots: images of 20 KiB, a download, a secondary, health, reports; all but the disk in memory.
 
 What is outside the disk survives a power cut by itself, so a copy of a `World` is what the outside is at one moment.
 """
@@ -27,12 +27,14 @@ OWN, MCU = "gateway", "mast"
 HARDWARE = {OWN: "rsu-1", MCU: "mast-1"}
 BLOCK_BYTES = 4096
 """Smaller than the real one, so that a small image has some."""
+_FILES = 2
 
 
 class Release:
     """An image and what metadata says of it."""
 
-    def __init__(self, counter: int, *, min_counter: int = 0, size: int = 14_000, files: int = 2) -> None:
+    def __init__(self, counter: int, *, min_counter: int = 0, size: int = 13_000, source: bytes = b"") -> None:
+        """`source`: the program that it is."""
         self.counter = counter
         self.version = f"1.{counter}.0"
         manifest = {
@@ -42,9 +44,11 @@ class Release:
             "entry": ["python", "-m", "agent"],
         }
         self.files = {"manifest.json": json.dumps(manifest).encode()}
-        for number in range(files):
+        if source:
+            self.files["agent/__main__.py"] = source
+        for number in range(_FILES):
             seed = f"{counter} {number}".encode()
-            self.files[f"agent/f{number}.py"] = hashlib.shake_256(seed).digest(size // files - 300)
+            self.files[f"agent/f{number}.py"] = hashlib.shake_256(seed).digest(size // _FILES)
         self.image = tar_of(self.files)
         self.sha256 = hashlib.sha256(self.image).hexdigest()
         self.target = _target(f"rsu/gateway/{self.version}.tar", self.image, counter, min_counter, "rsu-1")
