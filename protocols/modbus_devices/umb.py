@@ -22,8 +22,8 @@ from math import isfinite, nan
 import msgspec
 
 from protocols.core.checksum import crc16_mcrf4xx
-from protocols.core.errors import ChecksumError, FieldError, FrameError, LocalProtocolError
-from protocols.length_framer import FrameForm, LengthFramer
+from protocols.core.errors import ChecksumError, FieldError, FrameError, LocalProtocolError, NeedData
+from protocols.core.frame_search import FrameSearch
 
 SOH, STX, ETX, EOT = 0x01, 0x02, 0x03, 0x04
 VERSION = 0x10
@@ -154,15 +154,20 @@ def encode_online_data(online: OnlineData) -> bytes:
         raise LocalProtocolError("online data cannot carry this: " + str(error)) from error
 
 
-def _size_of(head: bytes) -> int:
-    return MIN_UMB_BYTES - 2 + head[6] if head[7] == STX and head[6] >= 2 else 0
+class UmbFramer(FrameSearch):
+    """Finds frames in a stream; what never became one is counted, not raised."""
 
+    __slots__ = ()
 
-_FORM = FrameForm(start=bytes((SOH,)), head_bytes=8, max_frame_bytes=MAX_UMB_BYTES, size_of=_size_of, decode=decode_umb)
+    def __init__(self, max_bytes: int = 1024) -> None:
+        super().__init__((bytes((SOH,)),), MAX_UMB_BYTES, max(max_bytes - MAX_UMB_BYTES, 0))
 
+    def next_frame(self) -> UmbFrame | NeedData:
+        """The next frame whose CRC holds, or `NEED_DATA`. Raises nothing."""
+        return self._search(self._size, decode_umb)
 
-class UmbFramer(LengthFramer[UmbFrame]):
-    """Finds frames in a stream; what never became a frame is counted, not raised."""
-
-    def __init__(self) -> None:
-        super().__init__(_FORM)
+    def _size(self) -> int:
+        buffer = self._buffer
+        if len(buffer) < _HEADER.size:
+            return _HEADER.size
+        return MIN_UMB_BYTES - 2 + buffer[6] if buffer[7] == STX and buffer[6] >= 2 else 0
