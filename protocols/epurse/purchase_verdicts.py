@@ -12,7 +12,7 @@ from protocols.epurse.purchase_events import PurchaseStimulus as Stimulus
 from protocols.epurse.purchase_tables import Balance, DebitAnswer, InitPurchaseAnswer, ProveAnswer
 from protocols.epurse.sam import SamInitAnswer
 from protocols.epurse.status import SW_CONDITIONS, SW_MAC_INVALID, SW_NO_KEY, meaning_of
-from protocols.epurse.union_files import LOG_RECORD_BYTES, PurseRecord
+from protocols.epurse.union_files import LOG_RECORD_BYTES, PurseRecord, is_unused
 from protocols.iso14443.apdu import ResponseApdu
 
 Answer = InitPurchaseAnswer | SamInitAnswer | ProveAnswer | None
@@ -104,13 +104,12 @@ def judge_count(response: ResponseApdu, pending: Pending, *, is_recovered: bool)
 def judge_log(response: ResponseApdu, pending: Pending, proof: ProveAnswer | None, *, is_checkable: bool) -> Verdict:
     """The newest record of the purse's log, where the card was away and its balance is lower by the amount.
 
-    A purchase at another terminal may have cost as much, and have the proof. Where the log cannot be read, or ends with
-    something else, balance and proof decide.
+    A purchase at another terminal may have cost as much, and have the proof; and a load may have made up for the rest.
+    Where the log cannot be read, or holds nothing, balance and proof decide.
     """
-    if response.ok and len(response.data) == LOG_RECORD_BYTES:
-        record = PurseRecord.from_bytes(response.data)
-        if record.trans_type == pending.trans_type and record.terminal_id != pending.terminal_id:
-            return Verdict(Stimulus.UNCLEAR, reason="another terminal may have debited it")
+    is_told = response.ok and len(response.data) == LOG_RECORD_BYTES and not is_unused(response.data)
+    if is_told and PurseRecord.from_bytes(response.data).terminal_id != pending.terminal_id:
+        return Verdict(Stimulus.UNCLEAR, reason="another terminal may have debited it")
     return Verdict(_debited(proof, is_checkable=is_checkable))
 
 

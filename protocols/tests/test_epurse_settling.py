@@ -6,7 +6,7 @@ The one invariant: what the card lost is what was paid, plus at most what is sti
 import msgspec
 import pytest
 
-from protocols.epurse.commands import INS_DEBIT
+from protocols.epurse.commands import INS_DEBIT, PURSE_LOAD
 from protocols.epurse.purchase import PurchaseDialogue
 from protocols.epurse.purchase_events import (
     Declined,
@@ -18,8 +18,9 @@ from protocols.epurse.purchase_events import (
     Resume,
     Unknown,
 )
+from protocols.epurse.union_files import PurseRecord
 from protocols.iso14443.apdu import ResponseApdu
-from protocols.tests.epurse_ends import FULL, SETTINGS, TERMINAL_ID, Bench, SoftSam, buy, cut_at, purse
+from protocols.tests.epurse_ends import DATE, FULL, SETTINGS, TERMINAL_ID, TIME, Bench, SoftSam, buy, cut_at, purse
 
 COUNTS_FIRST = PurchaseSettings(terminal_id=TERMINAL_ID, proof_offsets=(1,))
 LAST_COMMAND = 3
@@ -151,7 +152,18 @@ def test_a_purchase_at_another_terminal_is_not_taken_for_this_one(amount):
     assert (card.balance, len(bench.store), bench.sam.wrong_macs) == (2850 - amount, 1, 0)
 
 
-@pytest.mark.parametrize("record", [bytes(22), bytes(23), b""])
+def test_a_purchase_and_a_load_elsewhere_that_come_to_the_same_are_not_taken_for_this_one():
+    bench, card = Bench(), purse()
+    bench.tap(card, buy(), lift=cut_at(2, "before"))
+    card.balance += -500 + 300
+    card._proofs.clear()
+    load = PurseRecord(0, 0, 300, PURSE_LOAD, b"\x58\x10\x00\x00\x00\x02", DATE, TIME)
+    card.records[0x18].insert(0, load.to_bytes())
+    (unknown,) = bench.tap(card, buy())
+    assert isinstance(unknown, Unknown)
+
+
+@pytest.mark.parametrize("record", [bytes(22), bytes(23), b"\xff" * 23, b""])
 def test_a_log_that_tells_nothing_leaves_it_to_balance_and_proof(record):
     bench, card = Bench(), purse()
     bench.tap(card, buy(), lift=cut_at(2, "after"))
