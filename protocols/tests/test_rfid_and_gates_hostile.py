@@ -3,16 +3,25 @@
 import random
 from typing import Any
 
+import msgspec
 import pytest
 
-from protocols.core.errors import LocalProtocolError
+from protocols.core.errors import NEED_DATA, LocalProtocolError
+from protocols.length_framer import LengthFramer
 from protocols.rfid_and_gates import llrp_reports as reports
 from protocols.rfid_and_gates.gate import Gate, GateInput, GateSettings, GateState
 from protocols.rfid_and_gates.hostapd_client import Ask, HostapdClient, HostapdState, ListStations
 from protocols.rfid_and_gates.idcard_reader import CardReader, Poll, ReaderSettings, ReaderState, Stop
 from protocols.rfid_and_gates.idcard_sam import Frame, Sw3, encode_frame
 from protocols.rfid_and_gates.llrp_client import GAP_S, Close, LlrpClient, LlrpSettings, LlrpState
-from protocols.rfid_and_gates.llrp_message import LlrpMessage, encode_message_frame, llrp_framer
+from protocols.rfid_and_gates.llrp_message import (
+    FORM,
+    MAX_MESSAGE_BYTES,
+    LlrpMessage,
+    decode_message_frame,
+    encode_message_frame,
+    llrp_framer,
+)
 from protocols.tests.kit import events_of, frames_of
 
 STEPS = 400
@@ -151,3 +160,27 @@ def test_nothing_opens_a_gate_but_a_ticket_while_it_is_ready(seed: int) -> None:
             gate.accept(f"T{number}", now)
         now = passed(rng, gate, now)
         assert (gate.next_deadline() is None) is (gate.state is not GateState.OPEN)
+
+
+def test_heads_of_messages_within_messages_take_time_in_proportion() -> None:
+    """Every 13 bytes a message of 192 KB seems to begin, whose parameters close but for the last."""
+    decoded = fed = 0
+
+    def decode(wire: bytes) -> LlrpMessage:
+        nonlocal decoded
+        decoded += len(wire)
+        return decode_message_frame(wire)
+
+    framer = LengthFramer(msgspec.structs.replace(FORM, decode=decode))
+    piece = bytes.fromhex("8d0000043f0003000000000000") * 300
+    for _ in range(300):
+        framer.feed(piece)
+        fed += len(piece)
+        assert framer.next_frame() is NEED_DATA
+    assert framer.discarded_bytes > fed - MAX_MESSAGE_BYTES
+    assert decoded < 32 * fed
+    keepalive = encode_message_frame(LlrpMessage(62, 7))
+    framer.silence()
+    frames_of(framer)
+    framer.feed(keepalive)
+    assert framer.next_frame() == LlrpMessage(62, 7)
