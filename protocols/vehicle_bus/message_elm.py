@@ -2,8 +2,7 @@
 
 import re
 
-from protocols.core.errors import LocalProtocolError, RemoteProtocolError
-from protocols.core.errors import OptionError as OptionProtocolError
+from protocols.core.errors import LocalProtocolError, OptionError, RemoteProtocolError
 from protocols.message_fields import Fields
 from protocols.vehicle_bus.elm import (
     EMPTY,
@@ -34,7 +33,7 @@ def decode_elm(case: Case) -> Message:
     try:
         encode_command(request)
     except LocalProtocolError as error:
-        raise OptionProtocolError(error.reason, field="request") from None
+        raise OptionError(error.reason, field="request") from None
     reply = decode_reply(text(case, "text"), request)
     if is_setting(request):
         return {"status": reply.status, **_read_setting(plain_command(request), reply)}
