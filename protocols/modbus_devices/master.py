@@ -17,7 +17,7 @@ answer to function 05 or 06 looks the same.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import ClassVar, NamedTuple
 
@@ -108,19 +108,23 @@ def judge(call: Call, pdu: bytes, now: float, counters: MasterCounters) -> Event
     return Reply(call, response, now)
 
 
-class _State(Enum):
+class MasterState(Enum):
+    """Where the master stands."""
+
     FREE = "free"
     HELD = "held"
     """A call waits for silence, and for stragglers that it could be mistaken for."""
     ASKED = "asked"
 
 
-class _Input(Enum):
-    CALL = "call"
-    MAY_SEND = "may send"
+class MasterStimulus(Enum):
+    """What may happen to it."""
+
+    CALL = "Call"
+    MAY_SEND = "silent long enough"
     ANSWER = "answer"
-    DEADLINE = "deadline"
-    ABANDON = "abandon"
+    DEADLINE = "time is over"
+    ABANDON = "the port broke"
 
 
 class _Straggler:
@@ -164,7 +168,7 @@ class RtuMaster(EventQueue[Event]):
         self._late_s = late_s
         self._crc16 = crc16
         self._framer = RtuFramer(crc16)
-        self._state = _State.FREE
+        self._state = MasterState.FREE
         self._call: Call | None = None
         self._frame = b""
         self._wire = b""
@@ -181,7 +185,7 @@ class RtuMaster(EventQueue[Event]):
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes from the line. Raises nothing."""
         self._quiet_from = max(self._quiet_from, now)
-        if self._state is _State.ASKED:
+        if self._state is MasterState.ASKED:
             data = self._without_echo(data)
             self._heard += len(data)
             self._framer.feed(data)
@@ -189,20 +193,20 @@ class RtuMaster(EventQueue[Event]):
         else:
             self._framer.feed(data)
             self._hear_stragglers(now)
-            if self._state is _State.HELD:
+            if self._state is MasterState.HELD:
                 self._may_send_at = self._reckon_send(now)
         self.counters.discarded_bytes = self._framer.discarded_bytes
 
     def send(self, command: Call, now: float) -> None:
         """Ask. Raises `LocalProtocolError` while another call is open, or for what no frame carries."""
-        if self._state is not _State.FREE:
+        if self._state is not MasterState.FREE:
             raise LocalProtocolError("one request at a time on a serial line")
         if command.unit_id == BROADCAST:
             raise LocalProtocolError("nobody answers a broadcast", field="unit_id")
         self._frame = encode_rtu(command.unit_id, command.request.encode(), self._crc16)
         self._call = command
         self.counters.calls += 1
-        self._step(_Input.CALL, now)
+        self._step(MasterStimulus.CALL, now)
 
     def bytes_to_send(self) -> bytes:
         """The request, once, when the line has been silent long enough."""
@@ -211,27 +215,27 @@ class RtuMaster(EventQueue[Event]):
 
     def next_deadline(self) -> float | None:
         """When the request may go, or when its answer is overdue."""
-        if self._state is _State.FREE:
+        if self._state is MasterState.FREE:
             return None
-        return min(self._may_send_at, self._deadline) if self._state is _State.HELD else self._deadline
+        return min(self._may_send_at, self._deadline) if self._state is MasterState.HELD else self._deadline
 
     def tick(self, now: float) -> None:
         """Time has passed."""
-        if self._state is _State.HELD and now >= self._may_send_at:
-            self._step(_Input.MAY_SEND, now)
-        elif self._state is not _State.FREE and now >= self._deadline:
+        if self._state is MasterState.HELD and now >= self._may_send_at:
+            self._step(MasterStimulus.MAY_SEND, now)
+        elif self._state is not MasterState.FREE and now >= self._deadline:
             if self._call is not None and self._call.request.response_bytes is None:
                 self._framer.silence()  # only silence ends an answer whose length nobody knows
                 self._look_for_answer(now)
             if self._call is not None:
-                self._step(_Input.DEADLINE, now)
+                self._step(MasterStimulus.DEADLINE, now)
 
     # Of all masters
 
     @property
     def has_room(self) -> bool:
         """Whether `send()` takes another call."""
-        return self._state is _State.FREE
+        return self._state is MasterState.FREE
 
     def held_until(self, call: Call, now: float) -> float:
         """Until when a call would be held for fear of stragglers; in the past when it would not."""
@@ -244,16 +248,15 @@ class RtuMaster(EventQueue[Event]):
     def abandon(self, now: float) -> list[Call]:
         """The port broke: forget what is open and say what it was. Stragglers are remembered."""
         call, events = self._call, self._events
-        self._step(_Input.ABANDON, now)
+        self._step(MasterStimulus.ABANDON, now)
         self._events = deque()
         self._wire = b""
         return [event.call for event in events] + ([call] if call is not None else [])
 
     # Transitions
 
-    def _step(self, what: _Input, now: float) -> None:
-        state, action = self._TRANSITIONS[self._state, what]
-        self._state = state
+    def _step(self, what: MasterStimulus, now: float) -> None:
+        action, self._state = self.TRANSITIONS[self._state, what]
         action(self, now)
 
     def _hold(self, now: float) -> None:
@@ -261,7 +264,7 @@ class RtuMaster(EventQueue[Event]):
         self._deadline = now + self._call.timeout_s + BUSY_S + self._late_s
         self._may_send_at = self._reckon_send(now)
         if self._may_send_at <= now:
-            self._step(_Input.MAY_SEND, now)
+            self._step(MasterStimulus.MAY_SEND, now)
 
     def _reckon_send(self, now: float) -> float:
         assert self._call is not None
@@ -318,7 +321,7 @@ class RtuMaster(EventQueue[Event]):
             is_exception = frame.pdu[0] >= 0x80
             if not (is_exception and self._is_exception_of_a_straggler(self._call, now)):
                 self._events.append(judge(self._call, frame.pdu, now, self.counters))
-                self._step(_Input.ANSWER, now)
+                self._step(MasterStimulus.ANSWER, now)
 
     def _is_exception_of_a_straggler(self, call: Call, now: float) -> bool:
         """An exception tells neither registers nor length: while another answer of the function is due it is that's."""
@@ -378,16 +381,15 @@ class RtuMaster(EventQueue[Event]):
             self.is_echoing = True
         return data
 
-    _TRANSITIONS: ClassVar[dict[tuple[_State, _Input], tuple[_State, "_Action"]]] = {
-        (_State.FREE, _Input.CALL): (_State.HELD, _hold),
-        (_State.FREE, _Input.ABANDON): (_State.FREE, _finish),
-        (_State.HELD, _Input.MAY_SEND): (_State.ASKED, _transmit),
-        (_State.HELD, _Input.DEADLINE): (_State.FREE, _give_up_speaking),
-        (_State.HELD, _Input.ABANDON): (_State.FREE, _finish),
-        (_State.ASKED, _Input.ANSWER): (_State.FREE, _finish),
-        (_State.ASKED, _Input.DEADLINE): (_State.FREE, _give_up_waiting),
-        (_State.ASKED, _Input.ABANDON): (_State.FREE, _let_go),
+    TRANSITIONS: ClassVar[
+        Mapping[tuple[MasterState, MasterStimulus], tuple[Callable[["RtuMaster", float], None], MasterState]]
+    ] = {
+        (MasterState.FREE, MasterStimulus.CALL): (_hold, MasterState.HELD),
+        (MasterState.FREE, MasterStimulus.ABANDON): (_finish, MasterState.FREE),
+        (MasterState.HELD, MasterStimulus.MAY_SEND): (_transmit, MasterState.ASKED),
+        (MasterState.HELD, MasterStimulus.DEADLINE): (_give_up_speaking, MasterState.FREE),
+        (MasterState.HELD, MasterStimulus.ABANDON): (_finish, MasterState.FREE),
+        (MasterState.ASKED, MasterStimulus.ANSWER): (_finish, MasterState.FREE),
+        (MasterState.ASKED, MasterStimulus.DEADLINE): (_give_up_waiting, MasterState.FREE),
+        (MasterState.ASKED, MasterStimulus.ABANDON): (_let_go, MasterState.FREE),
     }
-
-
-_Action = Callable[[RtuMaster, float], None]

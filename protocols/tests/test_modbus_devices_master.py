@@ -1,6 +1,7 @@
 """The master on a serial line: pairing, silences, stragglers, echoes, losses."""
 
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from protocols.modbus_devices.master import BUSY_S, LATE_S, Call, Failed, Failur
 from protocols.modbus_devices.pdu import RegistersResponse, WriteRegister
 from protocols.modbus_devices.rtu import encode_rtu
 from protocols.modbus_devices.timing import LineTiming
+from protocols.tests.kit import diagram_of
 from protocols.tests.modbus_calls import call, events
 
 LINE = LineTiming(baud=9600, bits_per_char=10)
@@ -261,6 +263,11 @@ def test_without_a_line_nothing_waits():
     master.receive(answer(1, 2), 0.0)
     master.send(call(), 0.0)
     assert master.bytes_to_send() != b""
+
+
+def test_the_diagram_of_the_page_is_that_of_the_table():
+    page = Path(__file__).parents[2] / "docs" / "protocols" / "modbus_devices.md"
+    assert diagram_of(RtuMaster.TRANSITIONS) in page.read_text("utf-8")
 
 
 @settings(derandomize=True, deadline=None, max_examples=100)
