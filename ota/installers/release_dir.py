@@ -8,7 +8,7 @@ The trailer is written last and erased first: whatever the power leaves of the r
 import hashlib
 from collections.abc import Iterable
 
-from ota.errors import RefusedError, Rule, StorageError
+from ota.errors import Cause, RefusedError, Rule, StorageError
 from ota.installers.tree import entries, image_fault, image_of, manifest_of, tree_fault, tree_of, unpack
 from ota.payload.choice import Held
 from ota.slots.sealed import UnsealedError
@@ -44,28 +44,15 @@ class ReleaseDir:
         erase_trailer(self._storage, slot)
 
     def write(self, slot: str, trailer: Trailer, pieces: Iterable[bytes]) -> None:
-        """See `Installer`. The old image makes room first."""
+        """See `Installer`. The old image makes room first, and a new one that does not fit makes room again."""
         assert self.trailer(slot) is None, "a slot that may be started is not written to"
-        image = image_of(slot)
         self._make_slot(slot)
-        remove_all(self._storage, tree_of(slot))
-        self._storage.truncate(image, 0)
-        hasher = hashlib.sha256()
-        length = 0
-        for piece in pieces:
-            self._storage.write(image, length, piece)
-            hasher.update(piece)
-            length += len(piece)
-        if (length, hasher.hexdigest()) != (trailer.length, trailer.sha256):
-            raise RefusedError(Rule.HASH, trailer.target, f"{length:,} bytes came that are not this image")
-        self._storage.sync(image)
-        manifest = manifest_of(self._storage, image, entries(self._storage, image))
-        if (manifest.version, manifest.counter) != (trailer.version, trailer.counter):
-            reason = (
-                f"it says {manifest.version} ({manifest.counter}), the metadata {trailer.version} ({trailer.counter})"
-            )
-            raise RefusedError(Rule.FORMAT, trailer.target, reason)
-        unpack(self._storage, slot)
+        try:
+            self._write(slot, trailer, pieces)
+        except StorageError as error:
+            if error.cause is Cause.FULL:  # the record must still say so
+                self._clear(slot)
+            raise
 
     def seal(self, slot: str, trailer: Trailer) -> None:
         """See `Installer`."""
@@ -82,6 +69,29 @@ class ReleaseDir:
     def mark(self, slot: str, mark: Mark) -> None:
         """See `Installer`."""
         write_mark(self._storage, slot, mark, self._key)
+
+    def _write(self, slot: str, trailer: Trailer, pieces: Iterable[bytes]) -> None:
+        image = image_of(slot)
+        self._clear(slot)
+        hasher = hashlib.sha256()
+        length = 0
+        for piece in pieces:
+            self._storage.write(image, length, piece)
+            hasher.update(piece)
+            length += len(piece)
+        if (length, hasher.hexdigest()) != (trailer.length, trailer.sha256):
+            raise RefusedError(Rule.HASH, trailer.target, f"{length:,} bytes came that are not this image")
+        self._storage.sync(image)
+        manifest = manifest_of(self._storage, image, entries(self._storage, image))
+        says, wanted = (manifest.version, manifest.counter), (trailer.version, trailer.counter)
+        if says != wanted:
+            reason = f"it says that it is {says[0]} ({says[1]}), the metadata {wanted[0]} ({wanted[1]})"
+            raise RefusedError(Rule.FORMAT, trailer.target, reason)
+        unpack(self._storage, slot)
+
+    def _clear(self, slot: str) -> None:
+        remove_all(self._storage, tree_of(slot))
+        self._storage.truncate(image_of(slot), 0)
 
     def _make_slot(self, slot: str) -> None:
         for folder in ("slots", f"slots/{slot}"):

@@ -1,0 +1,447 @@
+"""The driver of an update: plans that are taken or refused, ends and their reports, disks that fail."""
+
+import errno
+from contextlib import nullcontext
+from dataclasses import replace
+
+import pytest
+
+from ota.errors import Cause, OtaError, RefusedError, Rule, StorageError
+from ota.slots.driver import MAX_RETURNS, Did, Driver, NoSlotError, Outcome
+from ota.slots.ecus import table_of
+from ota.slots.machine import CRASH_TABLE, MAY_BE_OVERTAKEN, RESTING, VOLATILE, Event, State, follow, state_of
+from ota.slots.neighbours import Offer, Verdict, Wellbeing
+from ota.slots.record import NAMES, Record, RecordStore
+from ota.targets import Conditions, EcuPlan, Plan
+from ota.testing.disk_double import DiskDouble
+from ota.testing.slot_world import KEY, MCU, MCU_TARGETS, OWN, Release, World, driver_on, launch, offer_of
+from ota.tests.power_cuts import FLOOR, NEW, OLD, a_device
+
+PLAN = offer_of(5, NEW, mcu=2)
+
+
+def record_on(disk: DiskDouble) -> Record:
+    record = RecordStore(disk, KEY, nullcontext).read()
+    assert record is not None
+    return record
+
+
+def boot(disk: DiskDouble, world: World, offer: Offer | None = PLAN, **parts: object) -> tuple[Driver, Outcome]:
+    """One start of whatever the launcher chooses, until it waits, rests or wants a restart."""
+    start, said = launch(disk)
+    assert start is not None, said
+    driver = driver_on(disk, world, start.slot)
+    for name, part in parts.items():
+        setattr(driver, f"_{name}", part)
+    if offer is not None:
+        driver.offer(offer)
+    return driver, driver.run()
+
+
+def step_to(driver: Driver, state: State) -> None:
+    """As far as a state."""
+    for _step in range(60):
+        if driver.state(driver.record()) is state:
+            return
+        assert driver.step().did is Did.STEP
+    raise AssertionError(f"it never comes to {state}")
+
+
+def updated() -> tuple[DiskDouble, World]:
+    disk, world = a_device()
+    assert boot(disk, world)[1].did is Did.RESTART
+    assert boot(disk, world)[1].did is Did.RESTING
+    return disk, world
+
+
+# The table -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_state_is_in_the_table_and_reached_from_idle():
+    assert set(CRASH_TABLE) == set(State)
+    reached, waiting = {State.IDLE}, [State.IDLE]
+    while waiting:
+        for _action, end in CRASH_TABLE[waiting.pop()].ways.values():
+            if end not in reached:
+                reached.add(end)
+                waiting.append(end)
+    assert reached == set(State)
+
+
+def test_from_every_state_a_resting_one_is_reached():
+    good = set(RESTING)
+    for _round in State:
+        good |= {state for state, row in CRASH_TABLE.items() if any(end in good for _action, end in row.ways.values())}
+    assert good == set(State)
+
+
+def test_nothing_leads_back_from_a_confirmed_state():
+    assert [end for _action, end in CRASH_TABLE[State.CONFIRMED].ways.values()] == [State.REPORTED]
+    assert not {State.CONFIRMED, State.TRIAL, State.HEALTHY} & MAY_BE_OVERTAKEN
+    with pytest.raises(KeyError):
+        follow(State.CONFIRMED, Event.ILL)
+
+
+def test_every_state_has_a_handler_and_a_name_that_the_record_keeps():
+    for state in State:
+        assert hasattr(Driver, f"_when_{state.name.lower()}")
+        assert state_of(state.name) is state
+    assert state_of("CANARY") is None
+    assert {State.HEALTHY} == VOLATILE
+
+
+def test_an_update_goes_through_its_states_in_order():
+    disk, world = a_device()
+    seen: list[str] = []
+    for _boot in range(2):
+        start, _said = launch(disk)
+        assert start is not None
+        driver = driver_on(disk, world, start.slot)
+        driver.offer(PLAN)
+        while True:
+            state = driver.state(driver.record()).name
+            seen += [state] if seen[-1:] != [state] else []
+            if driver.step().did is not Did.STEP:
+                break
+    assert seen == [
+        "PLANNED", "FETCHING", "FETCHED", "SLOT_INVALID", "WRITING", "WRITTEN", "SECONDARIES_STAGED",
+        "ARMED", "TRIAL", "HEALTHY", "CONFIRMED", "REPORTED",
+    ]  # fmt: skip
+
+
+# Plans ---------------------------------------------------------------------------------------------------------------
+
+
+def refused(disk: DiskDouble, world: World, offer: Offer) -> Rule:
+    before = disk.state()
+    with pytest.raises(RefusedError) as caught:
+        driver_on(disk, world, record_on(disk).confirmed).offer(offer)
+    assert "\n" not in str(caught.value)
+    assert disk.state() == before
+    return caught.value.rule
+
+
+def test_what_the_record_forbids_is_refused_and_changes_nothing():
+    disk, world = updated()
+    assert record_on(disk).floors == {FLOOR: 2}
+    assert refused(disk, world, offer_of(4, NEW, mcu=2)) is Rule.PLAN
+    assert refused(disk, world, offer_of(5, OLD, mcu=2)) is Rule.PLAN
+    assert refused(disk, world, offer_of(6, OLD, mcu=2)) is Rule.FLOOR
+    assert refused(disk, world, offer_of(6, Release(3))._replace(hardware={OWN: "rsu-9"})) is Rule.HARDWARE
+
+
+def test_a_bad_image_is_quarantined_until_a_plan_with_a_higher_number():
+    disk, world = a_device(ill=frozenset({NEW.sha256}))
+    for _boot in range(3):
+        boot(disk, world)
+    record = record_on(disk)
+    assert (record.outcome, record.rule, record.reason) == ("rolled back", "health", "no broker in 600 s")
+    assert record.quarantine == {NEW.sha256: 5, MCU_TARGETS[2].sha256: 5}
+    assert world.reports[0].log_tail == b"the last words\n"
+    assert not driver_on(disk, world, "a").offer(PLAN)
+    lost = replace(record, plan_number=4)  # as after both records were lost: the quarantine alone must hold
+    RecordStore(disk, KEY, nullcontext).write(lost)
+    assert refused(disk, world, PLAN) is Rule.QUARANTINE
+    world.ill = frozenset()
+    assert boot(disk, world, offer_of(6, NEW, mcu=2))[1].did is Did.RESTART
+    assert boot(disk, world, offer_of(6, NEW, mcu=2))[1].did is Did.RESTING
+    assert [report.outcome for report in world.reports] == ["rolled back", "confirmed"]
+
+
+def test_a_newer_plan_for_what_runs_already_only_raises_the_number():
+    disk, world = updated()
+    assert not driver_on(disk, world, "b").offer(offer_of(9, NEW, mcu=2))
+    assert (record_on(disk).plan_number, record_on(disk).state) == (9, "REPORTED")
+    assert len(world.reports) == 1
+
+
+@pytest.mark.parametrize("state", sorted(MAY_BE_OVERTAKEN - {State.ARMED}, key=lambda state: state.name))
+def test_a_cancelled_plan_ends_with_one_report_wherever_it_is(state: State):
+    disk, world = a_device()
+    driver = driver_on(disk, world, "a")
+    driver.offer(PLAN)
+    step_to(driver, state)
+    assert driver.offer(offer_of(5, NEW, mcu=2, is_cancelled=True))
+    assert driver.run().did is Did.RESTING
+    record = record_on(disk)
+    assert (record.state, record.confirmed, record.outcome) == ("IDLE", "a", "cancelled")
+    assert [(report.attempt, report.outcome) for report in world.reports] == [("5", "cancelled")]
+    assert not driver.offer(PLAN)
+
+
+def test_an_armed_slot_is_given_up_while_the_old_one_still_runs():
+    disk, world = a_device()
+    driver, outcome = boot(disk, world)
+    assert outcome.did is Did.RESTART
+    driver.offer(offer_of(6, NEW, mcu=2, is_cancelled=True))
+    assert driver.run().did is Did.RESTING
+    assert launch(disk)[0].slot == "a"
+    assert record_on(disk).quarantine == {}
+
+
+def test_a_newer_plan_overtakes_the_one_that_is_under_way():
+    disk, world = a_device()
+    third = Release(3)
+    world.blobs[third.sha256] = third.image
+    driver = driver_on(disk, world, "a")
+    driver.offer(PLAN)
+    step_to(driver, State.FETCHED)
+    driver.offer(offer_of(6, third))
+    assert driver.run().did is Did.RESTART
+    assert [(report.attempt, report.outcome) for report in world.reports] == [("5", "cancelled")]
+    assert boot(disk, world, offer_of(6, third))[1].did is Did.RESTING
+    assert [(report.attempt, report.outcome) for report in world.reports][1:] == [("6", "confirmed")]
+
+
+def test_without_verified_metadata_it_waits_and_never_switches():
+    disk, world = a_device()
+    driver = driver_on(disk, world, "a")
+    driver.offer(PLAN)
+    for state in (State.PLANNED, State.FETCHING, State.FETCHED, State.WRITING, State.SECONDARIES_STAGED):
+        step_to(driver, state)
+        outcome = boot(disk.settled(), world.copy(), None)[1]
+        assert (outcome.did, "verified" in outcome.reason) == (Did.WAITING, True)
+
+
+def test_a_plan_that_is_not_allowed_to_switch_yet_waits_armed_with_nothing():
+    disk, world = a_device()
+    driver, outcome = boot(disk, world, may_switch=lambda _plan: "outside its window")
+    assert outcome == Outcome(Did.WAITING, "outside its window")
+    assert record_on(disk).trial == ""
+    driver._may_switch = lambda _plan: ""
+    assert driver.run().did is Did.RESTART
+
+
+# Ends ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_report_that_cannot_be_kept_never_rolls_back():
+    """A status report that failed after the commit once rolled other systems back."""
+    disk, world = a_device(is_report_queue_broken=True)
+    boot(disk, world)
+    for _boot in range(20):
+        outcome = boot(disk, world)[1]
+        assert outcome.did is Did.WAITING
+        record = record_on(disk)
+        assert (record.state, record.confirmed, record.trial) == ("CONFIRMED", "b", "")
+    world.is_report_queue_broken = False
+    assert boot(disk, world)[1].did is Did.RESTING
+    assert [report.outcome for report in world.reports] == ["confirmed"]
+
+
+def test_health_that_takes_its_time_is_waited_for_and_lost_by_a_restart():
+    disk, world = a_device()
+    boot(disk, world)
+
+    class Slow:
+        verdicts = [Wellbeing.WAITING, Wellbeing.WAITING, Wellbeing.WELL]  # noqa: RUF012  # of one test
+
+        def check(self) -> Verdict:
+            return Verdict(self.verdicts.pop(0), "42 s of 600")
+
+    driver, outcome = boot(disk, world, health=Slow())
+    assert outcome == Outcome(Did.WAITING, "42 s of 600")
+    assert driver.run().did is Did.WAITING
+    assert driver.step().did is Did.STEP
+    assert driver.state(driver.record()) is State.HEALTHY
+    assert driver_on(disk, world, "b").state(record_on(disk)) is State.TRIAL
+    assert driver.run().did is Did.RESTING
+
+
+@pytest.mark.parametrize("policy", ["atomic", "best-effort"])
+def test_a_secondary_that_refuses_ends_an_atomic_plan_and_not_another(policy: str):
+    disk, world = a_device()
+    ecus = {OWN: EcuPlan(target=NEW.target.path), MCU: EcuPlan(target=MCU_TARGETS[2].path)}
+    offer = PLAN._replace(plan=Plan(device="d1", number=5, ecus=ecus, policy=policy, conditions=Conditions()))
+
+    def stage(_ecu: str, _target: object) -> bool:
+        raise RefusedError(Rule.HARDWARE, MCU, "it is another board")
+
+    driver = driver_on(disk, world, "a")
+    driver._secondaries.stage = stage
+    driver.offer(offer)
+    outcome = driver.run()
+    if policy == "atomic":
+        assert outcome.did is Did.RESTING
+        assert [(report.outcome, report.rule) for report in world.reports] == [("failed", "hardware")]
+        assert record_on(disk).confirmed == "a"
+    else:
+        assert boot(disk, world, offer)[1].did is Did.RESTING
+        assert world.reports[0].ecus[MCU]["progress"] == "failed"
+        assert record_on(disk).confirmed == "b"
+
+
+def test_a_secondary_alone_is_updated_without_touching_a_slot():
+    disk, world = a_device()
+    before = {name: data for name, data in disk.contents().items() if name.startswith("slots/")}
+    outcome = boot(disk, world, offer_of(5, OLD, mcu=2))[1]
+    assert outcome.did is Did.RESTING
+    after = {name: data for name, data in disk.contents().items() if name.startswith("slots/")}
+    assert {name for name in after if after[name] != before.get(name)} <= {"slots/a/confirmed"}
+    assert world.mcu_running == MCU_TARGETS[2].sha256
+    assert [report.outcome for report in world.reports] == ["confirmed"]
+
+
+def test_a_secondary_that_never_answers_again_does_not_stop_the_next_plan():
+    disk, world = a_device()
+    boot(disk, world)
+
+    def silent(_ecu: str, _sha256: str) -> None:
+        raise OtaError("mast: no answer")
+
+    driver = driver_on(disk, world, launch(disk)[0].slot)
+    driver._secondaries.commit = silent
+    driver.offer(PLAN)
+    assert driver.run() == Outcome(Did.WAITING, "mast: no answer")
+    driver.offer(offer_of(6, NEW, mcu=2))
+    driver.run()
+    assert world.reports[0].outcome == "confirmed"
+    assert world.reports[0].ecus[MCU]["progress"] == "unanswered"
+
+
+# Disks that fail -----------------------------------------------------------------------------------------------------
+
+
+def test_a_disk_that_fills_up_ends_the_attempt_with_its_reason():
+    disk, world = a_device()
+    driver = driver_on(disk, world, "a")
+    driver.offer(PLAN)
+    step_to(driver, State.WRITING)
+    disk.capacity -= disk.free_bytes() - 3_000
+    assert driver.run().did is Did.RESTING
+    record = record_on(disk)
+    assert (record.outcome, record.rule) == ("failed", "space")
+    assert "No space left on device" in world.reports[0].reason
+    assert launch(disk)[0].slot == "a"
+
+
+def boot_on(disk: DiskDouble, world: World, cause: Cause) -> Did | None:
+    """One start on a disk that may fail, with this cause and no other; None where it has."""
+    try:
+        return boot(disk, world)[1].did
+    except StorageError as error:
+        if error.cause is not cause:
+            raise
+        return None
+
+
+def ends(disk: DiskDouble, world: World) -> list[str]:
+    """How all of it ends on a disk that is well again."""
+    for _boot in range(5):
+        if boot(disk, world)[1].did is Did.RESTING:
+            return [report.outcome for report in world.reports]
+    raise AssertionError("no end")
+
+
+@pytest.mark.parametrize("room", range(0, 90_000, 1_500))
+def test_however_little_room_there_is_a_slot_boots_and_it_ends_or_goes_on(room: int):
+    disk, world = a_device()
+    whole = disk.capacity
+    disk.capacity -= disk.free_bytes() - room
+    boot_on(disk, world, Cause.FULL)
+    assert launch(disk.settled())[0] is not None
+    disk.capacity = whole
+    assert ends(disk, world) in (["confirmed"], ["failed"])
+
+
+def fail_once(disk: DiskDouble, step: str, nth: int) -> list[int]:
+    """The nth step of its kind fails; what is returned counts down to it."""
+    left = [nth]
+
+    def begun(made: str, _name: str) -> None:
+        left[0] -= made == step
+        disk.failing = {step: errno.EIO} if left[0] == 0 else {}
+
+    disk.begun = begun
+    return left
+
+
+@pytest.mark.parametrize("step", ["write", "sync", "sync_folder", "rename", "truncate", "remove", "make_folder"])
+def test_a_disk_that_fails_once_at_any_step_is_taken_up_again(step: str):
+    """The step after the nth of its kind fails, once: whatever n is, the update ends well after it."""
+    failures = 0
+    for nth in range(1, 60):
+        disk, world = a_device()
+        left = fail_once(disk, step, nth)
+        for _boot in range(8):
+            did = boot_on(disk, world, Cause.BROKEN)
+            if did is None:
+                failures, left[0], disk.failing = failures + 1, -1, {}
+            if did is Did.RESTING:
+                break
+        assert [report.outcome for report in world.reports] == ["confirmed"], nth
+        if left[0] > 0:
+            assert failures
+            return
+    raise AssertionError("an update has fewer such steps")
+
+
+@pytest.mark.parametrize("at", range(1, 148, 3))
+def test_a_disk_that_turns_read_only_boots_and_goes_on_when_it_is_well_again(at: int):
+    disk, world = a_device()
+    disk.is_read_only_from = disk.steps + at
+    for _boot in range(3):
+        if boot_on(disk, world, Cause.READ_ONLY) is None:
+            break
+    else:
+        raise AssertionError("it starts again for ever on a disk that takes nothing")
+    assert ends(disk.settled(), world) == ["confirmed"]
+
+
+def test_a_medium_that_keeps_nothing_is_not_written_for_ever():
+    disk, world = a_device()
+    installer = driver_on(disk, world, "a")._installer
+    installer.fault = lambda _slot: "it is not right"
+    driver, outcome = boot(disk, world, installer=installer)
+    assert outcome.did is Did.RESTING
+    assert world.reports[0].rule == "storage"
+    assert driver._returns == MAX_RETURNS + 1
+
+
+def test_without_records_and_slots_it_says_so():
+    disk, world = a_device()
+    driver = driver_on(disk, world, "a")
+    for name in (*NAMES, "slots/a/trailer"):
+        disk.remove(name)
+    with pytest.raises(NoSlotError):
+        driver.offer(PLAN)
+
+
+def test_lost_records_are_made_again_and_the_update_begins_anew():
+    disk, world = updated()
+    for name in NAMES:
+        disk.remove(name)
+    driver = driver_on(disk, world, "b")
+    record = driver.record()
+    assert (record.confirmed, record.floors, record.plan_number) == ("b", {FLOOR: 2}, 5)
+    assert record_on(disk) == record
+    assert refused(disk, world, offer_of(6, OLD)) is Rule.FLOOR
+
+
+def test_another_process_that_was_quicker_is_no_error():
+    disk, world = a_device()
+    driver = driver_on(disk, world, "a")
+    driver.offer(PLAN)
+    store = RecordStore(disk, KEY, nullcontext)
+    seen = driver.record
+    driver.record = lambda: replace(seen(), sequence=seen().sequence - 1)
+    assert driver.step() == Outcome(Did.STEP)
+    assert store.read() == seen()
+
+
+def test_the_rows_of_a_record_come_in_the_order_of_their_groups():
+    record = Record(
+        ecus={
+            name: {
+                "target": "a/b",
+                "sha256": "",
+                "length": 0,
+                "version": "1",
+                "counter": 1,
+                "floor_name": "",
+                "group": n,
+            }
+            for name, n in (("z", 0), ("a", 2), ("b", 1))
+        }
+    )
+    assert list(table_of(record)) == ["z", "b", "a"]
