@@ -95,6 +95,12 @@ class HostapdStimulus(Enum):
     SILENCE = "no answer"
 
 
+def _is_command(text: str) -> bool:
+    """Whether a text is a command that is known, in one line of Unicode."""
+    has_halves = any("\ud800" <= char <= "\udfff" for char in text)
+    return text.partition(" ")[0] in COMMANDS and "\n" not in text and not has_halves
+
+
 class HostapdClient(FrameEnd[HostapdEvent]):
     """A client's talk with hostapd. See the module's docstring."""
 
@@ -119,7 +125,7 @@ class HostapdClient(FrameEnd[HostapdEvent]):
         """Ask. Raises `LocalProtocolError` while another command is in flight, and for one that is not known."""
         if self._state is not HostapdState.IDLE:
             raise LocalProtocolError(f"not while {self._state.value}")
-        if isinstance(command, Ask) and (command.command.partition(" ")[0] not in COMMANDS or "\n" in command.command):
+        if isinstance(command, Ask) and not _is_command(command.command):
             raise LocalProtocolError("no command of hostapd", field="command")
         self._command = command
         self._step(HostapdStimulus.LIST if isinstance(command, ListStations) else HostapdStimulus.ASK, now)

@@ -251,7 +251,7 @@ def test_a_list_without_an_end_is_given_up() -> None:
 def test_a_command_is_answered_or_the_client_is_of_no_use() -> None:
     client = attached()
     command = Ask("SET ssid X")
-    for bad in ("NONSENSE", "SET x\nDISABLE"):
+    for bad in ("NONSENSE", "SET x\nDISABLE", "SET ssid \ud800"):
         with pytest.raises(LocalProtocolError):
             client.send(Ask(bad), 0.0)
     client.send(command, 1.0)
