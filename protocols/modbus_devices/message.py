@@ -147,8 +147,11 @@ def _decode_frame(options: FrameCase, maps: Mapping[str, RegisterMap]) -> dict[s
     message["unit_id"] = unit_id
     try:
         pdu = decode_pdu(raw, options.direction)
-        if isinstance(pdu, BitsResponse) and options.quantity is not None and options.quantity > 8 * len(pdu.data):
-            raise FieldError(f"{8 * len(pdu.data)} bits where {options.quantity} were asked for", 1, "byte_count", raw)
+        if isinstance(pdu, BitsResponse) and options.quantity is not None:
+            want = (options.quantity + 7) // 8
+            if len(pdu.data) != want:
+                reason = f"{len(pdu.data)} bytes of bits where {want} hold the {options.quantity} that were asked for"
+                raise FieldError(reason, 1, "byte_count", raw)
     except RemoteProtocolError as error:
         error.offset = head_bytes + (error.offset or 0)
         raise

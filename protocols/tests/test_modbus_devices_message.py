@@ -98,6 +98,7 @@ def test_other_functions_have_unit_and_function_only(wire):
         ("0500001234", {}, 3),
         ("0100", {}, 2),
         ("010100", {"quantity": 9}, 1),
+        ("01020000", {"quantity": 8}, 1),
     ],
 )
 def test_an_error_is_pointed_at_in_the_frame_and_not_in_the_pdu(pdu, options, offset):
