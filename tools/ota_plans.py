@@ -96,8 +96,7 @@ def bundle(
         from ota.errors import RefusedError, Rule
         from ota.repository.bundle import make_bundle
         from ota.repository.keys import SigningKey
-        from ota.repository.workspace import opened
-        from ota.storage import PosixStorage
+        from ota.repository.workspace import HostStorage, opened
 
         if out.exists() and any(out.iterdir()):
             raise RefusedError(Rule.STORAGE, str(out), "it is not empty; a bundle is never mixed with another")
@@ -112,7 +111,7 @@ def bundle(
                 now=datetime.now(UTC),
                 holds=timedelta(days=days),
             )
-            stick = PosixStorage(out)
+            stick = HostStorage(out)
             if not dry_run:
                 served.apply(workspace.storage)  # first: a stick is never newer than what is served next
                 stick.open()

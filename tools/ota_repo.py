@@ -96,10 +96,10 @@ def init(
         from ota.repository.ceremony import begin
         from ota.repository.keys import KeyRole, PublicKey
         from ota.repository.roles import FAMILIES
-        from ota.storage import PosixStorage
+        from ota.repository.workspace import HostStorage
 
         signers = [PublicKey.read(file, KeyRole.TARGETS) for file in targets]
-        storage = PosixStorage(folder)
+        storage = HostStorage(folder)
         made = begin(
             storage,
             root=[PublicKey.read(file, KeyRole.ROOT) for file in root],
@@ -129,7 +129,7 @@ def sign(
     with refusals(as_json=as_json):
         from ota.repository.ceremony import sign_file
         from ota.repository.keys import SigningKey
-        from ota.storage import PosixStorage
+        from ota.repository.workspace import HostStorage
 
         if against is not None and len(files) > 1:
             fail(_("--against goes with one file"), Exit.USAGE, as_json=as_json)
@@ -137,7 +137,7 @@ def sign(
         made = [sign_file(file, signer, against) for file in files]  # all are looked at before the first is signed
         for file, one in zip(files, made, strict=True):
             is_last = file == files[-1]
-            finish(one, PosixStorage(file.parent), dry_run=dry_run, as_json=as_json, is_last=is_last)
+            finish(one, HostStorage(file.parent), dry_run=dry_run, as_json=as_json, is_last=is_last)
 
 
 @app.command()

@@ -48,8 +48,6 @@ class ChangeSet(msgspec.Struct, kw_only=True):
     changes: list[Change] = []
     files: dict[str, bytes] = {}
     """To write, in this order; a file that is there with other bytes is never replaced, but those of `replaced`."""
-    moves: dict[str, str] = {}
-    """Old name to new name; done before a file of `files` appears."""
     replaced: set[str] = set()
     last: list[str] = []
     """Files that make the rest known; they appear after all others are sure."""
@@ -58,7 +56,7 @@ class ChangeSet(msgspec.Struct, kw_only=True):
     facts: dict[str, Any] = {}
     """For programs, beside the changes."""
     is_served: bool = False
-    """A web server reads it: modes are for everybody."""
+    """A web server reads it: everybody may."""
 
     def say(self, action: Action, file: str, subject: str) -> None:
         """Note a change."""
@@ -68,7 +66,6 @@ class ChangeSet(msgspec.Struct, kw_only=True):
         """Do what another does too, in the same breath."""
         self.changes += other.changes
         self.files.update(other.files)
-        self.moves.update(other.moves)
         self.replaced |= other.replaced
         self.last += other.last
         self.removed += other.removed
@@ -76,29 +73,32 @@ class ChangeSet(msgspec.Struct, kw_only=True):
     def apply(self, storage: Storage) -> None:
         """Do it. Raises `RefusedError` and `StorageError`; then nothing of it is there, nor half of it known."""
         wanted = self._missing(storage)
-        places = [*wanted, *self.moves.values()]
-        made: list[str] = []
+        self._write_all_fresh(storage, wanted)
+        for name in wanted:
+            if name not in self.last:
+                storage.rename(name + FRESH, name)
+        for folder in _with_parents({parent(name) for name in wanted}):
+            storage.sync_folder(folder)
+        for name in wanted:
+            if name in self.last:
+                storage.rename(name + FRESH, name)
+                storage.sync_folder(parent(name))
+        for name in self.removed:
+            storage.remove(name)
+
+    def _write_all_fresh(self, storage: Storage, wanted: list[str]) -> None:
+        folders = _Folders(storage)
         try:
-            for name in places:
-                self._make_folders(storage, parent(name), made)
             for name in wanted:
+                folders.make(parent(name))
                 self._write_fresh(storage, name)
         except StorageError:
             with suppress(StorageError):  # the first reason is the one to tell
                 for name in wanted:
                     storage.remove(name + FRESH)
-                for folder in reversed(made):
+                for folder in reversed(folders.made):
                     storage.remove(folder)
             raise
-        self._put(storage, wanted)
-        for folder in _with_parents({parent(name) for name in places}):
-            storage.sync_folder(folder)
-        for name in self.last:
-            if name in wanted:
-                storage.rename(name + FRESH, name)
-                storage.sync_folder(parent(name))
-        for name in self.removed:
-            storage.remove(name)
 
     def _write_fresh(self, storage: Storage, name: str) -> None:
         fresh = name + FRESH
@@ -106,16 +106,6 @@ class ChangeSet(msgspec.Struct, kw_only=True):
         storage.write(fresh, 0, self.files[name])
         storage.set_mode(fresh, 0o644 if self.is_served else 0o600)
         storage.sync(fresh)
-
-    def _put(self, storage: Storage, wanted: list[str]) -> None:
-        for old, new in self.moves.items():
-            if storage.size(old) >= 0:
-                if self.is_served:
-                    storage.set_mode(old, 0o644)
-                storage.rename(old, new)
-        for name in wanted:
-            if name not in self.last:
-                storage.rename(name + FRESH, name)
 
     def _missing(self, storage: Storage) -> list[str]:
         missing = []
@@ -128,14 +118,28 @@ class ChangeSet(msgspec.Struct, kw_only=True):
             missing.append(name)
         return missing
 
-    def _make_folders(self, storage: Storage, folder: str, made: list[str]) -> None:
-        if not folder or storage.size(folder) >= 0:
+
+class _Folders:
+    """Makes folders that are not there, and remembers which; looks into each only once."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._there: dict[str, set[str]] = {}
+        self.made: list[str] = []
+
+    def make(self, folder: str) -> None:
+        """Make it, and those above it."""
+        if not folder:
             return
-        self._make_folders(storage, parent(folder), made)
-        storage.make_folder(folder)
-        made.append(folder)
-        if self.is_served:
-            storage.set_mode(folder, 0o755)
+        above = parent(folder)
+        if above not in self._there:
+            self.make(above)
+            self._there[above] = set(self._storage.list(above))
+        name = f"{folder.rpartition('/')[2]}/"
+        if name not in self._there[above]:
+            self._storage.make_folder(folder)
+            self._there[above].add(name)
+            self.made.append(folder)
 
 
 def _with_parents(folders: Iterable[str]) -> list[str]:

@@ -223,7 +223,7 @@ def _put(one: Pending, published: Metadata[Any] | None, changes: ChangeSet, side
 
 
 def _take_blobs(workspace: Workspace, file: TargetFile, changes: ChangeSet) -> None:
-    """Move what comes with an image to what is served; what is not what the metadata says is refused."""
+    """Put what comes with an image to what is served; what is not what the metadata says is refused."""
     info = decode_image_info(file.custom, file.path)
     wanted = []
     for blob in (*info.full, *info.deltas):
@@ -234,10 +234,13 @@ def _take_blobs(workspace: Workspace, file: TargetFile, changes: ChangeSet) -> N
         place = waits if storage.size(waits) >= 0 else served
         if storage.size(place) < 0:
             raise RefusedError(Rule.HASH, waits, f"it is not there, and {file.path} needs it")
-        if sha256(storage.read(place)).hexdigest() != expected:
+        data = storage.read(place)
+        if sha256(data).hexdigest() != expected:
             raise RefusedError(Rule.HASH, place, f"it is not what the metadata of {file.path} names")
         if place == waits:
-            changes.moves[waits] = served
-    bom = f"{file.hashes['sha256']}.cdx.json"
-    if storage.size(f"{STAGED}/{BOM}/{bom}") >= 0:
-        changes.moves[f"{STAGED}/{BOM}/{bom}"] = f"{PUBLIC}/{BOM}/{bom}"
+            changes.files[served] = data
+            changes.removed.append(waits)
+    waits = f"{STAGED}/{BOM}/{file.hashes['sha256']}.cdx.json"
+    if storage.size(waits) >= 0:
+        changes.files[f"{PUBLIC}/{BOM}/{file.hashes['sha256']}.cdx.json"] = storage.read(waits)
+        changes.removed.append(waits)

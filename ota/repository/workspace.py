@@ -22,6 +22,15 @@ T = TypeVar("T", Root, Targets)
 _READABLE = JSONSerializer(compact=False)
 
 
+class HostStorage(PosixStorage):
+    """A folder on the maintainers' machine: its folders may be entered by a web server."""
+
+    def make_folder(self, name: str) -> None:
+        """See `Storage`."""
+        super().make_folder(name)
+        (self.folder / name).chmod(0o755)
+
+
 class Pending(NamedTuple):
     """A new version of metadata that waits for signatures."""
 
@@ -124,6 +133,6 @@ def opened(folder: Path) -> Iterator[Workspace]:
     except BlockingIOError as error:
         raise RefusedError(Rule.STORAGE, str(folder), "another command works in this folder just now") from error
     else:
-        yield Workspace(PosixStorage(folder))
+        yield Workspace(HostStorage(folder))
     finally:
         os.close(descriptor)

@@ -12,7 +12,7 @@ from ota.errors import Cause, StorageError
 from ota.repository import release, roles
 from ota.repository.publish import prepare
 from ota.repository.verify import read_images
-from ota.repository.workspace import Workspace
+from ota.repository.workspace import HostStorage, Workspace
 from ota.storage import PosixStorage
 from ota.targets import decode_image_info
 from tools.tests.ota_repositories import Desk, done, hurry, refused, release_words, source, tree
@@ -143,7 +143,7 @@ def test_a_blob_that_was_lost_or_changed_is_not_published(desk: Desk, repository
     desk.publish(repository)
 
 
-class FullDisk(PosixStorage):
+class FullDisk(HostStorage):
     """Takes so many more writes, and half of the next."""
 
     def __init__(self, folder: Path, writes: int) -> None:
@@ -193,7 +193,7 @@ def test_what_is_served_is_whole_after_each_step_of_a_publication(desk: Desk, re
     desk.sign(repository, "alice", "bob")
     seen = []
 
-    class Watched(PosixStorage):
+    class Watched(HostStorage):
         def rename(self, name: str, other: str) -> None:
             super().rename(name, other)
             seen.append(list(listed(repository)))
