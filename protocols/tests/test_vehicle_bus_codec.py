@@ -283,7 +283,10 @@ def test_a_fault_code_is_read_as_it_is_written(number):
     assert code_number(code_text(number)) == number
 
 
-@pytest.mark.parametrize("text", ["", "P042", "X0420", "P4420", "P04G0", "P04 0", "P04200"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "P042", "X0420", "P4420", "P04G0", "P04 0", "P04200", "P00x1", "P01_2", "P0+40", "P0-40", "P0 40", "P0420\n"],
+)
 def test_there_is_no_such_fault_code(text):
     with pytest.raises(LocalProtocolError):
         code_number(text)

@@ -13,6 +13,7 @@ What is unknown is kept: from the first PID without a row on the rest of the ans
 ['P0133', 'P0134']
 """
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -43,6 +44,7 @@ NEGATIVE_CODES = {
     PENDING: "pending",
 }
 _SYSTEMS = "PCBU"
+_CODE = re.compile(rf"([{_SYSTEMS}])([0-3])([0-9A-Fa-f]{{3}})")
 
 
 class ServiceRequest(msgspec.Struct, frozen=True):
@@ -247,9 +249,8 @@ def code_text(number: int) -> str:
 
 def code_number(text: str) -> int:
     """The inverse of `code_text`. Raises `LocalProtocolError`."""
-    if len(text) == 5 and text[0] in _SYSTEMS and text[1] in "0123":
-        try:
-            return _SYSTEMS.index(text[0]) << 14 | int(text[1]) << 12 | int(text[2:].encode("ascii"), 16)
-        except ValueError:
-            pass
-    raise LocalProtocolError(f"{text!r:.20} is not like P0420", field="dtcs")
+    match = _CODE.fullmatch(text)
+    if match is None:
+        raise LocalProtocolError(f"{text!r:.20} is not like P0420", field="dtcs")
+    system, first, rest = match.groups()
+    return _SYSTEMS.index(system) << 14 | int(first) << 12 | int(rest, 16)
