@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from protocols.core.errors import LocalProtocolError
 
 Message = Mapping[str, object]
+_MOST_OF_FLOAT = 1 << 53
 
 
 def text_of(message: Message, key: str) -> str:
@@ -89,9 +90,14 @@ def number_of(value: object, key: str) -> float | None:
 
 
 def mantissa_of(value: object, decimals: int, key: str) -> int | None:
-    """A number in units of its last decimal."""
+    """A number in units of its last decimal. One that needs more digits than a float has is refused."""
     number = number_of(value, key)
-    return None if number is None else round(number * 10**decimals)
+    if number is None:
+        return None
+    mantissa: int = round(number * 10**decimals)
+    if not isinstance(value, int) and abs(mantissa) > _MOST_OF_FLOAT:
+        raise LocalProtocolError("more than 15 digits", field=key)
+    return mantissa
 
 
 def refuse_others(message: Message, known: frozenset[str]) -> None:

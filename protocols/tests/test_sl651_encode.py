@@ -130,6 +130,7 @@ def test_damaged_messages_raise_only_what_they_may(seed: int) -> None:
         {**HEAD, **TYPED, "elements": [{"id": "FF22", "value": 1.5}]},
         {**HEAD, **TYPED, "elements": [{"id": "FF", "value": 1.5, "definition": "1B"}]},
         {**HEAD, **TYPED, "elements": [{"id": "39", "value": 100.0, "definition": "0B"}]},
+        {**HEAD, **TYPED, "elements": [{"id": "FF22", "value": 123456789012.1234567, "definition": "57"}]},
         {**HEAD, **TYPED, "obs_time": "\uff12611240000"},
         {**HEAD, **TYPED, "obs_time": "\u00b2611240000"},
         {**ASCII, **TYPED, "obs_time": "\u00b2611240000"},
