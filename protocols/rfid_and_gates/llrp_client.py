@@ -93,8 +93,11 @@ class LlrpClient(StreamEnd[LlrpEvent]):
     """A client's talk with one reader. See the module's docstring."""
 
     def __init__(self, settings: LlrpSettings, now: float) -> None:
+        """Raises `LocalProtocolError` for settings that no message carries."""
         super().__init__()
         self.settings = settings
+        for message in (self._keepalive(0), reports.add_inventory(0, settings.rospec_id)):
+            encode_message_frame(message)
         self.framer = llrp_framer()
         self.stray_messages = 0
         """Messages that answered nothing that was asked, or whose contents could not be read."""
@@ -211,8 +214,10 @@ class LlrpClient(StreamEnd[LlrpEvent]):
         self._ask(request, MessageType.DELETE_ROSPEC_RESPONSE, now)
 
     def _configure(self, now: float) -> None:
-        request = reports.set_keepalive(self._next_id(), round(self.settings.keepalive_s * 1000))
-        self._ask(request, MessageType.SET_READER_CONFIG_RESPONSE, now)
+        self._ask(self._keepalive(self._next_id()), MessageType.SET_READER_CONFIG_RESPONSE, now)
+
+    def _keepalive(self, message_id: int) -> LlrpMessage:
+        return reports.set_keepalive(message_id, round(self.settings.keepalive_s * 1000))
 
     def _add(self, now: float) -> None:
         request = reports.add_inventory(self._next_id(), self.settings.rospec_id)

@@ -110,6 +110,14 @@ def test_a_connection_that_is_not_accepted(status: int) -> None:
     assert client.bytes_to_send() == b""
 
 
+@pytest.mark.parametrize(
+    "settings", [LlrpSettings(rospec_id=1 << 32), LlrpSettings(rospec_id=-1), LlrpSettings(keepalive_s=5e6)]
+)
+def test_settings_that_no_message_carries(settings: LlrpSettings) -> None:
+    with pytest.raises(LocalProtocolError):
+        LlrpClient(settings, 0.0)
+
+
 def test_a_reader_that_says_nothing() -> None:
     client = LlrpClient(LlrpSettings(), 0.0)
     client.tick(10.0)

@@ -140,6 +140,11 @@ def test_the_parameters_go_out_on_acceptance() -> None:
     assert events_of(centre) == [Told(OtherPacket(PacketType.PARAMETERS, b"abc"))]
 
 
+def test_parameters_that_no_frame_carries() -> None:
+    with pytest.raises(LocalProtocolError):
+        Station(StationSettings(parameters=bytes(20_000)), 0.0)
+
+
 def test_a_record_without_a_reply_is_repeated_then_undelivered() -> None:
     station = accepted_station()
     command = Send(vehicle(1))

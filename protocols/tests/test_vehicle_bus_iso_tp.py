@@ -206,6 +206,15 @@ def test_one_message_at_a_time_and_only_flow_control_is_heard():
     assert sender.state is SenderState.FLOW_CONTROL_DUE
 
 
+@pytest.mark.parametrize("wrong", [{"block_size": 256}, {"separation": -1}, {"address": 256}])
+def test_there_is_no_such_flow_control_and_no_such_address(wrong):
+    with pytest.raises(LocalProtocolError):
+        IsoTpReceiver(**wrong)
+    if "address" in wrong:
+        with pytest.raises(LocalProtocolError):
+            IsoTpSender(**wrong)
+
+
 def test_a_receiver_grants_blocks_and_gives_up_after_a_second():
     receiver = IsoTpReceiver(block_size=2, separation=0xF5, padding=0x55)
     receiver.receive(bytes.fromhex("1022000102030405"), 0.0)

@@ -126,8 +126,10 @@ class Station(StreamEnd[StationEvent]):
     """A station's talk with its centre. See the module's docstring."""
 
     def __init__(self, settings: StationSettings, now: float) -> None:
+        """Raises `LocalProtocolError` for parameters that no frame carries."""
         super().__init__()
         self.settings = settings
+        self._parameters = encode_frame(Frame(bytes((PacketType.PARAMETERS,)) + settings.parameters))
         self.framer = survey_framer()
         self.stray_packets = 0
         """Packets that answered nothing that was asked, or could not be read."""
@@ -233,7 +235,7 @@ class Station(StreamEnd[StationEvent]):
     def _accepted(self, _now: float) -> None:
         self._accept_by = None
         self._events.append(Accepted(self._code))
-        self._outgoing += encode_frame(Frame(bytes((PacketType.PARAMETERS,)) + self.settings.parameters))
+        self._outgoing += self._parameters
 
     def _not_accepted(self, _now: float) -> None:
         self._accept_by = None

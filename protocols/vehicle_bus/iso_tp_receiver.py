@@ -83,7 +83,9 @@ class IsoTpReceiver(FrameEnd[Received | ReceiveFailed]):
         padding: int | None = None,
         max_bytes: int = MAX_SHORT_LENGTH,
     ) -> None:
+        """Raises `LocalProtocolError` for what no flow control holds."""
         super().__init__()
+        encode_frame(FlowControl(CONTINUE, block_size, separation, address=address))
         self._address = address
         self._is_fd = is_fd
         self._padding = b"" if padding is None else bytes((padding,))

@@ -87,7 +87,9 @@ class IsoTpSender(FrameEnd[Sent | SendFailed]):
     def __init__(
         self, *, address: int | None = None, fd_bytes: int = CLASSIC_BYTES, padding: int | None = None
     ) -> None:
+        """Raises `LocalProtocolError` for an address of more than a byte."""
         super().__init__()
+        encode_frame(FlowControl(CONTINUE, address=address))
         self._address = address
         self._fd_bytes = fd_bytes
         self._padding = b"" if padding is None else bytes((padding,))
