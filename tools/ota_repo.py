@@ -12,8 +12,8 @@ import typer
 
 from drivers.text import _
 from tools import ota_key_changes, ota_plans, ota_release, ota_verify
-from tools.ota_step import DryRunOption, JsonOption, PassphraseOption, Repository, finish, passphrase_of, refusals
-from tools.output import Exit, fail, print_json, print_line
+from tools.ota_step import DryRunOption, JsonOption, PassphraseOption, Repository, finish, passphrase_of, refusals, show
+from tools.output import Exit, fail, print_json, print_line, say
 
 if TYPE_CHECKING:
     from ota.repository.keys import PublicKey
@@ -127,17 +127,33 @@ def sign(
 ) -> None:
     """Read what you sign, then write your signature beside it: FILE.HOLDER-KEYID.sig, to be carried to DIR/staged."""
     with refusals(as_json=as_json):
-        from ota.repository.ceremony import sign_file
-        from ota.repository.keys import SigningKey
+        from ota.repository.ceremony import look_at, sign_file
+        from ota.repository.keys import SigningKey, role_of
         from ota.repository.workspace import HostStorage
 
         if against is not None and len(files) > 1:
             fail(_("--against goes with one file"), Exit.USAGE, as_json=as_json)
-        signer = SigningKey.read(key_file, passphrase_of(passphrase_file, key_file.name, as_json=as_json))
-        made = [sign_file(file, signer, against) for file in files]  # all are looked at before the first is signed
-        for file, one in zip(files, made, strict=True):
-            is_last = file == files[-1]
-            finish(one, HostStorage(file.parent), dry_run=dry_run, as_json=as_json, is_last=is_last)
+        role, _keyid = role_of(key_file)
+        looked = [look_at(file, role, against) for file in files]
+        made = []
+        if not dry_run:
+            if passphrase_file is None and not as_json:
+                while looked:
+                    show(looked.pop(0))  # before it is asked for: who gives a passphrase has read what it is for
+            signer = SigningKey.read(key_file, passphrase_of(passphrase_file, key_file.name, as_json=as_json))
+            made = [sign_file(file, signer) for file in files]
+            for file, one in zip(files, made, strict=True):
+                one.apply(HostStorage(file.parent))
+    if as_json:
+        changes = [change for one in (*looked, *made) for change in one.changes]
+        print_json(
+            {"ok": True, "dry_run": dry_run, "changes": changes, "files": [n for one in made for n in one.files]}
+        )
+        return
+    for one in (*looked, *made):
+        show(one)
+    if dry_run:
+        say(_("a dry run: nothing has changed"))
 
 
 @app.command()

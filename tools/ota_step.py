@@ -52,14 +52,19 @@ def passphrase_of(file: Path | None, what: str, *, is_new: bool = False, as_json
     return first.encode()
 
 
-def finish(made: "ChangeSet", storage: "Storage", *, dry_run: bool, as_json: bool, is_last: bool = True) -> None:
-    """Apply what a step would change, or only say it. `is_last`: nothing of the same command follows."""
+def finish(made: "ChangeSet", storage: "Storage", *, dry_run: bool, as_json: bool) -> None:
+    """Apply what a step would change, or only say it."""
     if not dry_run:
         made.apply(storage)
     if as_json:
         print_json({"ok": True, "dry_run": dry_run, **made.facts, "changes": made.changes, "files": sorted(made.files)})
         return
+    show(made)
+    if dry_run:
+        say(_("a dry run: nothing has changed"))
+
+
+def show(made: "ChangeSet") -> None:
+    """What a step changes, in words."""
     for change in made.changes:
         print_line(visible(change.words()))
-    if dry_run and is_last:
-        say(_("a dry run: nothing has changed"))

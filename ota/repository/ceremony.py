@@ -12,7 +12,7 @@ from ota.repository import signatures
 from ota.repository.change_set import ChangeSet
 from ota.repository.differences import differences
 from ota.repository.files import read_file
-from ota.repository.keys import PublicKey, SigningKey
+from ota.repository.keys import KeyRole, PublicKey, SigningKey
 from ota.repository.layout import PUBLIC, STAGED, STAGED_DIRECTOR, STAGED_IMAGE
 from ota.repository.roles import director_root, family_targets, image_root, top_targets
 from ota.repository.workspace import Workspace, staged_bytes
@@ -70,15 +70,22 @@ def renew(workspace: Workspace, role: str, now: datetime) -> ChangeSet:
     return made
 
 
-def sign_file(file: Path, key: SigningKey, against: Path | None = None) -> ChangeSet:
-    """A holder's signature, to lie beside the file that they have in front of them. Raises `RefusedError`.
+def look_at(file: Path, role: KeyRole, against: Path | None = None) -> ChangeSet:
+    """What a holder is asked to sign with a key of that role. Raises `RefusedError` where it is nothing for it.
 
     against: the version before it, so that what is shown is what is new.
     """
     metadata = signatures.parse(read_file(file), str(file))
     old = signatures.parse(read_file(against), str(against)) if against is not None else None
+    signatures.check_key_role(metadata, str(file), role)
+    return ChangeSet(changes=differences(old, metadata, file.name))
+
+
+def sign_file(file: Path, key: SigningKey) -> ChangeSet:
+    """A holder's signature, to lie beside the file that they have in front of them. Raises `RefusedError`."""
+    metadata = signatures.parse(read_file(file), str(file))
     name, data = signatures.sign(metadata, str(file), key)
-    made = ChangeSet(changes=differences(old, metadata, file.name), files={name: data})
+    made = ChangeSet(files={name: data})
     made.say("sign", name, f"{key.public.holder} ({key.public.keyid[:8]})")
     return made
 

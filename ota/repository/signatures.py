@@ -60,13 +60,16 @@ def check_name(metadata: Metadata[Any], file: str) -> str:
     return role
 
 
+def check_key_role(metadata: Metadata[Any], file: str, role: KeyRole) -> None:
+    """Raises `RefusedError` where keys of that role do not sign this."""
+    wanted = KeyRole.ROOT if check_name(metadata, file) == "root" else KeyRole.TARGETS
+    if role is not wanted:
+        raise RefusedError(Rule.KEY, file, f"{wanted.value} keys sign this, and this one is for {role.value}")
+
+
 def sign(metadata: Metadata[Any], file: str, key: SigningKey) -> tuple[str, bytes]:
     """(name, content) of a holder's signature file. Raises `RefusedError` where this key does not sign this."""
-    role = check_name(metadata, file)
-    wanted = KeyRole.ROOT if role == "root" else KeyRole.TARGETS
-    if key.public.role is not wanted:
-        reason = f"{key.public.holder}'s key is for {key.public.role.value}; {wanted.value} keys sign this"
-        raise RefusedError(Rule.KEY, file, reason)
+    check_key_role(metadata, file, key.public.role)
     made = key.signer.sign(metadata.signed_bytes)
     signature = DetachedSignature(file=PurePath(file).name, keyid=made.keyid, sig=made.signature)
     name = f"{PurePath(file).name}.{key.public.holder}-{made.keyid[:8]}{ENDING}"

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 from tuf.ngclient import Updater
 
 from ota.testing.web_double import WebDouble
-from tools.tests.ota_repositories import HOLDERS, Desk, done, hurry, refused, repo, tree
+from tools import ota_repo
+from tools.tests.ota_repositories import HOLDERS, PASSPHRASE, Desk, done, hurry, refused, repo, tree
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +98,9 @@ def test_a_key_signs_only_what_its_role_does(desk: Desk, repository: Path) -> No
     secret = ["--passphrase-file", desk.secret]
     before = tree(repository)
     said = refused("sign", file, "--key", desk.key("alice", "targets"), *secret)
-    assert said == f"key: {file}: alice's key is for targets; root keys sign this"
-    assert refused("sign", file, "--key", desk.key("server", "online"), *secret).startswith(f"key: {file}: server's")
+    assert said == f"key: {file}: root keys sign this, and this one is for targets"
+    said = refused("sign", file, "--key", desk.key("server", "online"), *secret)
+    assert said == f"key: {file}: root keys sign this, and this one is for online"
     assert tree(repository) == before
 
 
@@ -181,7 +184,11 @@ def test_a_wrong_passphrase_and_a_broken_key_file_change_nothing(desk: Desk, rep
         f"key: {broken}: it is no"
     )
     assert refused("sign", file, "--key", tmp_path / "none", "--passphrase-file", desk.secret).startswith("storage: ")
-    assert repo("sign", file, "--key", key).exit_code == 2  # no terminal to ask at
+    nobody = repo("sign", file, "--key", key)
+    assert (nobody.exit_code, nobody.stderr) == (
+        2,
+        "wayside: there is no terminal to ask at; name a --passphrase-file\n",
+    )
     assert tree(repository) == before
 
 
@@ -193,3 +200,36 @@ def test_a_passphrase_that_others_can_read_is_refused(desk: Desk, repository: Pa
     file = repository / "staged/image/1.root.json"
     said = refused("sign", file, "--key", desk.key("alice", "root"), "--passphrase-file", desk_secret)
     assert said == f"key: {desk_secret}: others may read this passphrase; chmod 600 it"
+
+
+def test_who_gives_a_passphrase_at_the_terminal_has_read_what_is_signed(
+    desk: Desk, repository: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    done(*desk.init_words(repository))
+    file = repository / "staged/image/1.rsu.json"
+    shown = []
+
+    def ask(prompt: str) -> str:
+        shown.append((prompt, capfd.readouterr().out))
+        return PASSPHRASE
+
+    monkeypatch.setattr("getpass.getpass", ask)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    ota_repo.sign([file], desk.key("alice", "targets"), None, None, dry_run=False, as_json=False)
+    assert shown == [("passphrase of alice-targets.key: ", shown[0][1])]
+    assert "1.rsu.json: a new version: 1, holds until" in shown[0][1]
+    assert len(list(file.parent.glob("1.rsu.json.alice-*.sig"))) == 1
+
+
+def test_a_new_passphrase_is_asked_for_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answers = [PASSPHRASE, PASSPHRASE + "!", PASSPHRASE, PASSPHRASE]
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: answers.pop(0))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    with pytest.raises(typer.Exit):
+        ota_repo.key("alice", "root", tmp_path, None, dry_run=False, as_json=False)
+    assert capfd.readouterr().err == "wayside: the two passphrases differ\n"
+    assert list(tmp_path.iterdir()) == []
+    ota_repo.key("alice", "root", tmp_path, None, dry_run=False, as_json=False)
+    assert {path.name for path in tmp_path.iterdir()} == {"alice-root.key", "alice-root.pub"}
