@@ -21,7 +21,7 @@ the message has `hex` as well: it is written back from that, and the other keys 
     block, frame_a   without EDC; with CRC_A           block_type cid and: block_number chaining nad inf (I),
                                                        block_number nak (R), s_type power_level wtxm (S)
     apdu_command     whole command                     cla ins p1 p2 case extended data ne
-    apdu_response    whole response                    data sw ok
+    apdu_response    whole response                    data sw sw_text* ok
     ber_tlv          a run of objects                  tlv: list of tag and value
 
 >>> decode_message({"kind": "rats", "hex": "e080"})

@@ -24,6 +24,7 @@ from protocols.iso14443.block import (
     encode_block,
 )
 from protocols.iso14443.crc import crc_a, strip_crc_a
+from protocols.iso14443.status import meaning_of
 from protocols.message_fields import Fields
 
 
@@ -120,7 +121,12 @@ def _write_command(fields: Fields) -> bytes:
 
 def _read_response(data: bytes) -> dict[str, object]:
     response = decode_response(data)
-    return {"data": response.data.hex(), "sw": f"{response.sw:04x}", "ok": response.ok}
+    return {
+        "data": response.data.hex(),
+        "sw": f"{response.sw:04x}",
+        "sw_text": meaning_of(response.sw),
+        "ok": response.ok,
+    }
 
 
 def _write_response(fields: Fields) -> bytes:

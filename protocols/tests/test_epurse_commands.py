@@ -9,9 +9,10 @@ from protocols.epurse.lingnan_files import LingnanRecord, anchor_of, dated
 from protocols.epurse.load_tables import CreditCommand
 from protocols.epurse.purchase_tables import Balance, DebitCommand, InitCommand
 from protocols.epurse.sam import FactorOrder, credit_sam, factors_of, read_serial, read_terminal_id
-from protocols.epurse.status import meaning_of, tries_left
+from protocols.epurse.status import meaning_of
 from protocols.epurse.union_files import PublicData, is_unused, month_count_of, public_data_of
 from protocols.iso14443.apdu import ResponseApdu, decode_command, encode_command
+from protocols.iso14443.status import tries_left
 
 TERMINAL = bytes.fromhex("581000000001")
 DATE, TIME = bytes.fromhex("20250314"), bytes.fromhex("091530")

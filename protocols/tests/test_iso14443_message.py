@@ -149,6 +149,22 @@ def test_a_message_without_a_frame_is_a_local_error(message):
         encode_message(message)
 
 
+@pytest.mark.parametrize(
+    ("wire", "text"),
+    [
+        ("9000", "done"),
+        ("6982", "security status not satisfied"),
+        ("63c2", "verification failed, tries left: 2"),
+        ("6110", "more data"),
+        ("9401", "status 9401"),  # that of a purse
+    ],
+)
+def test_a_status_word_is_said_in_words(wire, text):
+    message = decode_message({"kind": "apdu_response", "hex": wire})
+    assert message["sw_text"] == text
+    assert encode_message(message) == {"hex": wire}
+
+
 def test_an_ats_message_may_name_its_interface_bytes():
     for wire in ("0408aabb", "032870", "034801"):
         message = decode_message({"kind": "ats", "hex": wire})
