@@ -274,15 +274,18 @@ class Driver:
         for ecu, row in table_of(record).items():
             if ecu != self._own_ecu and row.progress == "staged" and ecu not in self._armed:
                 return self._arm(record, ecu, row)
+        return self._judge(record, Event.WELL)
+
+    def _when_healthy(self, record: Record) -> Outcome:
+        return self._judge(record, Event.GATES_PASSED)
+
+    def _judge(self, record: Record, well: Event) -> Outcome:
         wellbeing, reason = self._health.check()
         if wellbeing is Wellbeing.WAITING:
             return Outcome(Did.WAITING, reason)
         if wellbeing is Wellbeing.ILL:
             return self._move(record, Event.ILL, Rule.HEALTH, reason)
-        return self._move(record, Event.WELL)
-
-    def _when_healthy(self, record: Record) -> Outcome:
-        return self._move(record, Event.GATES_PASSED)
+        return self._move(record, well)
 
     def _when_confirmed(self, record: Record) -> Outcome:
         trailer = self._installer.trailer(record.confirmed)

@@ -85,14 +85,10 @@ class Row(NamedTuple):
     ways: dict[Event, tuple[Action, State]]
 
 
-_GIVE_UP = {
-    Event.CANCEL: (Action.GIVE_UP, State.CANCELLED),
-    Event.REFUSED: (Action.GIVE_UP, State.FAILED),
-}
-_BACK = {
-    Event.ILL: (Action.POINT_BACK, State.ROLLING_BACK),
-    Event.FELL_BACK: (Action.POINT_BACK, State.ROLLING_BACK),
-}
+_CANCEL = {Event.CANCEL: (Action.GIVE_UP, State.CANCELLED)}
+_GIVE_UP = {**_CANCEL, Event.REFUSED: (Action.GIVE_UP, State.FAILED)}
+_FELL_BACK = {Event.FELL_BACK: (Action.POINT_BACK, State.ROLLING_BACK)}
+_ILL = {Event.ILL: (Action.POINT_BACK, State.ROLLING_BACK)}
 _NEXT_PLAN = {Event.PLAN: (Action.KEEP_PLAN, State.PLANNED)}
 
 CRASH_TABLE: dict[State, Row] = {
@@ -100,10 +96,7 @@ CRASH_TABLE: dict[State, Row] = {
     State.PLANNED: Row(
         "plan, hashes and number of the attempt",
         "verifies the metadata again and goes on",
-        {
-            Event.VERIFIED: (Action.NOTHING, State.FETCHING),
-            **_GIVE_UP,
-        },
+        {Event.VERIFIED: (Action.NOTHING, State.FETCHING), **_CANCEL},
     ),
     State.FETCHING: Row(
         "each block, then its bit in the map",
@@ -128,7 +121,7 @@ CRASH_TABLE: dict[State, Row] = {
     State.SLOT_INVALID: Row(
         "the trailer of the slot is gone; what runs was not touched",
         "the running slot boots; begins to write from the start",
-        {Event.ERASED: (Action.NOTHING, State.WRITING), **_GIVE_UP},
+        {Event.ERASED: (Action.NOTHING, State.WRITING), **_CANCEL},
     ),
     State.WRITING: Row(
         "the image, its unpacked tree, and only then the trailer",
@@ -162,19 +155,19 @@ CRASH_TABLE: dict[State, Row] = {
         "the new slot boots; the old one if the record was torn",
         {
             Event.STARTED: (Action.NOTHING, State.TRIAL),
-            Event.FELL_BACK: (Action.POINT_BACK, State.ROLLING_BACK),
+            **_FELL_BACK,
             Event.CANCEL: (Action.POINT_BACK, State.CANCELLED),
         },
     ),
     State.TRIAL: Row(
         "a boot less, before each start",
         "the new slot boots while it has boots left, then the old one; judges its health from the beginning",
-        {Event.WELL: (Action.NOTHING, State.HEALTHY), **_BACK},
+        {Event.WELL: (Action.NOTHING, State.HEALTHY), **_ILL, **_FELL_BACK},
     ),
     State.HEALTHY: Row(
         "slot confirmed, floors raised, in one record",
         "is in trial again, and judges anew",
-        {Event.GATES_PASSED: (Action.CONFIRM, State.CONFIRMED), **_BACK},
+        {Event.GATES_PASSED: (Action.CONFIRM, State.CONFIRMED), **_ILL},
     ),
     State.CONFIRMED: Row(
         "mark in the slot; each secondary committed; the report in its queue",

@@ -7,9 +7,20 @@ from dataclasses import replace
 import pytest
 
 from ota.errors import Cause, OtaError, RefusedError, Rule, StorageError
+from ota.slots import driver as driver_module
 from ota.slots.driver import MAX_RETURNS, Did, Driver, NoSlotError, Outcome
 from ota.slots.ecus import table_of
-from ota.slots.machine import CRASH_TABLE, MAY_BE_OVERTAKEN, RESTING, VOLATILE, Event, State, follow, state_of
+from ota.slots.machine import (
+    CRASH_TABLE,
+    MAY_BE_OVERTAKEN,
+    RESTING,
+    TRANSITIONS,
+    VOLATILE,
+    Event,
+    State,
+    follow,
+    state_of,
+)
 from ota.slots.neighbours import Offer, Verdict, Wellbeing
 from ota.slots.record import NAMES, Record, RecordStore
 from ota.targets import Conditions, EcuPlan, Plan
@@ -18,6 +29,7 @@ from ota.testing.slot_world import KEY, MCU, MCU_TARGETS, OWN, Release, World, d
 from ota.tests.power_cuts import FLOOR, NEW, OLD, a_device
 
 PLAN = offer_of(5, NEW, mcu=2)
+THIRD = Release(3)
 
 
 def record_on(disk: DiskDouble) -> Record:
@@ -88,6 +100,51 @@ def test_every_state_has_a_handler_and_a_name_that_the_record_keeps():
         assert state_of(state.name) is state
     assert state_of("CANARY") is None
     assert {State.HEALTHY} == VOLATILE
+
+
+def test_every_way_of_the_table_is_gone(monkeypatch: pytest.MonkeyPatch):
+    """By the tests below and by what follows here: a way that nobody goes does not belong into the table."""
+    gone = set()
+    monkeypatch.setattr(driver_module, "follow", lambda state, event: gone.add((state, event)) or follow(state, event))
+    bad = frozenset({NEW.sha256})
+    for world in ({}, {"ill": bad}, {"crashing": bad}):
+        drive(*a_device(**world))
+    disk, world = updated()
+    world.blobs[THIRD.sha256] = THIRD.image
+    drive(disk, world, offer_of(6, THIRD))
+    for state in MAY_BE_OVERTAKEN:
+        disk, world = a_device()
+        driver = driver_on(disk, world, "a")
+        driver.offer(PLAN)
+        step_to(driver, state)
+        driver.offer(offer_of(5, NEW, mcu=2, is_cancelled=True))
+        driver.run()
+    test_health_that_takes_its_time_is_waited_for_and_lost_by_a_restart()
+    test_a_secondary_alone_is_updated_without_touching_a_slot()
+    test_a_secondary_that_refuses_ends_an_atomic_plan_and_not_another("atomic")
+    test_a_disk_that_fills_up_ends_the_attempt_with_its_reason()
+    test_a_medium_that_keeps_nothing_is_not_written_for_ever()
+    test_a_trial_that_is_damaged_while_it_waits_falls_back()
+    test_a_trial_that_is_restarted_before_it_is_well_falls_back()
+    test_an_image_that_lies_in_the_slot_is_not_fetched()
+    test_blobs_that_rot_are_fetched_again_and_not_for_ever()
+    test_a_download_that_is_refused_ends_the_attempt()
+    assert set(TRANSITIONS) == gone
+
+
+def drive(disk: DiskDouble, world: World, offer: Offer = PLAN) -> None:
+    """Boots until it rests; an agent that crashes does nothing."""
+    for _boot in range(9):
+        start, said = launch(disk)
+        assert start is not None, said
+        trailer = driver_on(disk, world, start.slot)._installer.trailer(start.slot)
+        if trailer.sha256 in world.crashing:
+            continue
+        driver = driver_on(disk, world, start.slot)
+        driver.offer(offer)
+        if driver.run().did is Did.RESTING:
+            return
+    raise AssertionError("no end")
 
 
 def test_an_update_goes_through_its_states_in_order():
@@ -181,15 +238,14 @@ def test_an_armed_slot_is_given_up_while_the_old_one_still_runs():
 
 def test_a_newer_plan_overtakes_the_one_that_is_under_way():
     disk, world = a_device()
-    third = Release(3)
-    world.blobs[third.sha256] = third.image
+    world.blobs[THIRD.sha256] = THIRD.image
     driver = driver_on(disk, world, "a")
     driver.offer(PLAN)
     step_to(driver, State.FETCHED)
-    driver.offer(offer_of(6, third))
+    driver.offer(offer_of(6, THIRD))
     assert driver.run().did is Did.RESTART
     assert [(report.attempt, report.outcome) for report in world.reports] == [("5", "cancelled")]
-    assert boot(disk, world, offer_of(6, third))[1].did is Did.RESTING
+    assert boot(disk, world, offer_of(6, THIRD))[1].did is Did.RESTING
     assert [(report.attempt, report.outcome) for report in world.reports][1:] == [("6", "confirmed")]
 
 
@@ -234,7 +290,7 @@ def test_health_that_takes_its_time_is_waited_for_and_lost_by_a_restart():
     boot(disk, world)
 
     class Slow:
-        verdicts = [Wellbeing.WAITING, Wellbeing.WAITING, Wellbeing.WELL]  # noqa: RUF012  # of one test
+        verdicts = [Wellbeing.WAITING, Wellbeing.WAITING, Wellbeing.WELL, Wellbeing.ILL]  # noqa: RUF012  # of one test
 
         def check(self) -> Verdict:
             return Verdict(self.verdicts.pop(0), "42 s of 600")
@@ -245,7 +301,8 @@ def test_health_that_takes_its_time_is_waited_for_and_lost_by_a_restart():
     assert driver.step().did is Did.STEP
     assert driver.state(driver.record()) is State.HEALTHY
     assert driver_on(disk, world, "b").state(record_on(disk)) is State.TRIAL
-    assert driver.run().did is Did.RESTING
+    assert driver.run().did is Did.RESTART, "ill at the last moment"
+    assert record_on(disk).state == "ROLLING_BACK"
 
 
 @pytest.mark.parametrize("policy", ["atomic", "best-effort"])
@@ -297,6 +354,75 @@ def test_a_secondary_that_never_answers_again_does_not_stop_the_next_plan():
     driver.run()
     assert world.reports[0].outcome == "confirmed"
     assert world.reports[0].ecus[MCU]["progress"] == "unanswered"
+
+
+def test_a_trial_that_is_damaged_while_it_waits_falls_back():
+    disk, world = a_device()
+    boot(disk, world)
+    disk.write("slots/b/image.tar", 600, b"rot")
+    assert boot(disk, world)[1].did is Did.RESTING
+    assert [(report.outcome, report.rule) for report in world.reports] == [("rolled back", "health")]
+    assert "is not the image" in world.reports[0].reason
+
+
+def test_a_trial_that_is_restarted_before_it_is_well_falls_back():
+    disk, world = a_device()
+    boot(disk, world)
+
+    class Never:
+        def check(self) -> Verdict:
+            return Verdict(Wellbeing.WAITING, "1 s of 600")
+
+    for _boot in range(3):
+        assert boot(disk, world, health=Never())[1].did is Did.WAITING
+        assert record_on(disk).state == "TRIAL"
+    assert boot(disk, world)[1].did is Did.RESTING
+    assert [report.reason for report in world.reports] == ["it was not confirmed in 3 starts"]
+
+
+def test_an_image_that_lies_in_the_slot_is_not_fetched():
+    disk, world = a_device(ill=frozenset({NEW.sha256}))
+    drive(disk, world)
+    world.ill, fetched = frozenset(), len(world.downloads)
+    drive(disk, world, offer_of(6, NEW))
+    assert len(world.downloads) == fetched
+    assert record_on(disk).outcome == "confirmed"
+
+
+def test_blobs_that_rot_are_fetched_again_and_not_for_ever():
+    disk, world = a_device()
+    driver = driver_on(disk, world, "a")
+    driver.offer(PLAN)
+    for state in (State.FETCHED, State.WRITING):
+        step_to(driver, state)
+        disk.write(f"fetch/{NEW.sha256}.part", 5_000, b"rot")
+        driver._payload.image = driver_on(disk, world, "a")._payload.image
+        assert driver.step().did is Did.STEP
+        assert driver.state(driver.record()) is State.FETCHING
+    for _time in range(MAX_RETURNS):
+        step_to(driver, State.FETCHED)
+        disk.write(f"fetch/{NEW.sha256}.part", 5_000, b"rot")
+        driver.step()
+        if driver.state(driver.record()) is State.FAILED:
+            break
+    assert driver.run().did is Did.RESTING
+    assert [(report.outcome, report.rule) for report in world.reports] == [("failed", "storage")]
+
+
+def test_a_download_that_is_refused_ends_the_attempt():
+    disk, world = a_device()
+    driver = driver_on(disk, world, "a")
+    driver.offer(PLAN)
+
+    def refuse(rule: Rule) -> None:
+        raise RefusedError(rule, "blobs/1", "no")
+
+    for rule in (Rule.NETWORK, Rule.BUDGET, Rule.CONDITION, Rule.SPACE):
+        driver._payload.fetch_next = lambda _target, rule=rule: refuse(rule)
+        assert driver.run() == Outcome(Did.WAITING, f"{rule.value}: blobs/1: no")
+    driver._payload.fetch_next = lambda _target: refuse(Rule.LENGTH)
+    assert driver.run().did is Did.RESTING
+    assert [(report.outcome, report.rule) for report in world.reports] == [("failed", "length")]
 
 
 # Disks that fail -----------------------------------------------------------------------------------------------------
