@@ -431,3 +431,12 @@ def test_a_file_that_is_not_what_was_listed_is_refused(tmp_path: Path, role: str
         assert client.versions()[role] == 1
         repository.publish_all()
         assert client.refresh() == 0
+
+
+def test_no_signed_length_lets_a_file_fill_the_memory(tmp_path: Path) -> None:
+    repository = AnyRepository(has_hashes=True)
+    repository.put("targets", signed_bytes(repository.targets, repository.signers["targets"]) + b" " * 5_000_000)
+    repository.publish("snapshot", "timestamp")
+    with client_of(repository, tmp_path) as client:
+        assert client.refresh() == 1
+        assert client.versions() == {"root": 1, "timestamp": 2, "snapshot": 2}

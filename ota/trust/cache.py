@@ -16,6 +16,7 @@ import msgspec
 from ota.storage import FRESH, Storage, parent, replace
 
 MAX_FILE_BYTES = 5_000_000
+"""Of any metadata, whatever length is signed for it: the keys that sign lengths are online, and memory is short."""
 _ROOTS = "root_history"
 
 
@@ -71,7 +72,7 @@ class MetadataCache:
             return None
         data = self._storage.read(name) if 0 < size <= MAX_FILE_BYTES else b""
         try:
-            msgspec.json.decode(data)
+            msgspec.json.decode(data, type=msgspec.Raw)  # walks over it, and builds nothing
         except (msgspec.DecodeError, UnicodeDecodeError):
             self.damaged.append(name)
             return None

@@ -24,7 +24,7 @@ from tuf.ngclient import Updater, UpdaterConfig
 
 from ota.errors import OtaError, RefusedError, Rule
 from ota.targets import SIGNED_AT_KEY
-from ota.trust.cache import MetadataCache
+from ota.trust.cache import MAX_FILE_BYTES, MetadataCache
 from ota.trust.fetcher import MetadataFetcher, Pieces
 from ota.trust.floors import RoleFloor
 from ota.trust.web import plain
@@ -124,7 +124,7 @@ class Workflow(Updater):
 
     def _download_metadata(self, rolename: str, length: int, version: int | None = None) -> bytes:
         self._file = f"{rolename}.json" if version is None else f"{version}.{rolename}.json"
-        return super()._download_metadata(rolename, length, version)
+        return super()._download_metadata(rolename, min(length, MAX_FILE_BYTES), version)
 
     def _load_local_metadata(self, rolename: str) -> bytes:
         self._file = f"{rolename}.json"
