@@ -63,6 +63,7 @@ hil: $(STAMP)-test $(STAMP)-release  ## the end-to-end suite in its long form; R
 bench: $(STAMP)-test $(STAMP)-release  ## measure against the bare loop and write docs/bench.md
 	@$(BIN)/wayside bench --write docs/bench.md $(ARGS)
 	@$(BIN)/wayside bench codecs --write docs/bench.md
+	@$(BIN)/wayside bench ota --write docs/bench.md
 
 docs: $(STAMP)-test  ## regenerate the pages that are drawn from code (AsyncAPI, schemas, the page of keys)
 	@$(BIN)/python -m tools.docs --write
@@ -81,7 +82,7 @@ conformance: $(STAMP)-test  ## the public TUF conformance suite; TUF_CONFORMANCE
 	@test -n "$(TUF_CONFORMANCE)" || { echo "conformance: name a checkout of theupdateframework/tuf-conformance: make conformance TUF_CONFORMANCE=<folder>" >&2; exit 2; }
 	@test -f "$(TUF_CONFORMANCE)/tuf_conformance/conftest.py" || { echo "conformance: $(TUF_CONFORMANCE) has no tuf_conformance/conftest.py" >&2; exit 2; }
 	@$(BIN)/python -m pytest -c /dev/null --rootdir "$(TUF_CONFORMANCE)" -o pythonpath="$(TUF_CONFORMANCE)" "$(TUF_CONFORMANCE)/tuf_conformance" \
-	    --entrypoint "$(CURDIR)/$(BIN)/wayside ota tuf-client" $(ARGS)
+	    --entrypoint "$(CURDIR)/$(BIN)/python -m tools.tuf_client" $(ARGS)
 
 release: check test  ## a reproducible wheel and source archive in dist/
 	@rm -rf dist
