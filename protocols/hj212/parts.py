@@ -20,6 +20,8 @@ def split_segment(segment: Segment, max_bytes: int = MAX_CONTENT_BYTES) -> list[
     if _size(segment.items) + len(segment.tail) <= max_bytes:
         return [segment]
     contents = list(_contents(segment.items, max_bytes))
+    if len(contents) == 1:  # only its separators made it too long
+        return [Segment(segment.header, contents[0])]
     if len(contents) > MAX_PARTS:
         raise LocalProtocolError(f"{len(contents)} packets are too many", field="PNUM")
     return [

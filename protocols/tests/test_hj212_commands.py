@@ -180,7 +180,7 @@ def long_segment(count: int = 40, flag: int | None = 5) -> Segment:
     return Segment(header_of(qn="1", st="31", cn="2011", pw="p", mn="m", flag=flag), chained(items))
 
 
-@pytest.mark.parametrize("flag", [5, 4, 1, None])
+@pytest.mark.parametrize("flag", [5, 4, 1, 0, None])
 def test_long_content_goes_out_in_parts(flag: int | None) -> None:
     whole = long_segment(flag=flag)
     cut = split_segment(whole)
@@ -241,8 +241,10 @@ def test_an_item_longer_than_a_packet_is_refused() -> None:
 def test_a_plain_item_longer_than_a_packet_is_refused() -> None:
     longest = Segment((), chained((plain_item("a", "x" * 948),)))
     assert split_segment(longest) == [longest]
+    (part,) = split_segment(Segment((), longest.items, ";"))
+    assert part == longest
     (part,) = split_segment(Segment((), (plain_item("a", "x" * 948),)))  # a separator more than there need be
-    assert part.items == longest.items
+    assert part == longest
     with pytest.raises(LocalProtocolError):
         split_segment(Segment((), chained((plain_item("a", "x" * 949),))))
 
