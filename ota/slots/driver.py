@@ -132,9 +132,7 @@ class Driver:
                 reason = "the plan is cancelled" if self._next.plan.is_cancelled else "a newer plan has come"
                 return self._move(record, Event.CANCEL, Rule.CANCELLED, reason)
             if self._running != record.to_start:
-                if state is State.ARMED:  # the launcher must be able to count: what cannot be written now, is not then
-                    self._store.write(record)
-                return Outcome(Did.RESTART, f"slot {record.to_start} is to be started")
+                return self._start_another(record, state)
             handler: Callable[[Record], Outcome] = getattr(self, f"_when_{state.name.lower()}")
             return handler(record)
         except StaleRecordError:
@@ -145,6 +143,15 @@ class Driver:
         while (outcome := self.step()).did is Did.STEP:
             pass
         return outcome
+
+    def _start_another(self, record: Record, state: State) -> Outcome:
+        if record.to_start == record.confirmed and (fault := self._installer.fault(record.confirmed)):
+            # it cannot be started: the launcher has taken what was left, and that is what is known to be good now
+            self._store.write(replace(record, confirmed=self._running, reason=fault))
+            return Outcome(Did.STEP)
+        if state is State.ARMED:  # the launcher must be able to count: what cannot be written now, is not then
+            self._store.write(record)
+        return Outcome(Did.RESTART, f"slot {record.to_start} is to be started")
 
     # Plans ------------------------------------------------------------------------------------------------------
 
@@ -261,7 +268,11 @@ class Driver:
         if self._own(record) is None and all(row.progress in ("runs", "failed") for row in rows.values()):
             return self._move(record, Event.REFUSED, Rule.ECU, "no secondary has taken its set")
         reason = self._may_switch(self._offer.plan)
-        return Outcome(Did.WAITING, reason) if reason else self._move(record, Event.ALL_STAGED)
+        if reason:
+            return Outcome(Did.WAITING, reason)
+        own = self._own(record)  # days may have gone by since it was written
+        is_right = own is None or self._lies_here(record, own)
+        return self._move(record, Event.ALL_STAGED if is_right else Event.SLOT_WRONG)
 
     def _when_armed(self, record: Record) -> Outcome:
         if record.fell_back:

@@ -143,10 +143,11 @@ CRASH_TABLE: dict[State, Row] = {
     ),
     State.SECONDARIES_STAGED: Row(
         "each secondary's set, verified and not in use; then, in one record, the new slot and its boots",
-        "asks each secondary for what it has; offers again what is missing",
+        "asks each secondary for what it has; offers again what is missing; reads the slot back once more",
         {
             Event.ECU_STAGED: (Action.NOTHING, State.SECONDARIES_STAGED),
             Event.ALL_STAGED: (Action.ARM, State.ARMED),
+            Event.SLOT_WRONG: (Action.ERASE_TRAILER, State.FETCHING),
             **_GIVE_UP,
         },
     ),

@@ -40,7 +40,7 @@ def test_an_update_survives_every_cut_and_a_second_one(how: str, capsys: pytest.
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("how", BAD)
 def test_an_update_survives_every_pair_of_cuts(how: str):
-    explorer = Explorer(PLAN, depth=2, expected={ENDS[how]}, share=0.5, most=12)
+    explorer = Explorer(PLAN, depth=2, expected={ENDS[how]}, most=12)
     explorer.explore(*a_device(**BAD[how]))
     sys.stdout.write(f"{explorer}\n")
     assert explorer.leaves > 10_000

@@ -127,6 +127,7 @@ def test_every_way_of_the_table_is_gone(monkeypatch: pytest.MonkeyPatch):
     test_a_trial_that_is_damaged_while_it_waits_falls_back()
     test_a_trial_that_is_restarted_before_it_is_well_falls_back()
     test_an_image_that_lies_in_the_slot_is_not_fetched()
+    test_a_slot_that_rots_while_it_waits_for_its_window_is_written_again()
     test_blobs_that_rot_are_fetched_again_and_not_for_ever()
     test_a_download_that_is_refused_ends_the_attempt()
     assert set(TRANSITIONS) == gone
@@ -389,6 +390,17 @@ def test_an_image_that_lies_in_the_slot_is_not_fetched():
     assert record_on(disk).outcome == "confirmed"
 
 
+def test_a_slot_that_rots_while_it_waits_for_its_window_is_written_again():
+    disk, world = a_device()
+    driver, _outcome = boot(disk, world, may_switch=lambda _plan: "outside its window")
+    fetched = len(world.downloads)
+    disk.write("slots/b/image.tar", 600, b"rot")
+    driver._may_switch = lambda _plan: ""
+    assert driver.run().did is Did.RESTART
+    assert boot(disk, world)[1].did is Did.RESTING
+    assert (record_on(disk).outcome, len(world.downloads)) == ("confirmed", fetched)
+
+
 def test_blobs_that_rot_are_fetched_again_and_not_for_ever():
     disk, world = a_device()
     driver = driver_on(disk, world, "a")
@@ -531,6 +543,27 @@ def test_without_records_and_slots_it_says_so():
         disk.remove(name)
     with pytest.raises(NoSlotError):
         driver.offer(PLAN)
+
+
+@pytest.mark.parametrize("state", ["REPORTED", "WRITTEN", "SECONDARIES_STAGED"])
+def test_a_confirmed_slot_that_rots_is_replaced_by_what_runs_and_no_restart_is_asked_for(state: str):
+    """The launcher starts what is left; asking it for the other slot again and again would be the end of the device."""
+    disk, world = updated() if state == "REPORTED" else a_device()
+    lost, left = ("b", "a") if state == "REPORTED" else ("a", "b")
+    if state != "REPORTED":
+        driver = driver_on(disk, world, "a")
+        driver.offer(PLAN)
+        step_to(driver, State[state])
+    disk.write(f"slots/{lost}/image.tar", 600, b"rot")
+    assert launch(disk)[0].slot == left
+    if state == "REPORTED":
+        assert boot(disk, world)[1].did is Did.RESTING
+        assert (record_on(disk).confirmed, record_on(disk).floors) == ("a", {FLOOR: 2})
+        assert "is not the image" in record_on(disk).reason
+    drive(disk, world, offer_of(6, NEW, mcu=2) if state == "REPORTED" else PLAN)
+    assert record_on(disk).outcome == "confirmed"
+    confirmed = record_on(disk).confirmed
+    assert driver_on(disk, world, confirmed)._installer.fault(confirmed) == ""
 
 
 def test_lost_records_are_made_again_and_the_update_begins_anew():
