@@ -72,7 +72,7 @@ class Show:
             await asyncio.to_thread(releases.build, version)
         repository = RepositoryDouble(now=datetime.now(UTC))
         with repository.serving() as web:
-            box = Box(self._scene, repository, web.url)
+            box = Box(self._folder, repository, web.url)
             box.set_up(self._add(repository, releases, 1), releases.images[1])
             service = Service(box.folder, self._scene.config, self._folder / "gateway.log", self._say)
             prefill(self._scene.data, node=NODE, count=BACKLOG, points=20)

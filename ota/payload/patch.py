@@ -44,7 +44,7 @@ class PatchHeader(NamedTuple):
     new_sha256: bytes
 
 
-def make_patch(old: bytes, new: bytes, *, compression: int = LZMA2, window_bits: int = 22) -> bytes:
+def make_patch(old: bytes, new: bytes, *, compression: int = LZMA2, window_bits: int = 20) -> bytes:
     """A container, made on a host: needs detools and some ten times the memory of the old image."""
     header = _HEADER.pack(
         _MAGIC,
@@ -85,7 +85,7 @@ def apply_patch(
 
     The lengths and hashes are those of the signed metadata. Raises `RefusedError`, at the very end too, where the hash
     of all that was given is not the new image's: until the iterator has ended, nothing of it counts. Holds the window
-    of the compression, 4 MiB as made here and 8 MiB at most, and some pieces.
+    of the compression, 1 MiB as made here and 8 MiB at most, and some pieces.
     """
     chunks = iter(patch)
     start = b""

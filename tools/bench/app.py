@@ -32,6 +32,7 @@ class Subject(StrEnum):
 
     GATEWAY = "gateway"
     CODECS = "codecs"
+    OTA = "ota"
 
 
 ABOUT = """\
@@ -51,7 +52,7 @@ than it takes. Its messages are JSON with one time a row.
 @app.command()
 def bench(
     what: Annotated[
-        Subject, typer.Argument(help=_("the gateway (minutes), or the codecs (seconds)"))
+        Subject, typer.Argument(help=_("the gateway (minutes), the codecs (seconds), or updates"))
     ] = Subject.GATEWAY,
     only: Annotated[list[str] | None, typer.Option(metavar="ROW", help=_("only these rows"))] = None,
     repeat: Annotated[int, typer.Option(min=1, max=50, help=_("how often each row is measured"))] = 5,
@@ -70,6 +71,10 @@ def bench(
         if peers:
             fail(_("--peers goes with the gateway; those of the codecs are measured always"), Exit.USAGE)
         bench_codecs(only or [], repeat=repeat, is_quick=quick, write=write, as_json=as_json)
+    elif what is Subject.OTA:
+        from tools.bench.ota_rows import bench_updates
+
+        bench_updates(only or [], repeat=repeat, is_quick=quick, write=write, as_json=as_json)
     else:
         _bench_gateway(only or [], repeat=repeat, is_quick=quick, write=write, with_peers=peers, as_json=as_json)
 

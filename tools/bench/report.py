@@ -18,6 +18,7 @@ from drivers.text import _
 
 GATEWAY = "The gateway"
 CODECS = "The codecs"
+UPDATES = "Updates"
 _PAGE_TITLE = "# Benchmark\n"
 _PART = "\n## "
 

@@ -32,7 +32,7 @@ from ota.slots.trailer import Trailer
 from ota.storage import PosixStorage
 from ota.targets import Schema
 from ota.testing.repository_double import RepositoryDouble
-from tools.demo.scene import NODE, Scene
+from tools.demo.scene import NODE
 
 FAMILY = "rsu/gateway"
 HARDWARE = "demo-box"
@@ -83,12 +83,12 @@ class Releases:
 class Box:
     """The device: its update folder, and what it says of itself."""
 
-    def __init__(self, scene: Scene, repository: RepositoryDouble, url: str) -> None:
-        self.folder = scene.folder / "update"
-        file = scene.folder / "update.toml"
-        (scene.folder / "director.root.json").write_bytes(repository.first_director_root)
-        (scene.folder / "image.root.json").write_bytes(repository.first_root)
-        _new_report_key(scene.folder / "report.pem")
+    def __init__(self, folder: Path, repository: RepositoryDouble, url: str) -> None:
+        self.folder = folder / "update"
+        file = folder / "update.toml"
+        (folder / "director.root.json").write_bytes(repository.first_director_root)
+        (folder / "image.root.json").write_bytes(repository.first_root)
+        _new_report_key(folder / "report.pem")
         file.write_text(
             f'device = "{NODE}"\ndata = "update"\nstatus_socket = "data/status.sock"\nlog_file = "gateway.log"\n'
             f'report_key = "report.pem"\npoll_s = 10\n\n[ecu.main]\nhardware = "{HARDWARE}"\nfamily = "{FAMILY}"\n\n'
