@@ -48,6 +48,8 @@ class DiskDouble:
         """A test's own: it may look, take `after_cut`, or raise."""
         self.failing: dict[str, int] = {}
         """Step (`read`, `write`, `sync`, ...) to the error number that it fails with."""
+        self.unreadable: set[str] = set()
+        """Files with a bad sector."""
         self.is_read_only_from: int | None = None
         """From this step on nothing can be changed."""
         self.bytes_written = 0
@@ -57,6 +59,8 @@ class DiskDouble:
     def read(self, name: str, offset: int = 0, size: int = -1) -> bytes:
         """See `Storage`."""
         self._fail("read", name)
+        if name in self.unreadable:
+            raise _error(errno.EIO, name)
         data = self._file(name).data
         return data[offset:] if size < 0 else data[offset : offset + size]
 

@@ -149,6 +149,28 @@ def test_an_image_that_is_damaged_leaves_the_other_slot():
     assert said == ["slot a is not started: slots/a/image.tar is not the image that its trailer names"]
 
 
+@pytest.mark.parametrize(
+    ("bad", "slot"),
+    [
+        (["state-a"], "b"),
+        (["state-b"], "b"),
+        (["state-a", "state-b"], "a"),
+        (["slots/b/image.tar"], "a"),
+        (["slots/b/trailer"], "a"),
+        (["slots/a/trailer", "slots/a/confirmed"], "b"),
+        (["slots/a/image.tar", "slots/b/image.tar"], ""),
+    ],
+)
+def test_files_that_cannot_be_read_leave_what_can(bad: list[str], slot: str):
+    disk = both_slots(confirmed="b", state="REPORTED")
+    RecordStore(disk, KEY, nullcontext).write(record_on(disk))  # so that either record has `b`
+    disk.unreadable.update(bad)
+    start, said = launch(disk)
+    assert (start.slot if start is not None else "") == slot
+    assert bool(said) is (slot != "b")
+    assert all("\n" not in line for line in said)
+
+
 @pytest.mark.parametrize("bad", [b"", b"WSR1", bytes(400), bytes(range(256)) * 4])
 def test_records_of_rubbish_are_made_again_from_the_slots(bad: bytes):
     disk = both_slots(confirmed="b", state="REPORTED")
