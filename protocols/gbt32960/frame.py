@@ -20,6 +20,7 @@ import msgspec
 
 from protocols.core.errors import ChecksumError, FrameError, LocalProtocolError, NeedData
 from protocols.core.frame_search import FrameSearch
+from protocols.length_framer import MAX_PIECE
 
 STARTS = {b"\x23\x23": 2016, b"\x24\x24": 2025}
 START_OF = {edition: start for start, edition in STARTS.items()}
@@ -150,7 +151,7 @@ class Framer(FrameSearch):
 
     def __init__(self, max_bytes: int = MAX_FRAME_BYTES, starts: tuple[bytes, ...] = tuple(STARTS)) -> None:
         """max_bytes: of a frame that is waited for; a longer one is noise."""
-        super().__init__(starts, max(OVERHEAD_BYTES, min(max_bytes, MAX_FRAME_BYTES)))
+        super().__init__(starts, max(OVERHEAD_BYTES, min(max_bytes, MAX_FRAME_BYTES)), MAX_PIECE)
 
     def next_bytes(self) -> bytes | NeedData:
         """The bytes of the next frame whose length and BCC hold, or `NEED_DATA`. Raises nothing."""

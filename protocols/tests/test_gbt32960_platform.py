@@ -5,11 +5,17 @@ import pytest
 from protocols.core.errors import LocalProtocolError
 from protocols.gbt32960 import platform as platform_side
 from protocols.gbt32960.catalogue import Empty
-from protocols.gbt32960.frame import COMMAND, Command, Frame, Response, decode_frame, encode_frame
-from protocols.gbt32960.login import PlatformLogin, VehicleLogin
-from protocols.gbt32960.parameters import (
-    ParameterIds,
+from protocols.gbt32960.frame import (
+    COMMAND,
+    MAX_DATA_BYTES,
+    Command,
+    Frame,
+    Response,
+    decode_frame,
+    encode_frame,
 )
+from protocols.gbt32960.login import PlatformLogin, VehicleLogin
+from protocols.gbt32960.parameters import Control, ParameterIds
 from protocols.gbt32960.platform import Ask, PartyState, Told
 from protocols.gbt32960.vehicle import (
     LogIn,
@@ -99,6 +105,17 @@ def test_a_data_unit_that_cannot_be_read_is_answered_with_an_error() -> None:
     other.receive(encode_frame(Frame(2016, Command.VEHICLE_LOGOUT, COMMAND, VIN, data=clock(2))), 2.0)
     assert decode_frame(other.bytes_to_send()).response == Response.ERROR
     assert other.state_of(VIN) is PartyState.IN
+
+
+def test_the_longest_frame_arrives_with_more_behind_it() -> None:
+    _, other = logged_in()
+    control = Control(clock(1), 1, bytes(MAX_DATA_BYTES - 7))
+    longest = encode_frame(Frame(2016, Command.CONTROL, COMMAND, VIN, data=control.write()))
+    other.receive(longest + encode_frame(Frame(2016, Command.HEARTBEAT, COMMAND, VIN)), 1.0)
+    (told,) = events_of(other)
+    assert told.body == control
+    assert [frame.command for frame in frames_in(other.bytes_to_send())] == [Command.HEARTBEAT]
+    assert other.discarded_bytes == 0
 
 
 def test_the_platform_bounds_what_it_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
