@@ -20,6 +20,8 @@ from ota.targets import PLAN_KEY, Plan, decode_image_info, to_json_types
 ONLINE = timedelta(days=1)
 OFFLINE = timedelta(days=90)
 MAX_OFFLINE = timedelta(days=365)
+MAX_ANSWERS = 10_000
+"""Signed plans that a Director keeps, of some 5 kB each; another is signed in less than half a millisecond."""
 _SERIALIZER = JSONSerializer(compact=True)
 
 
@@ -97,14 +99,18 @@ class Director:
         self._answers: dict[str, SignedPlan] = {}
         self._versions: dict[str, int] = {}
 
-    def set_plan(self, plan: Plan) -> None:
-        """What a device is to run from now on. Raises `RefusedError`, and then the old plan stays."""
+    def set_plan(self, plan: Plan, *, version: int = 0) -> None:
+        """What a device is to run from now on. Raises `RefusedError`, and then the old plan stays.
+
+        version: that of the metadata which the device was given last, where another Director gave it.
+        """
         check_follows(plan, self._plans.get(plan.device))
         for ecu, one in plan.ecus.items():
             _image(self._images(), ecu, one.target, f"plan {plan.number} for {plan.device}")
         if plan != self._plans.get(plan.device):
             self._answers.pop(plan.device, None)
         self._plans[plan.device] = plan
+        self._versions[plan.device] = max(version, self._versions.get(plan.device, 0))
 
     def answer(self, device: str) -> SignedPlan:
         """What a device gets now. Raises `RefusedError` where there is no plan for it."""
@@ -112,12 +118,15 @@ class Director:
             raise RefusedError(Rule.PLAN, device, "there is no plan for this device")
         answer = self._answers.get(device)
         if answer is None or answer.expires - self._now() < ONLINE / 2:
+            self._answers.pop(device, None)
+            while len(self._answers) >= MAX_ANSWERS:
+                del self._answers[next(iter(self._answers))]
             answer = self._answers[device] = self.sign(device, ONLINE)
         return answer
 
     def sign(self, device: str, holds: timedelta) -> SignedPlan:
         """Sign a device's plan anew, such as for longer."""
-        version = self._versions.get(device, 0) + 1
+        version = self._versions[device] + 1
         plan = sign_plan(self._plans[device], self._images(), self._key, version=version, now=self._now(), holds=holds)
         self._versions[device] = version
         return plan

@@ -28,7 +28,7 @@ class HostStorage(PosixStorage):
     def make_folder(self, name: str) -> None:
         """See `Storage`."""
         super().make_folder(name)
-        (self.folder / name).chmod(0o755)
+        self.set_mode(name, 0o755)
 
 
 class Pending(NamedTuple):

@@ -208,6 +208,7 @@ class RepositoryDouble(FetcherInterface):
         """Change a device's plan metadata and sign it, its snapshot and its timestamp with the attacker's keys."""
         last = self.answers[device]
         metadata: Metadata[Targets] = Metadata.from_bytes(last.files[f"{last.version}.targets.json"])
+        roles.dated(metadata.signed, self.now, ONLINE)
         change(metadata.signed)
         version = last.version + 1 if version is None else version
         metadata.signed.version = version

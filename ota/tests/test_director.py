@@ -6,7 +6,7 @@ import pytest
 from tuf.api.metadata import Metadata, Targets
 
 from ota.errors import RefusedError, Rule
-from ota.repository.director import OFFLINE, ONLINE, check_follows, check_hardware, sign_plan
+from ota.repository.director import OFFLINE, ONLINE, Director, check_follows, check_hardware, sign_plan
 from ota.repository.keys import KeyRole
 from ota.targets import PLAN_KEY, EcuPlan, Plan, decode_plan
 from ota.testing.repository_double import RepositoryDouble
@@ -61,6 +61,24 @@ def test_an_answer_is_kept_until_half_of_its_life_is_over(double: RepositoryDoub
     assert double.director.answer("rsu-7").plan.number == 2
     with pytest.raises(RefusedError, match="there is no plan for this device"):
         double.director.answer("rsu-8")
+
+
+def test_it_goes_on_above_the_version_that_a_device_has_seen(double: RepositoryDouble) -> None:
+    director = Director(double.keys["director"][0], double.listed, lambda: double.now)
+    director.set_plan(plan(gateway=ONE), version=41)
+    assert director.answer("rsu-7").version == 42
+    director.set_plan(plan(2, gateway=TWO))
+    assert director.answer("rsu-7").version == 43
+
+
+def test_it_keeps_so_many_answers_and_no_more(double: RepositoryDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ota.repository.director.MAX_ANSWERS", 2)
+    director = Director(double.keys["director"][0], double.listed, lambda: double.now)
+    for device in ("rsu-1", "rsu-2", "rsu-3"):
+        director.set_plan(Plan(device=device, number=1, ecus={"gateway": EcuPlan(target=ONE)}))
+        director.answer(device)
+    assert list(director._answers) == ["rsu-2", "rsu-3"]
+    assert director.answer("rsu-1").version == 2
 
 
 @pytest.mark.parametrize(
