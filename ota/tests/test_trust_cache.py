@@ -160,12 +160,12 @@ def test_a_power_cut_anywhere_in_a_refresh_leaves_a_disk_from_which_a_client_sta
     double.add_image(V1, b"one", counter=1)
     double.set_plan("rsu-7", {"gateway": V1})
     disk = DiskDouble()
-    found: dict[bytes, tuple[DiskDouble, int]] = {}
+    found: dict[object, tuple[DiskDouble, int]] = {}
     seen = 0
 
     def look(_step: str, _name: str) -> None:
         for left in disk.after_cut():
-            found.setdefault(left.digest(), (left, seen))
+            found.setdefault(left.state(), (left, seen))
 
     disk.begun = look
     device = TrustingDevice(double, disk=disk)

@@ -342,17 +342,40 @@ def test_new_keys_end_a_fast_forward(repository: AnyRepository, client: Client, 
     assert client.versions()["timestamp"] == 2
 
 
-def test_new_keys_end_a_fast_forward_of_targets(repository: AnyRepository, client: Client) -> None:
+@pytest.mark.parametrize("rotated", [("snapshot",), ("timestamp", "snapshot", "targets")])
+@pytest.mark.parametrize("role", ["targets", "extra"])
+def test_new_keys_of_the_snapshot_end_a_fast_forward_of_what_it_lists(
+    repository: AnyRepository, client: Client, role: str, rotated: tuple[str, ...]
+) -> None:
+    repository.delegate("extra")
+    repository.publish("extra", "targets")
+    repository.publish(role, version=9999)
+    repository.publish("snapshot", "timestamp")
+    assert client.download("none") == 1
+    assert client.versions()[role] == 9999
+    for one in rotated:
+        repository.rotate(one)
+    repository.publish("root")
+    repository.publish(role, version=9000)
+    repository.publish("targets", version=2 if role == "targets" else None)
+    repository.publish("snapshot", "timestamp")
+    assert client.refresh() == 0
+    assert client.download("none") == 1
+    assert client.versions()[role] == (2 if role == "targets" else 9000)
+
+
+def test_new_keys_of_the_targets_alone_do_not_lower_what_the_snapshot_has_said(
+    repository: AnyRepository, client: Client
+) -> None:
     repository.publish("targets", version=9999)
     repository.publish("snapshot", "timestamp")
     assert client.refresh() == 0
-    for role in ("timestamp", "snapshot", "targets"):
-        repository.rotate(role)
+    repository.rotate("targets")
     repository.publish("root")
     repository.publish("targets", version=2)
     repository.publish("snapshot", "timestamp")
-    assert client.refresh() == 0
-    assert client.versions()["targets"] == 2
+    assert client.refresh() == 1
+    assert client.versions()["targets"] == 9999
 
 
 def test_a_key_more_does_not_lower_a_version(repository: AnyRepository, client: Client) -> None:

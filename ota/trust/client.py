@@ -92,8 +92,8 @@ class TrustClient:
         targets = agree(plan, self._device, ordered, _lookup(made), self.floors.release, quarantined or {})
 
         now = self._now(*said, *(floor.signed_at for floor in made.seen.values()))
-        self.floors.raise_roles(
-            {"director": orders.seen, "image": made.seen},
+        self.floors.keep(
+            {"director": orders.floors, "image": made.floors},
             plan_number=plan.number, plan_sha256=digest, clock=confirmed(now, self.floors.record.clock),
         )  # fmt: skip
         orders.keep()

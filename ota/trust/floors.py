@@ -3,7 +3,8 @@
 A role's version rises with each refresh; the counter and the data schema of what runs only once it is confirmed, so
 that an ordinary bad release can still be rolled back. The floor of a role ends when the keys that spoke for it no
 longer suffice: nothing that they have signed can come back then, and a version that a thief drove to the sky with a
-stolen key does not shut the device out for ever. A root's never ends.
+stolen key does not shut the device out for ever. With the snapshot's floor those of all that it lists end too (TUF
+5.3.11 has it so). A root's never ends.
 """
 
 from collections.abc import Mapping, Sequence
@@ -86,10 +87,11 @@ class Floors:
         """Of what is confirmed; none where nothing is."""
         return self.record.releases.get(_release_key(hardware, family))
 
-    def raise_roles(self, seen: Mapping[str, Mapping[str, RoleFloor]], **changes: Any) -> None:
-        """Keep what a whole refresh has seen: repository -> role -> floor. `changes`: other fields of the record."""
-        roles = {f"{repository}/{role}": floor for repository, floors in seen.items() for role, floor in floors.items()}
-        self._save(msgspec.structs.replace(self.record, roles={**self.record.roles, **roles}, **changes))
+    def keep(self, floors: Mapping[str, Mapping[str, RoleFloor]], **changes: Any) -> None:
+        """Keep the floors after a whole refresh: repository -> role -> floor. `changes`: other fields of the record."""
+        roles = {f"{repository}/{role}": floor for repository, each in floors.items() for role, floor in each.items()}
+        others = {name: floor for name, floor in self.record.roles.items() if name.partition("/")[0] not in floors}
+        self._save(msgspec.structs.replace(self.record, roles={**others, **roles}, **changes))
 
     def confirm(self, hardware: str, info: ImageInfo) -> None:
         """An image is confirmed on an ECU. May be done again after a cut."""

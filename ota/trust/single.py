@@ -58,13 +58,13 @@ class SingleRepository:
             floors=self._floors.role_floors(_REPOSITORY), clock=lambda seen: self._clock.judge(seen).seconds,
         )  # fmt: skip
         refreshed(workflow)
-        self._floors.raise_roles({_REPOSITORY: workflow.seen})
+        self._floors.keep({_REPOSITORY: workflow.floors})
         return workflow
 
     def download(self, workflow: Workflow, pieces: Pieces, path: str, base_url: str, folder: Path) -> None:
         """Have a target's file in the folder, fetched where it is not there yet. Raises as `refresh` does."""
         target = find(workflow, path)
-        self._floors.raise_roles({_REPOSITORY: workflow.seen})
+        self._floors.keep({_REPOSITORY: workflow.floors})
         if target is None:
             raise RefusedError(Rule.ROLE, path, "no role lists it")
         name = _file_name(path)

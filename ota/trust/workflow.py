@@ -38,6 +38,7 @@ CEILINGS = UpdaterConfig(
     targets_max_length=2_000_000,
 )
 """Bytes that a file may have, where nobody has signed its length."""
+_WITHOUT_SNAPSHOT = (Root.type, Timestamp.type)
 _NO_NEWER_ROOT = (403, 404)
 _RULES: tuple[tuple[type[Exception], Rule], ...] = (
     (UnsignedMetadataError, Rule.THRESHOLD),
@@ -80,11 +81,16 @@ class Workflow(Updater):
         self._delegators: dict[str, str] = {}
         self._file = "root.json"
         self.seen: dict[str, RoleFloor] = {}
-        """What each role has said, to become its floor."""
+        """What each role that was read has said."""
         try:
             super().__init__("", base_url, fetcher=MetadataFetcher(pieces), config=CEILINGS, bootstrap=bootstrap)
         except RepositoryError as error:
             raise RefusedError(Rule.FORMAT, f"{name}: built-in root", str(error)) from error
+
+    @property
+    def floors(self) -> dict[str, RoleFloor]:
+        """The floors from now on: what was seen, and of what was not read those that have not ended."""
+        return {**self._floors, **self.seen}
 
     @property
     def delegators(self) -> Mapping[str, str]:
@@ -181,6 +187,8 @@ class Workflow(Updater):
         root = self._trusted_set.root
         for role in (Timestamp.type, Snapshot.type, Targets.type):
             self._end_floor(role, root)
+        if Snapshot.type not in self._floors:  # it is what says the versions of all others: they begin anew with it
+            self._floors = {role: self._floors[role] for role in _WITHOUT_SNAPSHOT if role in self._floors}
         newest = max((floor.signed_at for floor in self._floors.values()), default=0)
         self._trusted_set.reference_time = datetime.fromtimestamp(self._clock(newest), UTC)
         if root.is_expired(self._trusted_set.reference_time):
