@@ -18,7 +18,6 @@ from ota.repository.roles import dated
 from ota.targets import PLAN_KEY, Plan, decode_image_info, to_json_types
 
 ONLINE = timedelta(days=1)
-OFFLINE = timedelta(days=90)
 MAX_OFFLINE = timedelta(days=365)
 MAX_ANSWERS = 10_000
 """Signed plans that a Director keeps, of some 5 kB each; another is signed in less than half a millisecond."""

@@ -6,7 +6,7 @@ import pytest
 from tuf.api.metadata import Metadata, Targets
 
 from ota.errors import RefusedError, Rule
-from ota.repository.director import OFFLINE, ONLINE, Director, check_follows, check_hardware, sign_plan
+from ota.repository.director import ONLINE, Director, check_follows, check_hardware, sign_plan
 from ota.repository.keys import KeyRole
 from ota.targets import PLAN_KEY, EcuPlan, Plan, decode_plan
 from ota.testing.repository_double import RepositoryDouble
@@ -45,9 +45,16 @@ def test_a_plan_lists_every_ecu_and_each_image_once(double: RepositoryDouble) ->
 
 def test_the_offline_variant_says_the_same_for_longer(double: RepositoryDouble) -> None:
     signed = sign_plan(
-        plan(gateway=ONE), double.listed(), double.keys["director"][0], version=1, now=double.now, holds=OFFLINE
+        plan(gateway=ONE),
+        double.listed(),
+        double.keys["director"][0],
+        version=1,
+        now=double.now,
+        holds=timedelta(days=90),
     )
-    assert [Metadata.from_bytes(data).signed.expires for data in signed.files.values()] == [double.now + OFFLINE] * 3
+    assert [Metadata.from_bytes(data).signed.expires for data in signed.files.values()] == [
+        double.now + timedelta(days=90)
+    ] * 3
 
 
 def test_an_answer_is_kept_until_half_of_its_life_is_over(double: RepositoryDouble) -> None:
