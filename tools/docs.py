@@ -1,6 +1,7 @@
 """The pages that are drawn from code: `python -m tools.docs --write` makes them anew, `--check` says which are stale.
 
-AsyncAPI and message schemas (`tools.asyncapi`), the JSON Schema of a node's configuration, and the page of its keys.
+AsyncAPI and message schemas (`tools.asyncapi`), the JSON Schema of a node's configuration, the page of its keys, and
+the attack matrix of updates.
 """
 
 import json
@@ -8,7 +9,7 @@ import sys
 from pathlib import Path
 
 from edge.gateway.config_schema import config_schema
-from tools import asyncapi, configuration_page
+from tools import asyncapi, attacks_page, configuration_page
 
 CONFIG_SCHEMA = Path(__file__).parent.parent / "docs" / "configuration.schema.json"
 
@@ -25,6 +26,8 @@ def stale() -> list[str]:
         pages.append(str(CONFIG_SCHEMA.relative_to(CONFIG_SCHEMA.parent.parent)))
     if not configuration_page.PAGE.exists() or configuration_page.PAGE.read_text("utf-8") != configuration_page.page():
         pages.append("docs/configuration.md")
+    if not attacks_page.PAGE.exists() or attacks_page.PAGE.read_text("utf-8") != attacks_page.page():
+        pages.append("docs/ota_attacks.md")
     return pages
 
 
@@ -34,6 +37,7 @@ def main() -> int:
         asyncapi.write()
         CONFIG_SCHEMA.write_text(rendered_schema(), "utf-8")
         configuration_page.PAGE.write_text(configuration_page.page(), "utf-8")
+        attacks_page.PAGE.write_text(attacks_page.page(), "utf-8")
         return 0
     if sys.argv[1:] != ["--check"]:
         print("usage: python -m tools.docs --write | --check", file=sys.stderr)
