@@ -255,11 +255,13 @@ def test_a_clock_below_the_floor_is_not_believed_even_when_it_says_that_it_is_ri
     assert device.refresh().now == Now(int(double.now.timestamp()), is_synchronised=False)
 
 
-def test_a_clock_in_the_far_future_is_never_confirmed() -> None:
+@pytest.mark.parametrize("days", [3650, 10**9, 10**15])
+def test_a_clock_in_the_far_future_is_never_confirmed(days: int) -> None:
     double = with_plan()
     device = TrustingDevice(double)
-    device.clock_s = double.now.timestamp() + 3650 * DAY
+    device.clock_s = double.now.timestamp() + days * DAY
     expired(device, "root.json")
+    assert device.client().floors.record == FloorRecord()
     device.clock_s = None
     assert not device.refresh().now.remark
 

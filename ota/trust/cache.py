@@ -73,7 +73,7 @@ class MetadataCache:
         data = self._storage.read(name) if 0 < size <= MAX_FILE_BYTES else b""
         try:
             msgspec.json.decode(data, type=msgspec.Raw)  # walks over it, and builds nothing
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self.damaged.append(name)
             return None
         return data

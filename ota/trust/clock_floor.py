@@ -11,6 +11,9 @@ from typing import NamedTuple
 CLOCK_STEP_S = 3600
 """A confirmed clock is written so often at most: flash wears."""
 
+LATEST = 253_402_300_799
+"""The end of the year 9999, when dates end too. A clock may say anything."""
+
 
 class Now(NamedTuple):
     """The time that expiry is judged by, in seconds since 1970."""
@@ -36,7 +39,7 @@ class ClockFloor:
     def judge(self, *seen: int) -> Now:
         """`seen`: times that it is certainly not before."""
         floor = max(self._build_time, *seen, 0)
-        clock = int(self._clock())
+        clock = min(int(self._clock()), LATEST)
         return Now(clock, True) if self._is_synchronised() and clock >= floor else Now(floor, False)
 
 
