@@ -17,7 +17,7 @@ class Offer(NamedTuple):
 
     plan: Plan
     digest: str
-    """SHA-256 of the Director's signed metadata."""
+    """Of the plan itself: the same however often it is signed anew."""
     targets: Mapping[str, Target]
     """By the path that the plan names."""
     hardware: Mapping[str, str]

@@ -33,15 +33,23 @@ _FILES = 2
 class Release:
     """An image and what metadata says of it."""
 
-    def __init__(self, counter: int, *, min_counter: int = 0, size: int = 13_000, source: bytes = b"") -> None:
-        """`source`: the program that it is."""
+    def __init__(
+        self,
+        counter: int,
+        *,
+        min_counter: int = 0,
+        size: int = 13_000,
+        source: bytes = b"",
+        entry: list[str] | None = None,
+    ) -> None:
+        """`source`: the program that it is; `entry`: what is started."""
         self.counter = counter
         self.version = f"1.{counter}.0"
         manifest = {
             "name": "gateway",
             "version": self.version,
             "counter": counter,
-            "entry": ["python", "-m", "agent"],
+            "entry": entry or ["python", "-m", "agent"],
         }
         self.files = {"manifest.json": json.dumps(manifest).encode()}
         if source:

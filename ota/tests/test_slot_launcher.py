@@ -1,6 +1,7 @@
 """The launcher: counts before it starts, verifies what it starts, falls back only from a trial, and never raises."""
 
 import errno
+import fcntl
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from ota.errors import StorageError
 from ota.installers.release_dir import ReleaseDir
 from ota.launcher import NOTHING_TO_START, Launcher, command
+from ota.slots.lock import record_lock
 from ota.slots.record import BOOTS, NAMES, Record, RecordStore
 from ota.slots.trailer import TRAILER
 from ota.storage import PosixStorage
@@ -264,6 +267,53 @@ def test_it_becomes_the_agent_with_its_arguments_and_exit_code(tmp_path: Path):
     assert said == f"{process.pid} a run --fast\n"
     assert process.returncode == 7
     assert not list(tmp_path.rglob("*.pyc"))
+
+
+def test_a_signal_reaches_the_agent_itself(tmp_path: Path):
+    storage = PosixStorage(tmp_path / "update")
+    storage.open()
+    source = (
+        b"import signal, sys, time\n"
+        b"signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))\n"
+        b"print('up', flush=True)\n"
+        b"time.sleep(60)\n"
+    )
+    set_up_with(storage, Release(1, source=source))
+    line = [sys.executable, "-m", "ota.launcher", str(storage.folder)]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        process.terminate()
+        assert process.wait(60) == 9
+
+
+def test_what_the_kernel_does_not_start_leaves_the_other_slot(tmp_path: Path):
+    storage = PosixStorage(tmp_path)
+    set_up_with(storage, Release(1, source=b"print('the old one')\n"))
+    odd = Release(2, entry=["agent/f0.py"])
+    installer = ReleaseDir(storage, KEY)
+    installer.erase("b")
+    installer.write("b", odd.trailer, [odd.image])
+    installer.seal("b", odd.trailer)
+    store = RecordStore(storage, KEY, nullcontext)
+    record = store.read()
+    assert record is not None
+    store.write(replace(record, state="ARMED", trial="b", boots_left=2))
+    done = run(tmp_path)
+    assert (done.stdout, done.returncode) == ("the old one\n", 0)
+    assert done.stderr == f"launcher: slot b: {tmp_path}/slots/b/tree/agent/f0.py: Permission denied\n"
+    after = store.read()
+    assert after is not None
+    assert after.boots_left == 1
+
+
+def test_a_record_is_written_by_one_process_at_a_time(tmp_path: Path):
+    with record_lock(tmp_path), (tmp_path / "lock").open("rb") as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with (tmp_path / "lock").open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with pytest.raises(StorageError), record_lock(tmp_path / "nowhere"):
+        pass
 
 
 def test_where_nothing_is_it_says_one_line_and_an_exit_code(tmp_path: Path):
