@@ -60,7 +60,8 @@ def entries(storage: Storage, image: str) -> list[Entry]:
     reader = io.BufferedReader(_Reader(storage, image), PIECE_BYTES)
     try:
         with tarfile.open(fileobj=reader, mode="r:") as tar:
-            for member in tar:
+            while (member := tar.next()) is not None:
+                tar.members.clear()  # type: ignore[attr-defined]  # it would keep all of them, some 3 MB of a large image
                 entry = _entry(member, image)
                 _admit(entry, found, image)
             end = tar.offset
