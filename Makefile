@@ -81,6 +81,7 @@ soak: $(STAMP)-test $(STAMP)-release  ## whatever has a long form: hostile bytes
 conformance: $(STAMP)-test  ## the public TUF conformance suite; TUF_CONFORMANCE=<folder of its checkout>
 	@test -n "$(TUF_CONFORMANCE)" || { echo "conformance: name a checkout of theupdateframework/tuf-conformance: make conformance TUF_CONFORMANCE=<folder>" >&2; exit 2; }
 	@test -f "$(TUF_CONFORMANCE)/tuf_conformance/conftest.py" || { echo "conformance: $(TUF_CONFORMANCE) has no tuf_conformance/conftest.py" >&2; exit 2; }
+	@command -v faketime >/dev/null || { echo "conformance: faketime is not installed (apt install faketime)" >&2; exit 2; }
 	@$(BIN)/python -m pytest -c /dev/null --rootdir "$(TUF_CONFORMANCE)" -o pythonpath="$(TUF_CONFORMANCE)" "$(TUF_CONFORMANCE)/tuf_conformance" \
 	    --entrypoint "$(CURDIR)/$(BIN)/python -m tools.tuf_client" $(ARGS)
 
