@@ -2,6 +2,7 @@
 
 Built on http.client. urllib3, which comes with python-tuf, bounds the wait for the next bytes only: a peer that drips
 one at a time, its headers too, would hold an agent for ever. Here each wait also ends with the file's own deadline.
+Only the system's search for a name's address keeps its own time.
 Nothing is tried twice, except that a connection kept from the last file is opened anew where the server has closed it.
 """
 
