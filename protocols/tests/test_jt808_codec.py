@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.core.errors import LocalProtocolError, RemoteProtocolError
-from protocols.jt808 import data, driver, information, location, parameters, registration
+from protocols.jt808 import data, driver, information, kinds, location, parameters, registration
 from protocols.jt808.catalogue import BODIES, BODIES_2011, body_type, decode_body, read_packet
 from protocols.jt808.dialect import JT2011, JT2013, JT2019, JT2019_WIDE_MAKER
 from protocols.jt808.flags import Alarm, Status, cleared_by_answer
@@ -18,6 +18,7 @@ from protocols.jt808.frame import (
     encode_frame,
 )
 from protocols.jt808.general import RawBody
+from protocols.jt808.layout import Scope, Source
 from protocols.jt808.location import Extra, Location, LocationBatch, batch_of
 from protocols.jt808.message import decode_message, encode_message
 from protocols.jt808.values import bytes_of_text, bytes_of_utc_ms, text_of, time_text_of, utc_ms_of
@@ -256,6 +257,12 @@ def test_an_error_tells_the_field_and_the_place(msg_id, body, field, offset):
     with pytest.raises(RemoteProtocolError) as caught:
         decode_body(msg_id, bytes.fromhex(body), has_version=False)
     assert (caught.value.field, caught.value.offset) == (field, offset)
+
+
+def test_what_a_count_of_bytes_counts_too_many_is_refused():
+    with pytest.raises(RemoteProtocolError) as caught:
+        kinds.Sized(1, kinds.Octets(2)).read(Source(bytes.fromhex("03010203")), Scope(JT2013))
+    assert caught.value.offset == 3
 
 
 PLACE = Location(0, 0, 0, 0, 0, 0, 0, bytes(6)).readable(JT2013)

@@ -78,6 +78,11 @@ def test_the_first_of_two_packages_with_one_index_counts():
     assert gather([first, second, other, third]).frame.body == message().body
 
 
+def test_packages_of_one_serial_go_before_a_mixture():
+    one, two = split(message(3000, 10, 1)), split(message(3000, 50, 2))
+    assert gather([one[0], *two]) == Gathered(message(3000, 50, 2), 3)
+
+
 def test_packages_that_do_not_count_their_serials_are_put_together_all_the_same():
     packages = [msgspec.structs.replace(package, serial=7) for package in split(message())]
     assert gather(packages).frame.body == message().body
