@@ -20,6 +20,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import PoFileError, read_po
 
 from edge.gateway.config import NEEDED, TABLES, ConfigError, parse_config
+from ota.agent.config import ConfigError as UpdateConfigError
+from ota.agent.config import parse_config as parse_update_config
 from tools.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
@@ -129,7 +131,8 @@ def packages(files: list[Path]) -> Iterator[Finding]:
 def examples(files: list[Path]) -> Iterator[Finding]:
     """Examples in the documentation work: configurations are right, JSON and TOML parse, verbs exist.
 
-    A block of Python is held to be runnable when its fence says so: three back ticks, `python runnable`.
+    A block of Python is held to be runnable when its fence says so: three back ticks, `python runnable`. One of TOML is
+    a node's, or with `toml update` the update agent's.
     """
     for file in files:
         if file.suffix == ".md":
@@ -144,6 +147,8 @@ def examples(files: list[Path]) -> Iterator[Finding]:
 
 def _example(language: str, marks: str, body: str) -> Iterator[tuple[int, str]]:
     match language:
+        case "toml" if "update" in marks.split():
+            yield from _update_configuration(body)
         case "json" | "toml":
             try:
                 parsed = json.loads(body) if language == "json" else tomllib.loads(body)
@@ -165,6 +170,13 @@ def _example(language: str, marks: str, body: str) -> Iterator[tuple[int, str]]:
                     yield body.count("\n", 0, verb.start(1)), f"there is no command wayside {verb[1]}"
         case _:
             pass
+
+
+def _update_configuration(document: str) -> Iterator[tuple[int, str]]:
+    try:
+        parse_update_config(document.encode(), Path("example"))
+    except UpdateConfigError as error:
+        yield 0, str(error)
 
 
 def _configuration(document: str, file: Path) -> Iterator[str]:

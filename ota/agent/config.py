@@ -106,9 +106,16 @@ class UpdateConfig(_Table, frozen=True, kw_only=True):
 def read_config(file: Path) -> UpdateConfig:
     """Read and check the file. Raises `ConfigError`."""
     try:
-        config = msgspec.toml.decode(file.read_bytes(), type=UpdateConfig)
+        document = file.read_bytes()
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from error
+    return parse_config(document, file)
+
+
+def parse_config(document: bytes, file: Path) -> UpdateConfig:
+    """Check what lies, or would lie, in `file`. Raises `ConfigError`."""
+    try:
+        config = msgspec.toml.decode(document, type=UpdateConfig)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: {error}") from error
     for name, ecu in config.ecu.items():
