@@ -235,6 +235,8 @@ class Driver:
         if self._offer is None or own is None:
             return _UNVERIFIED
         target = self._offer.targets[own.target]
+        if not self._payload.is_complete(target):  # after a cut, another way to the image may be the one that is left
+            return self._move(record, Event.BLOBS_WRONG)
         slot = _other(record.confirmed)
         self._installer.erase(slot)
         try:

@@ -20,8 +20,8 @@ from ota.slots.neighbours import Offer
 from ota.slots.record import BOOTS
 from ota.storage import Storage
 from ota.targets import Blob, Delta, Target
-from ota.testing.disk_double import PowerCut
-from ota.testing.slot_world import KEY, driver_on, offer_of
+from ota.testing.disk_double import DiskDouble, PowerCut
+from ota.testing.slot_world import KEY, World, driver_on, offer_of
 from ota.tests.power_cuts import NEW, OLD, Explorer, Found, Run, a_device
 
 BLOCK_BYTES = 4096
@@ -186,9 +186,34 @@ def test_what_comes_over_the_line_is_what_the_way_needs():
         web = Web({})
         target = with_blobs(web, way)
         disk, world = a_device()
-        explorer = Explorer(offer_of(5, NEW)._replace(targets={target.path: target}), depth=0, expected={"confirmed"})
-        PayloadRun(explorer, Found(disk, world, 0, is_confirmed=False), web).to_the_end()
-        assert explorer.ends == {"confirmed": 1}
+        assert run_from(disk, world, offer_of(5, NEW)._replace(targets={target.path: target}), web).ends == {
+            "confirmed": 1
+        }
         given[way] = web.given_bytes
     assert given["whole"] == len(NEW.image) + 32 * 5
     assert given["delta"] < given["whole"] < given["wrong delta"] < given["whole"] + given["delta"] + 100
+
+
+def test_a_cut_that_leaves_the_mark_of_a_wrong_delta_alone_leads_to_the_whole_image():
+    """The record says that it writes, the mark that the delta is not to be used, and of the image nothing is here."""
+    web = Web({})
+    target = with_blobs(web, "wrong delta")
+    offer = offer_of(5, NEW)._replace(targets={target.path: target})
+    disk, world = a_device()
+
+    def begun(step: str, name: str) -> None:
+        if step == "sync" and name.endswith(".wrong"):
+            raise PowerCut
+
+    disk.begun = begun
+    with pytest.raises(PowerCut):
+        run_from(disk, world, offer, web)
+    ends = [run_from(found, world.copy(), offer, web).ends for found in disk.after_cut()]
+    assert len(ends) >= 3
+    assert all(end == {"confirmed": 1} for end in ends)
+
+
+def run_from(disk: DiskDouble, world: World, offer: Offer, web: Web) -> Explorer:
+    explorer = Explorer(offer, depth=0, expected={"confirmed"})
+    PayloadRun(explorer, Found(disk, world, 0, is_confirmed=False), web).to_the_end()
+    return explorer

@@ -9,6 +9,7 @@ import json
 import random
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 
@@ -145,6 +146,19 @@ def test_what_an_unconfirmed_release_writes_into_the_record_the_old_one_reads():
     record = RecordStore(disk, KEY, nullcontext).read()
     assert record is not None
     assert record.unknown == {"rings": {"canary": 1}}
+    assert [report.outcome for report in world.reports] == ["rolled back"]
+
+
+@pytest.mark.parametrize("row", [{"progress": "cooling"}, {"sha256": 7}, 7])
+def test_rows_that_only_a_newer_release_can_read_do_not_stop_the_old_one(row: object):
+    disk, world = a_device(crashing=frozenset({NEW.sha256}))
+    assert driver_to(disk, world, PLAN) is Did.RESTART
+    store = RecordStore(disk, KEY, nullcontext)
+    record = store.read()
+    assert record is not None
+    ecus = {name: each | row if isinstance(row, dict) else row for name, each in record.ecus.items()}
+    store.write(replace(record, ecus=ecus, fell_back="it fell"))
+    assert driver_to(disk, world, PLAN) is Did.RESTING
     assert [report.outcome for report in world.reports] == ["rolled back"]
 
 
