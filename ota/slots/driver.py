@@ -364,7 +364,7 @@ class Driver:
                     outcome=record.outcome or "failed",
                     rule=record.rule,
                     reason=record.reason,
-                    ecus=record.ecus,
+                    ecus=recorded(table_of(record)),
                     log_tail=self._health.log_tail() if record.outcome == "rolled back" else b"",
                 )
             )
