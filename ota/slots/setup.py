@@ -9,6 +9,9 @@ from ota.slots.record import Record, RecordStore, make_key, read_key
 from ota.slots.trailer import Mark, Trailer
 from ota.storage import Storage
 
+FOLDERS = ("slots", "fetch", "reports", "secondaries", "trust")
+"""There from the beginning: what is written into a folder that may itself be lost is not durable."""
+
 
 def set_up(
     storage: Storage,
@@ -24,6 +27,9 @@ def set_up(
     new_key: 32 bytes of the system's own randomness. Raises `RefusedError` where the device is set up already, and
     `StorageError`.
     """
+    for folder in FOLDERS:
+        storage.make_folder(folder)
+    storage.sync_folder("")
     key = read_key(storage)
     if key is None:
         make_key(storage, new_key())

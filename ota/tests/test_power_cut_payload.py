@@ -39,6 +39,10 @@ class Web:
         """Hashes of the blobs that an update may fetch."""
         self.given_bytes = 0
 
+    def all_bytes(self) -> int:
+        """What an update needs that is never cut."""
+        return sum(len(self.files[f"blobs/{name}{ending}"]) for name in self.wanted for ending in ("", ".blocks"))
+
     def read(self, path: str, offset: int, size: int) -> tuple[int, Pieces]:
         """See `Source`."""
         return offset, self._pieces(self.files[path][offset : offset + size])
@@ -99,6 +103,8 @@ def blob_of(data: bytes, files: dict[str, bytes]) -> Blob:
     return Blob(codec="none", length=len(data), sha256=sha, blocks=of_list)
 
 
+LOST_BYTES = BLOCK_BYTES + 1_000 + 32 * 8
+"""What is lost by a cut at most: a block that is not in the map yet, a piece of the next one, the block list."""
 WAYS = ("whole", "delta", "wrong delta")
 
 
@@ -131,6 +137,7 @@ def run_with_cuts(seed: int, way: str) -> None:
         run, is_cut = one_run(offer, Found(disk, world, cut, is_confirmed=is_confirmed), web, rng, is_last=cut == cuts)
         if not is_cut:
             assert run.record().outcome in ({"confirmed", "rolled back"} if cut >= BOOTS else {"confirmed"})
+            assert web.given_bytes <= web.all_bytes() + cut * LOST_BYTES, "I4: a cut costs the block that is under way"
             return
         disk, is_confirmed = disk.some_after_cut(rng), run.is_confirmed
 
