@@ -159,7 +159,8 @@ class Driver:
         plan, what = offer.plan, f"plan {offer.plan.number}"
         if plan.number < record.plan_number:
             raise RefusedError(Rule.PLAN, what, f"plan {record.plan_number} has been taken before")
-        if plan.number == record.plan_number and offer.digest != record.plan_digest and not plan.is_cancelled:
+        is_other = record.plan_digest not in ("", offer.digest)  # unknown, where both records were lost
+        if plan.number == record.plan_number and is_other and not plan.is_cancelled:
             raise RefusedError(Rule.PLAN, what, "it is not the plan that was taken under this number")
 
     def _take(self, record: Record, offer: Offer) -> bool:

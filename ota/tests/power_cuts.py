@@ -28,6 +28,7 @@ from ota.testing.slot_world import (
     World,
     driver_on,
     launch,
+    number_of_blocks,
     set_up_with,
 )
 
@@ -186,14 +187,16 @@ class Run:
         fresh = self.world.downloads[self.downloads_before :]
         assert len(fresh) == len(set(fresh)), "I4: a block has come twice"
         assert set(fresh) <= self.missing, "I4: a block has come that the disk had"
+        wanted = self.explorer.offer.targets.values()
+        once = sum(number_of_blocks(self.world.blobs[target.sha256]) for target in wanted)
+        assert len(self.world.downloads) <= once + self.found.depth, "I4: a cut costs the block that is under way"
 
     def _check_end(self) -> None:
         explorer, record = self.explorer, self.record()
         offer = explorer.offer
         explorer.ends[record.outcome] = explorer.ends.get(record.outcome, 0) + 1
         assert record.outcome in explorer.expected
-        told = [report.outcome for report in self.world.reports if report.attempt == record.attempt]
-        assert told == [record.outcome], "I7: one attempt, one report"
+        assert self.told(record.attempt) == [record.outcome], "I7: one attempt, one report"
         is_new = record.outcome == "confirmed"
         assert (record.confirmed, record.trial, record.fell_back) == ("b" if is_new else "a", "", "")
         assert self._check_bytes(record.confirmed) is (NEW if is_new else OLD)
@@ -210,6 +213,10 @@ class Run:
             driver.offer(older)
         assert caught.value.rule is Rule.PLAN
         assert self.disk.state() == before, "I5: nothing on the disk has changed"
+
+    def told(self, attempt: str) -> list[str]:
+        """What was reported of an attempt."""
+        return [report.outcome for report in self.world.reports if report.attempt == attempt]
 
     def blocks_to_come(self) -> set[tuple[str, int]]:
         payload = PayloadDouble(self.disk, self.world)

@@ -1,4 +1,7 @@
-"""An update by the real payload, whole or by delta, cut at random: it ends well, and nothing verified comes twice."""
+"""An update by the real payload, whole or by delta, and the real report queue on the same disk, cut at random.
+
+It ends well, nothing verified comes twice, and there is one report.
+"""
 
 import random
 import sys
@@ -15,8 +18,10 @@ from ota.payload import blocks, fetch
 from ota.payload.blocks import block_list
 from ota.payload.limits import DailyBudget, SpeedLimit
 from ota.payload.source import Pieces
+from ota.reports import Report, ReportQueue, read_report
 from ota.slots.driver import Driver
 from ota.slots.neighbours import Offer
+from ota.slots.neighbours import Report as Ended
 from ota.slots.record import BOOTS
 from ota.storage import Storage
 from ota.targets import Blob, Delta, Target
@@ -53,6 +58,18 @@ class Web:
             yield data[at : at + 1_000]
 
 
+class Queue:
+    """The queue of the device, on the same disk as all the rest."""
+
+    def __init__(self, disk: DiskDouble) -> None:
+        self.queue = ReportQueue(disk, lambda _data: bytes(64), "00" * 32)
+
+    def put(self, ended: Ended) -> None:
+        outcome = ended.outcome.replace(" ", "-")
+        report = Report(attempt=ended.attempt, device="d1", plan=ended.plan_number, outcome=outcome)
+        self.queue.put(report, ended.log_tail)
+
+
 class PayloadRun(Run):
     """A run that fetches with the real payload."""
 
@@ -63,7 +80,18 @@ class PayloadRun(Run):
     def driver(self) -> Driver:
         driver = driver_on(self.disk, self.world, self.slot)
         driver._payload = payload_on(self.disk, self.web, lambda: driver.record().confirmed)
+        driver._reports = Queue(self.disk)
         return driver
+
+    def told(self, attempt: str) -> list[str]:
+        """See `Run`."""
+        queue = Queue(self.disk).queue
+        assert queue.waiting() == [attempt]
+        line, log = queue.read(attempt)
+        report = read_report(line, lambda _signature, _data: True)
+        assert (sha256(log).hexdigest() if log else "") == report.log_sha256
+        assert bool(log) is (report.outcome == "rolled-back")
+        return [report.outcome.replace("-", " ")]
 
     def blocks_to_come(self) -> set[tuple[str, int]]:
         """I4 is judged by bytes: no more may come than the disk lacks now. Does not ask the code under test."""
@@ -130,13 +158,14 @@ def run_with_cuts(seed: int, way: str) -> None:
     web = Web({})
     target = with_blobs(web, way)
     offer = offer_of(5, NEW)._replace(targets={target.path: target})
-    disk, world = a_device()
+    end = rng.choice(["confirmed", "rolled back"])
+    disk, world = a_device(ill=frozenset({NEW.sha256} if end == "rolled back" else ()))
     is_confirmed = False
     cuts = rng.randint(1, 6)
     for cut in range(cuts + 1):
         run, is_cut = one_run(offer, Found(disk, world, cut, is_confirmed=is_confirmed), web, rng, is_last=cut == cuts)
         if not is_cut:
-            assert run.record().outcome in ({"confirmed", "rolled back"} if cut >= BOOTS else {"confirmed"})
+            assert run.record().outcome in ({end, "rolled back"} if cut >= BOOTS else {end})
             assert web.given_bytes <= web.all_bytes() + cut * LOST_BYTES, "I4: a cut costs the block that is under way"
             return
         disk, is_confirmed = disk.some_after_cut(rng), run.is_confirmed

@@ -574,6 +574,7 @@ def test_lost_records_are_made_again_and_the_update_begins_anew():
     record = driver.record()
     assert (record.confirmed, record.floors, record.plan_number) == ("b", {FLOOR: 2}, 5)
     assert record_on(disk) == record
+    assert not driver.offer(PLAN), "the plan that was taken is known by its number"
     assert refused(disk, world, offer_of(6, OLD)) is Rule.FLOOR
 
 
