@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 from ota.errors import Cause, OtaError, RefusedError, Rule, StorageError
 from ota.installers.installer import Installer
+from ota.slots.changes import after, mark_of, other, own_row, with_row
 from ota.slots.ecus import Ecu, recorded, rows_of, table_of
 from ota.slots.machine import MAY_BE_OVERTAKEN, RESTING, VOLATILE, Action, Event, State, follow, state_of
 from ota.slots.neighbours import Health, Offer, Payload, Report, Reports, Secondaries, Wellbeing
-from ota.slots.record import BOOTS, Record, RecordStore, StaleRecordError
-from ota.slots.trailer import Mark, Trailer, rebuild
+from ota.slots.record import Record, RecordStore, StaleRecordError
+from ota.slots.trailer import Trailer, rebuild
 from ota.storage import Storage
 from ota.targets import Plan, Target
 
@@ -228,7 +229,7 @@ class Driver:
         return self._move(record, Event.LIES_HERE if self._lies_here(record, own) else Event.BLOBS_RIGHT)
 
     def _when_slot_invalid(self, record: Record) -> Outcome:
-        self._installer.erase(_other(record.confirmed))
+        self._installer.erase(other(record.confirmed))
         return self._move(record, Event.ERASED)
 
     def _when_writing(self, record: Record) -> Outcome:
@@ -238,7 +239,7 @@ class Driver:
         target = self._offer.targets[own.target]
         if not self._payload.is_complete(target):  # after a cut, another way to the image may be the one that is left
             return self._move(record, Event.BLOBS_WRONG)
-        slot = _other(record.confirmed)
+        slot = other(record.confirmed)
         self._installer.erase(slot)
         try:
             pieces = self._payload.image(target, self._installer.held(record.confirmed))
@@ -304,7 +305,7 @@ class Driver:
     def _when_confirmed(self, record: Record) -> Outcome:
         trailer = self._installer.trailer(record.confirmed)
         if trailer is not None:
-            self._installer.mark(record.confirmed, _mark(record, trailer))
+            self._installer.mark(record.confirmed, mark_of(record, trailer))
         return self._tell_secondaries(record, self._secondaries.commit, "kept") or self._report(record, Event.COMMITTED)
 
     def _when_rolling_back(self, record: Record) -> Outcome:
@@ -326,7 +327,8 @@ class Driver:
             if self._returns > MAX_RETURNS:
                 event, rule, reason = Event.REFUSED, Rule.STORAGE, "the disk does not keep what is written to it"
         action, end = follow(state, event)
-        changed = self._changed(action, record, event)
+        self._do(action, record)
+        changed = after(action, event, record, self._own(record))
         if rule is not None:
             changed = replace(changed, rule=rule.value, reason=reason)
         self._is_healthy = end is State.HEALTHY
@@ -334,27 +336,13 @@ class Driver:
             self._store.write(replace(changed, state=end.name))
         return Outcome(Did.STEP)
 
-    def _changed(self, action: Action, record: Record, event: Event) -> Record:
-        own, slot = self._own(record), _other(record.confirmed)
+    def _do(self, action: Action, record: Record) -> None:
         if action is Action.ERASE_TRAILER:
-            self._installer.erase(slot)
+            self._installer.erase(other(record.confirmed))
         elif action is Action.WRITE_TRAILER:
+            own = self._own(record)
             assert own is not None, "an image was written"
-            self._installer.seal(slot, self._trailer(own))
-        elif action is Action.ARM and own is not None:
-            return replace(record, trial=slot, boots_left=BOOTS, fell_back="")
-        elif action is Action.CONFIRM:
-            return replace(_settled(record), confirmed=record.to_start, floors=_floors(record), outcome="confirmed")
-        elif action is Action.POINT_BACK:
-            if event is Event.CANCEL:
-                return replace(_settled(record), outcome="cancelled")
-            tried = [row.sha256 for row in table_of(record).values() if row.progress != "runs"]
-            guilty = [own.sha256] if event is Event.FELL_BACK and own is not None else tried
-            quarantine = record.quarantine | dict.fromkeys(guilty, record.plan_number)
-            return replace(_settled(record), quarantine=quarantine, outcome="rolled back")
-        elif action is Action.GIVE_UP:
-            return replace(record, outcome="cancelled" if event is Event.CANCEL else "failed")
-        return record
+            self._installer.seal(other(record.confirmed), self._trailer(own))
 
     def _report(self, record: Record, event: Event) -> Outcome:
         try:
@@ -398,7 +386,7 @@ class Driver:
         except RefusedError as error:
             if record.policy == "atomic":
                 return self._move(record, Event.ILL, error.rule, str(error))
-            self._store.write(_with_row(record, ecu, progress="failed", reason=str(error)))
+            self._store.write(with_row(record, ecu, progress="failed", reason=str(error)))
         except StorageError:
             raise
         except OtaError as error:
@@ -418,24 +406,22 @@ class Driver:
             except OtaError as error:
                 if self._next is None:
                     return Outcome(Did.WAITING, str(error))
-                self._store.write(_with_row(record, ecu, progress="unanswered", reason=str(error)))
+                self._store.write(with_row(record, ecu, progress="unanswered", reason=str(error)))
             else:
-                self._store.write(_with_row(record, ecu, progress=done))
+                self._store.write(with_row(record, ecu, progress=done))
             return Outcome(Did.STEP)
         return None
 
     def _row(self, record: Record, ecu: str, event: Event, **changes: Any) -> Outcome:
-        return self._move(_with_row(record, ecu, **changes), event)
+        return self._move(with_row(record, ecu, **changes), event)
 
     # Looks ------------------------------------------------------------------------------------------------------
 
     def _own(self, record: Record) -> Ecu | None:
-        """The row of the slots, where they are to get an image."""
-        row = table_of(record).get(self._own_ecu)
-        return None if row is None or row.progress == "runs" else row
+        return own_row(record, self._own_ecu)
 
     def _lies_here(self, record: Record, own: Ecu) -> bool:
-        slot = _other(record.confirmed)
+        slot = other(record.confirmed)
         trailer = self._installer.trailer(slot)
         return trailer is not None and trailer.sha256 == own.sha256 and not self._installer.fault(slot)
 
@@ -468,36 +454,3 @@ class Driver:
 
 
 _UNVERIFIED = Outcome(Did.WAITING, "the metadata of the plan is to be verified again")
-
-
-def _other(slot: str) -> str:
-    return "b" if slot == "a" else "a"
-
-
-def _settled(record: Record) -> Record:
-    """Nothing is on trial."""
-    return replace(record, trial="", boots_left=0, fell_back="")
-
-
-def _floors(record: Record) -> dict[str, int]:
-    floors = dict(record.floors)
-    for row in table_of(record).values():
-        if row.progress != "failed" and row.floor:
-            floors[row.floor_name] = max(row.floor, floors.get(row.floor_name, 0))
-    return floors
-
-
-def _mark(record: Record, trailer: Trailer) -> Mark:
-    return Mark(
-        sha256=trailer.sha256,
-        sequence=record.sequence,
-        plan_number=record.plan_number,
-        floors=record.floors,
-        quarantine=record.quarantine,
-    )
-
-
-def _with_row(record: Record, ecu: str, **changes: Any) -> Record:
-    rows = table_of(record)
-    values = {name: getattr(rows[ecu], name) for name in rows[ecu].__struct_fields__}
-    return replace(record, ecus=recorded(rows | {ecu: Ecu(**(values | changes))}))

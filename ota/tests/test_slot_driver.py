@@ -1,12 +1,11 @@
 """The driver of an update: plans that are taken or refused, ends and their reports, disks that fail."""
 
-import errno
 from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
-from ota.errors import Cause, OtaError, RefusedError, Rule, StorageError
+from ota.errors import OtaError, RefusedError, Rule
 from ota.slots import driver as driver_module
 from ota.slots.driver import MAX_RETURNS, Did, Driver, NoSlotError, Outcome
 from ota.slots.ecus import table_of
@@ -26,44 +25,11 @@ from ota.slots.record import NAMES, Record, RecordStore
 from ota.targets import Conditions, EcuPlan, Plan
 from ota.testing.disk_double import DiskDouble
 from ota.testing.slot_world import KEY, MCU, MCU_TARGETS, OWN, Release, World, driver_on, launch, offer_of
+from ota.tests import test_slot_disks as disks
 from ota.tests.power_cuts import FLOOR, NEW, OLD, a_device
+from ota.tests.slot_boots import PLAN, boot, drive, record_on, step_to, updated
 
-PLAN = offer_of(5, NEW, mcu=2)
 THIRD = Release(3)
-
-
-def record_on(disk: DiskDouble) -> Record:
-    record = RecordStore(disk, KEY, nullcontext).read()
-    assert record is not None
-    return record
-
-
-def boot(disk: DiskDouble, world: World, offer: Offer | None = PLAN, **parts: object) -> tuple[Driver, Outcome]:
-    """One start of whatever the launcher chooses, until it waits, rests or wants a restart."""
-    start, said = launch(disk)
-    assert start is not None, said
-    driver = driver_on(disk, world, start.slot)
-    for name, part in parts.items():
-        setattr(driver, f"_{name}", part)
-    if offer is not None:
-        driver.offer(offer)
-    return driver, driver.run()
-
-
-def step_to(driver: Driver, state: State) -> None:
-    """As far as a state."""
-    for _step in range(60):
-        if driver.state(driver.record()) is state:
-            return
-        assert driver.step().did is Did.STEP
-    raise AssertionError(f"it never comes to {state}")
-
-
-def updated() -> tuple[DiskDouble, World]:
-    disk, world = a_device()
-    assert boot(disk, world)[1].did is Did.RESTART
-    assert boot(disk, world)[1].did is Did.RESTING
-    return disk, world
 
 
 # The table -----------------------------------------------------------------------------------------------------------
@@ -122,8 +88,8 @@ def test_every_way_of_the_table_is_gone(monkeypatch: pytest.MonkeyPatch):
     test_health_that_takes_its_time_is_waited_for_and_lost_by_a_restart()
     test_a_secondary_alone_is_updated_without_touching_a_slot()
     test_a_secondary_that_refuses_ends_an_atomic_plan_and_not_another("atomic")
-    test_a_disk_that_fills_up_ends_the_attempt_with_its_reason()
-    test_a_medium_that_keeps_nothing_is_not_written_for_ever()
+    disks.test_a_disk_that_fills_up_ends_the_attempt_with_its_reason()
+    disks.test_a_medium_that_keeps_nothing_is_not_written_for_ever()
     test_a_trial_that_is_damaged_while_it_waits_falls_back()
     test_a_trial_that_is_restarted_before_it_is_well_falls_back()
     test_an_image_that_lies_in_the_slot_is_not_fetched()
@@ -131,21 +97,6 @@ def test_every_way_of_the_table_is_gone(monkeypatch: pytest.MonkeyPatch):
     test_blobs_that_rot_are_fetched_again_and_not_for_ever()
     test_a_download_that_is_refused_ends_the_attempt()
     assert set(TRANSITIONS) == gone
-
-
-def drive(disk: DiskDouble, world: World, offer: Offer = PLAN) -> None:
-    """Boots until it rests; an agent that crashes does nothing."""
-    for _boot in range(9):
-        start, said = launch(disk)
-        assert start is not None, said
-        trailer = driver_on(disk, world, start.slot)._installer.trailer(start.slot)
-        if trailer.sha256 in world.crashing:
-            continue
-        driver = driver_on(disk, world, start.slot)
-        driver.offer(offer)
-        if driver.run().did is Did.RESTING:
-            return
-    raise AssertionError("no end")
 
 
 def test_an_update_goes_through_its_states_in_order():
@@ -437,103 +388,7 @@ def test_a_download_that_is_refused_ends_the_attempt():
     assert [(report.outcome, report.rule) for report in world.reports] == [("failed", "length")]
 
 
-# Disks that fail -----------------------------------------------------------------------------------------------------
-
-
-def test_a_disk_that_fills_up_ends_the_attempt_with_its_reason():
-    disk, world = a_device()
-    driver = driver_on(disk, world, "a")
-    driver.offer(PLAN)
-    step_to(driver, State.WRITING)
-    disk.capacity -= disk.free_bytes() - 3_000
-    assert driver.run().did is Did.RESTING
-    record = record_on(disk)
-    assert (record.outcome, record.rule) == ("failed", "space")
-    assert "No space left on device" in world.reports[0].reason
-    assert launch(disk)[0].slot == "a"
-
-
-def boot_on(disk: DiskDouble, world: World, cause: Cause) -> Did | None:
-    """One start on a disk that may fail, with this cause and no other; None where it has."""
-    try:
-        return boot(disk, world)[1].did
-    except StorageError as error:
-        if error.cause is not cause:
-            raise
-        return None
-
-
-def ends(disk: DiskDouble, world: World) -> list[str]:
-    """How all of it ends on a disk that is well again."""
-    for _boot in range(5):
-        if boot(disk, world)[1].did is Did.RESTING:
-            return [report.outcome for report in world.reports]
-    raise AssertionError("no end")
-
-
-@pytest.mark.parametrize("room", range(0, 90_000, 1_500))
-def test_however_little_room_there_is_a_slot_boots_and_it_ends_or_goes_on(room: int):
-    disk, world = a_device()
-    whole = disk.capacity
-    disk.capacity -= disk.free_bytes() - room
-    boot_on(disk, world, Cause.FULL)
-    assert launch(disk.settled())[0] is not None
-    disk.capacity = whole
-    assert ends(disk, world) in (["confirmed"], ["failed"])
-
-
-def fail_once(disk: DiskDouble, step: str, nth: int) -> list[int]:
-    """The nth step of its kind fails; what is returned counts down to it."""
-    left = [nth]
-
-    def begun(made: str, _name: str) -> None:
-        left[0] -= made == step
-        disk.failing = {step: errno.EIO} if left[0] == 0 else {}
-
-    disk.begun = begun
-    return left
-
-
-@pytest.mark.parametrize("step", ["write", "sync", "sync_folder", "rename", "truncate", "remove", "make_folder"])
-def test_a_disk_that_fails_once_at_any_step_is_taken_up_again(step: str):
-    """The step after the nth of its kind fails, once: whatever n is, the update ends well after it."""
-    failures = 0
-    for nth in range(1, 60):
-        disk, world = a_device()
-        left = fail_once(disk, step, nth)
-        for _boot in range(8):
-            did = boot_on(disk, world, Cause.BROKEN)
-            if did is None:
-                failures, left[0], disk.failing = failures + 1, -1, {}
-            if did is Did.RESTING:
-                break
-        assert [report.outcome for report in world.reports] == ["confirmed"], nth
-        if left[0] > 0:
-            assert failures
-            return
-    raise AssertionError("an update has fewer such steps")
-
-
-@pytest.mark.parametrize("at", range(1, 148, 3))
-def test_a_disk_that_turns_read_only_boots_and_goes_on_when_it_is_well_again(at: int):
-    disk, world = a_device()
-    disk.is_read_only_from = disk.steps + at
-    for _boot in range(3):
-        if boot_on(disk, world, Cause.READ_ONLY) is None:
-            break
-    else:
-        raise AssertionError("it starts again for ever on a disk that takes nothing")
-    assert ends(disk.settled(), world) == ["confirmed"]
-
-
-def test_a_medium_that_keeps_nothing_is_not_written_for_ever():
-    disk, world = a_device()
-    installer = driver_on(disk, world, "a")._installer
-    installer.fault = lambda _slot: "it is not right"
-    driver, outcome = boot(disk, world, installer=installer)
-    assert outcome.did is Did.RESTING
-    assert world.reports[0].rule == "storage"
-    assert driver._returns == MAX_RETURNS + 1
+# Records ------------------------------------------------------------------------------------------------------------
 
 
 def test_without_records_and_slots_it_says_so():

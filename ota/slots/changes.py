@@ -1,0 +1,71 @@
+"""What a record becomes by an action of the table. Pure; what an action does to the disk is the driver's."""
+
+from dataclasses import replace
+from typing import Any
+
+from ota.slots.ecus import Ecu, recorded, table_of
+from ota.slots.machine import Action, Event
+from ota.slots.record import BOOTS, Record
+from ota.slots.trailer import Mark, Trailer
+
+
+def other(slot: str) -> str:
+    """The other slot."""
+    return "b" if slot == "a" else "a"
+
+
+def own_row(record: Record, own_ecu: str) -> Ecu | None:
+    """The row of the slots, where they are to get an image."""
+    row = table_of(record).get(own_ecu)
+    return None if row is None or row.progress == "runs" else row
+
+
+def after(action: Action, event: Event, record: Record, own: Ecu | None) -> Record:
+    """The record that follows, its state apart."""
+    match action:
+        case Action.ARM if own is not None:
+            return replace(record, trial=other(record.confirmed), boots_left=BOOTS, fell_back="")
+        case Action.CONFIRM:
+            return replace(_settled(record), confirmed=record.to_start, floors=_floors(record), outcome="confirmed")
+        case Action.POINT_BACK if event is Event.CANCEL:
+            return replace(_settled(record), outcome="cancelled")
+        case Action.POINT_BACK:
+            tried = [row.sha256 for row in table_of(record).values() if row.progress != "runs"]
+            guilty = [own.sha256] if event is Event.FELL_BACK and own is not None else tried
+            quarantine = record.quarantine | dict.fromkeys(guilty, record.plan_number)
+            return replace(_settled(record), quarantine=quarantine, outcome="rolled back")
+        case Action.GIVE_UP:
+            return replace(record, outcome="cancelled" if event is Event.CANCEL else "failed")
+        case _:
+            return record
+
+
+def with_row(record: Record, ecu: str, **changes: Any) -> Record:
+    """The record with something else in a row."""
+    rows = table_of(record)
+    values = {name: getattr(rows[ecu], name) for name in rows[ecu].__struct_fields__}
+    return replace(record, ecus=recorded(rows | {ecu: Ecu(**(values | changes))}))
+
+
+def mark_of(record: Record, trailer: Trailer) -> Mark:
+    """What the confirmed slot is to keep of a record."""
+    return Mark(
+        sha256=trailer.sha256,
+        sequence=record.sequence,
+        plan_number=record.plan_number,
+        floors=record.floors,
+        quarantine=record.quarantine,
+    )
+
+
+def _settled(record: Record) -> Record:
+    """Nothing is on trial."""
+    return replace(record, trial="", boots_left=0, fell_back="")
+
+
+def _floors(record: Record) -> dict[str, int]:
+    floors = dict(record.floors)
+    for row in table_of(record).values():
+        if row.progress != "failed" and row.floor:
+            floors[row.floor_name] = max(row.floor, floors.get(row.floor_name, 0))
+    return floors
