@@ -6,7 +6,7 @@ starts it (the gateway's supervisor, a timer, a person) is told by its exit code
 
 import os
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from enum import IntEnum
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,13 @@ import msgspec
 
 from ota.agent.audit import Audit, read_seen, write_seen
 from ota.agent.config import OWN, ConfigError, UpdateConfig
-from ota.agent.parts import installers, report_queue, repositories, sources, trust_client
+from ota.agent.parts import installers, lines, report_queue, repositories, sources, trust_client
 from ota.agent.payload import FetchedPayload
 from ota.agent.secondaries import McuSecondaries
 from ota.agent.wellbeing import GatewayHealth
 from ota.agent.world import World, why_not_now
-from ota.errors import RefusedError
+from ota.errors import OtaError, RefusedError
+from ota.installers.mcu import SecondaryLineError
 from ota.installers.release_dir import ReleaseDir
 from ota.payload.choice import Held, Way
 from ota.payload.limits import DailyBudget, SpeedLimit
@@ -84,17 +85,22 @@ class UpdateAgent:
         """The plan that this run has verified, and what it names by ECU."""
         self._targets: dict[str, Target] = {}
         self._remark = ""
+        self._is_soon = False
+        """A secondary did not answer: the next run is to come soon."""
         self._payload = self._make_payload()
         self._health = self._make_health()
         self._trust = trust_client(config, self.storage, self.world, build_time)
         self.reports = report_queue(config, self.storage)
+        self._lines = lines(config)
+        self._secondaries = McuSecondaries(self.storage, installers(config, self._lines), self._payload)
+        self._on_secondaries: dict[str, str] = {}
         self.driver = Driver(
             self.storage,
             key,
             lock=partial(record_lock, folder),
             installer=self._installer,
             payload=self._payload,
-            secondaries=McuSecondaries(self.storage, installers(config), self._payload),
+            secondaries=self._secondaries,
             health=self._health,
             reports=_Queue(self, config.device),
             own_ecu=OWN,
@@ -109,7 +115,9 @@ class UpdateAgent:
 
         Where another agent is at work already, as one that its gateway's end has left behind, this one leaves it to it.
         """
-        with only_one(self.storage.folder) as is_alone:
+        with only_one(self.storage.folder) as is_alone, ExitStack() as used:
+            for line in self._lines.values():
+                used.enter_context(closing(line))
             return self._run(is_forced=is_forced) if is_alone else End.WAITING
 
     def _run(self, *, is_forced: bool) -> End:
@@ -118,10 +126,12 @@ class UpdateAgent:
         state = self.driver.state(self.driver.record())
         if is_forced or state not in RESTING | _JUDGED or self.world.wall_s() >= read_seen(self.storage).next_at:
             self._poll()
-        return self._finish_trial()
+        end = self._finish_trial()
+        return End.WAITING if end is End.RESTING and self._is_soon else end
 
     def _finish_trial(self) -> End:
         """Take it as far as it goes; a trial is judged to its end."""
+        until = self.world.monotonic() + self._config.health.within_s
         while True:
             outcome = self.driver.run()
             record = self.driver.record()
@@ -130,6 +140,9 @@ class UpdateAgent:
             if outcome.did is Did.RESTART:
                 return End.RESTART
             if outcome.did is Did.WAITING and state in _JUDGED:
+                if self.world.monotonic() >= until:  # a secondary that does not answer must not hold a trial for ever
+                    self.driver.give_up_trial(outcome.reason)
+                    continue
                 self.world.sleep(LOOK_S)
                 continue
             if state in (State.CONFIRMED, State.REPORTED) and record.outcome == "confirmed":
@@ -149,6 +162,10 @@ class UpdateAgent:
                 self.audit.refused(error)
             self._say(str(error))
             seen = msgspec.structs.replace(seen, refusal=str(error), rule=error.rule.value)
+        except SecondaryLineError as error:  # what it runs is not known, so neither is what there is to do
+            self._say(str(error))
+            self._is_soon = True
+            seen = msgspec.structs.replace(seen, refusal=str(error), rule="", next_at=int(now))
         else:
             seen = msgspec.structs.replace(seen, answered_at=int(now), refusal="", rule="", remark=self._remark)
         write_seen(self.storage, seen)
@@ -156,7 +173,9 @@ class UpdateAgent:
     def _offer(self) -> None:
         record = self.driver.record()
         with ExitStack() as connections:
-            director, images = repositories(self._config, self._stick, connections)
+            director, images = repositories(
+                self._config, self._stick, connections, has_clock=self.world.is_synchronised()
+            )
             verified = self._trust.refresh(director, images, quarantined=record.quarantine)
         self._remark = "; ".join(filter(None, [verified.now.remark, *verified.damaged]))
         self._plan, self._targets = verified.plan, verified.targets
@@ -228,11 +247,21 @@ class UpdateAgent:
         )
 
     def _held(self, target: Target) -> list[Held]:
-        """Of the slot that is confirmed, which nobody writes to; for a secondary what it runs."""
+        """Of the slot that is confirmed, which nobody writes to; for a set what all secondaries run that want it."""
         if target.info.kind == "release-dir":
             held = self._installer.held(self.driver.record().confirmed)
             return [] if held is None else [held]
-        return []
+        running = {self._running_on(ecu) for ecu, each in self._targets.items() if each.path == target.path}
+        return [Held(each, 0, _not_here) for each in running if each and len(running) == 1]
+
+    def _running_on(self, ecu: str) -> str:
+        """Asked once a run; nothing where it does not answer: then the whole set is fetched."""
+        if ecu not in self._on_secondaries:
+            try:
+                self._on_secondaries[ecu] = self._secondaries.running(ecu)
+            except OtaError:
+                return ""
+        return self._on_secondaries[ecu]
 
     def _progress(self, target: Target, way: Way, done: int, all_: int) -> None:
         seen = read_seen(self.storage)
@@ -291,6 +320,10 @@ class _Queue:
             },
         }
         agent.reports.put(msgspec.convert(document, Report), report.log_tail)
+
+
+def _not_here(_offset: int, _size: int) -> bytes:
+    raise AssertionError("what a secondary runs is read by the secondary")
 
 
 def _word(way: Way) -> str:

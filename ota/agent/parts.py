@@ -1,6 +1,7 @@
 """What a run of the agent is built of, out of its configuration."""
 
 import hashlib
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -21,14 +22,18 @@ from ota.trust.fetcher import Folder
 from ota.trust.web import Web, WebSettings
 
 
-def repositories(config: UpdateConfig, stick: Path | None, connections: ExitStack) -> tuple[Repository, Repository]:
+def repositories(
+    config: UpdateConfig, stick: Path | None, connections: ExitStack, *, has_clock: bool
+) -> tuple[Repository, Repository]:
     """The Director and the image repository: of the stick, or of the network."""
     if stick is not None:
         pieces = Folder(stick).pieces
         return Repository(pieces, f"director/{config.device}"), Repository(pieces, "metadata")
     made = []
     for each, folder in ((config.director, ""), (config.images, "/metadata")):
-        settings = WebSettings(ca_file=config.path(each.ca_file) if each.ca_file else None, proxy=each.proxy)
+        settings = WebSettings(
+            ca_file=config.path(each.ca_file) if each.ca_file else None, proxy=each.proxy, has_clock=has_clock
+        )
         web = connections.enter_context(closing(Web(settings)))
         made.append(Repository(web.pieces, f"{each.url.rstrip('/')}{folder}"))
     return made[0], made[1]
@@ -74,12 +79,17 @@ def report_queue(config: UpdateConfig, storage: Storage) -> ReportQueue | None:
     return ReportQueue(storage, key.sign, hashlib.sha256(public).hexdigest())
 
 
-def installers(config: UpdateConfig) -> dict[str, McuInstaller]:
+def lines(config: UpdateConfig) -> dict[str, SocketLine]:
+    """The line to each secondary; whoever has used them hangs up."""
+    return {name: SocketLine(ecu.line) for name, ecu in config.ecu.items() if ecu.line is not None}
+
+
+def installers(config: UpdateConfig, to: Mapping[str, SocketLine]) -> dict[str, McuInstaller]:
     """The secondaries. Raises `ConfigError`."""
     return {
-        name: McuInstaller(name, _secret(config.path(ecu.key_file)), SocketLine(ecu.line))
+        name: McuInstaller(name, _secret(config.path(ecu.key_file)), to[name])
         for name, ecu in config.ecu.items()
-        if ecu.line is not None and ecu.key_file is not None
+        if ecu.key_file is not None
     }
 
 

@@ -79,9 +79,7 @@ class FetchedPayload:
             yield from image_pieces(self._storage, target, way, "" if fetch is None else fetch.part)
         except RefusedError:
             if fetch is not None and way.is_delta:
-                self._storage.write(self._wrong(way), 0, b"-")
-                self._storage.sync(self._wrong(way))
-                self._storage.sync_folder(FOLDER)
+                self.mark_wrong(way)
             raise
 
     def blob(self, target: Target) -> tuple[Way, bytes]:
@@ -89,6 +87,12 @@ class FetchedPayload:
         way = self.way_to(target)
         data = b"" if way.blob is None else self._storage.read(self.part_of(target), 0, way.blob.length)
         return way, data
+
+    def mark_wrong(self, way: Way) -> None:
+        """A delta has made something else than it should: from now on the whole image is fetched instead."""
+        self._storage.write(self._wrong(way), 0, b"-")
+        self._storage.sync(self._wrong(way))
+        self._storage.sync_folder(FOLDER)
 
     def part_of(self, target: Target) -> str:
         """The file of what was fetched for a target."""
@@ -129,6 +133,5 @@ class FetchedPayload:
             return False
 
     def _wrong(self, way: Way) -> str:
-        """The mark of a delta that has made something else than it should: the whole image is fetched instead."""
         assert way.blob is not None, "what is not fetched is not wrong"
         return f"{FOLDER}/{way.blob.sha256}.wrong"

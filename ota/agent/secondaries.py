@@ -41,7 +41,12 @@ class McuSecondaries:
         if not way.is_delta:
             pieces = image_pieces(self._storage, target, way, self._payload.part_of(target))
             data = make_package(b"".join(pieces))
-        name = self._installer(ecu).stage(data, target.path)
+        try:
+            name = self._installer(ecu).stage(data, target.path)
+        except RefusedError as error:
+            if way.is_delta and error.rule is Rule.HASH:  # it does not run what it said, or that has rotted
+                self._payload.mark_wrong(way)
+            raise
         self._keep(ecu, name, target.sha256)
         return True
 

@@ -20,8 +20,10 @@ Exchange = Callable[[bytes], bytes]
 
 _PART_BYTES = MAX_REQUEST_BYTES - 88
 _NO_SET = "0" * 64
-_RULES = {rule.value: rule for rule in (Rule.FLOOR, Rule.FORMAT, Rule.HASH, Rule.KEY, Rule.STORAGE)}
-"""Words that a secondary's refusals and ours have in common."""
+_RULES = {rule.value: rule for rule in (Rule.FLOOR, Rule.FORMAT, Rule.HASH, Rule.KEY, Rule.STORAGE)} | {
+    "base": Rule.HASH
+}
+"""What a secondary's refusals are to us. `base`: it does not run what the delta builds upon."""
 
 
 class SecondaryLineError(OtaError):

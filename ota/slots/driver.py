@@ -139,6 +139,12 @@ class Driver:
         except StaleRecordError:
             return Outcome(Did.STEP)
 
+    def give_up_trial(self, reason: str) -> None:
+        """The trial has had its time: the old slot is to run again. Anywhere else it does nothing."""
+        record = self.record()
+        if self.state(record) in (State.TRIAL, State.HEALTHY):
+            self._move(record, Event.ILL, Rule.HEALTH, reason)
+
     def run(self) -> Outcome:
         """Step until it waits, rests, or wants a restart."""
         while (outcome := self.step()).did is Did.STEP:

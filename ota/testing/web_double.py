@@ -66,6 +66,7 @@ class WebDouble:
 class _Handler(BaseHTTPRequestHandler):
     web: WebDouble
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer waits 40 ms for the acknowledgement of its head
 
     def do_GET(self) -> None:
         """Answer with a file, as the faults have it."""

@@ -121,6 +121,10 @@ within_s = 600
         self.slot = "a"
         self.said: list[str] = []
 
+    def reload(self) -> None:
+        """The file has changed."""
+        self.config = read_config(self.folder / "update.toml")
+
     def agent(self, **more: Any) -> UpdateAgent:
         return UpdateAgent(self.config, running=self.slot, world=self.world, say=self.said.append, **more)
 

@@ -3,23 +3,16 @@
 import random
 import shutil
 import sys
-import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
 from ota.errors import OtaError, RefusedError, Rule
 from ota.installers.mcu import McuInstaller, SecondaryLineError
-from ota.mcu.agent import Agent
-from ota.mcu.boot import start
-from ota.mcu.flash import FileFlash
-from ota.mcu.selector import SECTOR_BYTES, Selector
-from ota.mcu.sets import Sets
 from ota.payload.file_set import make_image, make_package, read_package
+from ota.testing.mcu_double import KEY, Box
 
-KEY = bytes(range(32))
 RNG = random.Random(7)
 FILES = {
     "board/__init__.mpy": b"",
@@ -34,55 +27,6 @@ NEW_FILES = {name: data for name, data in FILES.items() if name != "old.mpy"} | 
 }
 OLD = make_image(FILES, counter=4, floor=0, version="1.0.0")
 NEW = make_image(NEW_FILES, counter=5, floor=5, version="1.1.0")
-
-
-class Inflated:
-    """As MicroPython's `deflate.DeflateIO` reads."""
-
-    def __init__(self, stream: BinaryIO, window_bits: int) -> None:
-        self._stream = stream
-        self._inflater = zlib.decompressobj(-window_bits)
-
-    def read(self, size: int) -> bytes:
-        while not self._inflater.eof:
-            data = self._inflater.unconsumed_tail or self._stream.read(64)
-            try:
-                unpacked = self._inflater.decompress(data, size)
-            except zlib.error as error:
-                raise OSError(22) from error
-            if unpacked:
-                return unpacked
-            if not data:
-                raise EOFError
-        return b""
-
-
-class Box:
-    """A secondary with its flash and its file system."""
-
-    def __init__(self, folder: Path, ecu: str = "lamp-1", key: bytes = KEY) -> None:
-        self.folder = folder
-        self.ecu = ecu
-        self.key = key
-        self.requests: list[bytes] = []
-        self.boot()
-
-    def boot(self) -> int:
-        """As its boot file does; the slot that runs."""
-        flash = FileFlash(str(self.folder / "selector"), 2 * SECTOR_BYTES)
-        sets, selector, slot = start(str(self.folder), self.key, flash, Inflated)
-        self.agent = Agent(self.ecu, self.key, sets, selector)
-        return slot
-
-    def ask(self, request: bytes) -> bytes:
-        self.requests.append(request)
-        return self.agent.handle(request)
-
-    def runs(self) -> dict[str, bytes]:
-        sets = Sets(str(self.folder), self.key, Inflated)
-        choice = Selector(FileFlash(str(self.folder / "selector"), 2 * SECTOR_BYTES)).choice()
-        root = Path(sets.folder(0 if choice is None else choice.running_slot()))
-        return {str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*") if file.is_file()}
 
 
 @pytest.fixture
