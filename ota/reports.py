@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from ota.errors import OtaError, StorageError
-from ota.storage import Storage, replace
+from ota.storage import Storage, make_durable, replace
 
 FOLDER = "reports"
 MAX_KEPT = 64
@@ -103,7 +103,7 @@ class ReportQueue:
 
         The oldest make room above 64: how many have gone stands in the next report.
         """
-        self._storage.make_folder(FOLDER)
+        make_durable(self._storage, FOLDER)
         tail = log[-MAX_LOG_BYTES:]
         if tail:
             replace(self._storage, f"{FOLDER}/{report.attempt}.log", tail)
@@ -124,9 +124,9 @@ class ReportQueue:
         return 0
 
     def waiting(self) -> list[str]:
-        """Attempts whose report nobody has taken, in the order of their names."""
-        names = self._storage.list(FOLDER)
-        return [name.removesuffix(".json") for name in names if name.endswith(".json")]
+        """Attempts whose report nobody has taken, the oldest first: they are numbered, 9 before 10."""
+        names = [name.removesuffix(".json") for name in self._storage.list(FOLDER) if name.endswith(".json")]
+        return sorted(names, key=lambda name: (len(name), name))
 
     def read(self, attempt: str) -> tuple[bytes, bytes]:
         """A report's line and its log, nothing where there is none. Raises `StorageError`."""

@@ -77,6 +77,13 @@ def replace(storage: Storage, name: str, data: bytes) -> None:
     storage.sync_folder(parent(name))
 
 
+def make_durable(storage: Storage, folder: str) -> None:
+    """Make a folder so that a power cut cannot take it again, with all that is put into it."""
+    if folder.rpartition("/")[2] + "/" not in storage.list(parent(folder)):
+        storage.make_folder(folder)
+        storage.sync_folder(parent(folder))
+
+
 def remove_all(storage: Storage, folder: str) -> None:
     """Remove a folder and all that is in it. May be cut and done again."""
     for name in storage.list(folder):

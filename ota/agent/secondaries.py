@@ -14,7 +14,7 @@ from ota.errors import RefusedError, Rule, StorageError
 from ota.installers.mcu import McuInstaller
 from ota.payload.file_set import make_package
 from ota.payload.image import image_pieces
-from ota.storage import Storage, replace
+from ota.storage import Storage, make_durable, replace
 from ota.targets import Target
 
 FOLDER = "secondaries"
@@ -97,5 +97,5 @@ class McuSecondaries:
         if known.get(name) == sha256:
             return
         kept = {**dict(list(known.items())[-_KEPT + 1 :]), name: sha256}
-        self._storage.make_folder(FOLDER)
+        make_durable(self._storage, FOLDER)
         replace(self._storage, f"{FOLDER}/{ecu}.json", msgspec.json.encode(kept))

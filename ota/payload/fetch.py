@@ -16,7 +16,7 @@ from ota.errors import RefusedError, Rule, StorageError
 from ota.payload.blocks import HASH_BYTES, BlockList, RangeMap
 from ota.payload.limits import DailyBudget, Patience, SpeedLimit
 from ota.payload.source import CHUNK_BYTES, InterruptedFetchError, Pieces, Source
-from ota.storage import Storage, replace
+from ota.storage import Storage, make_durable, replace
 from ota.targets import BLOCK_BYTES, Blob
 
 FOLDER = "fetch"
@@ -55,7 +55,7 @@ class Fetch:
 
     def resume(self) -> None:
         """Find what the disk has. Blocks whose hash does not hold are fetched again. Raises `StorageError`."""
-        self._storage.make_folder(FOLDER)
+        make_durable(self._storage, FOLDER)
         try:
             self._blocks = BlockList(self._blob, self._storage.read(f"{self._stem}.blocks", 0, MAX_BLOCK_LIST_BYTES))
             self._map = RangeMap(self._blob.block_count, self._storage.read(f"{self._stem}.map"))

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from ota.errors import RefusedError, Rule, StorageError
 from ota.payload.source import InterruptedFetchError
-from ota.storage import Storage, replace
+from ota.storage import Storage, make_durable, replace
 
 DAY_S = 86_400
 STEP_BYTES = 1 << 20
@@ -70,7 +70,7 @@ class DailyBudget:
 
     def _write(self) -> None:
         text = json.dumps([self._day, self._reserved, self._attempts]).encode()
-        self._storage.make_folder("fetch")
+        make_durable(self._storage, "fetch")
         replace(self._storage, ACCOUNT, text + b"\n%08x\n" % zlib.crc32(text))
 
 

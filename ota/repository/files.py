@@ -5,7 +5,7 @@ from pathlib import Path
 from ota.errors import RefusedError, Rule, StorageError
 from ota.storage import FRESH, PosixStorage, replace
 
-MAX_METADATA_BYTES = 8_000_000
+MAX_METADATA_BYTES = 5_000_000
 
 
 def read_file(file: Path, limit: int = MAX_METADATA_BYTES) -> bytes:

@@ -117,9 +117,10 @@ class Driver:
         self._check_number(record, offer)
         if state in RESTING:
             return self._take(record, offer)
-        if plan.number == record.plan_number and not plan.is_cancelled:
-            self._offer = offer
-        elif state not in MAY_BE_OVERTAKEN or not self._is_same_work(record, offer):
+        is_it = plan.number == record.plan_number and not plan.is_cancelled
+        if is_it or (state in MAY_BE_OVERTAKEN and self._is_same_work(record, offer)):
+            self._offer = offer  # a newer plan that wants the same vouches for it, under its own conditions
+        else:
             self._next = offer
         return True
 
@@ -190,8 +191,9 @@ class Driver:
     def _is_same_work(self, record: Record, offer: Offer) -> bool:
         """A newer plan that wants of every ECU what is under way already ends nothing: it is taken afterwards."""
         rows = table_of(record)
-        wants = {ecu: offer.targets[wanted.target].sha256 for ecu, wanted in offer.plan.ecus.items()}
-        return not offer.plan.is_cancelled and wants == {ecu: row.sha256 for ecu, row in rows.items()}
+        wants = {ecu: (each.target, offer.targets[each.target].sha256) for ecu, each in offer.plan.ecus.items()}
+        has = {ecu: (row.target, row.sha256) for ecu, row in rows.items()}
+        return not offer.plan.is_cancelled and wants == has
 
     # States -----------------------------------------------------------------------------------------------------
 

@@ -297,6 +297,21 @@ def test_a_metered_link_is_used_where_the_plan_allows_it(device: Device, images:
     assert ("metered" in read_seen(device.storage).waits_for) is not is_allowed
 
 
+def test_a_newer_plan_that_wants_the_same_vouches_for_it_under_its_own_conditions(
+    device: Device, images: dict[str, bytes]
+):
+    limits = msgspec.structs.replace(device.config.limits, is_metered=True)
+    device.config = msgspec.structs.replace(device.config, limits=limits)
+    publish(device, images, "2")
+    assert device.run() is End.WAITING
+    publish(device, images, "2", conditions=Conditions(is_metered_allowed=True))
+    assert device.run() is End.RESTART
+    assert device.runs() == "2"
+    while device.run() is not End.RESTING:
+        pass
+    assert [report.outcome for report in device.reports()] == ["confirmed"]
+
+
 def test_a_stick_brings_it_without_any_network(device: Device, images: dict[str, bytes], tmp_path: Path):
     publish(device, images, "2")
     stick = tmp_path / "stick"

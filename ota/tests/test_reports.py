@@ -106,6 +106,12 @@ def test_above_their_number_the_oldest_go_and_the_next_says_so(queue: ReportQueu
     assert queue.dropped == 5
 
 
+def test_attempts_go_in_the_order_of_their_numbers(queue: ReportQueue):
+    for number in (10, 9, 101, 99):
+        queue.put(msgspec.structs.replace(REPORT, attempt=str(number)))
+    assert queue.waiting() == ["9", "10", "99", "101"]
+
+
 def test_a_name_that_leaves_the_folder_is_none():
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({**msgspec.to_builtins(REPORT), "attempt": "../state-a"}, Report)
