@@ -34,7 +34,7 @@ from ota.slots.neighbours import Report as Ended
 from ota.slots.record import read_key
 from ota.storage import PosixStorage
 from ota.targets import Plan, Target
-from ota.vitals import Vitals
+from ota.vitals import GatewayAwayError, Vitals
 
 LOOK_S = 5.0
 """Between two looks at a release on trial, or at what an update waits for."""
@@ -87,9 +87,11 @@ class UpdateAgent:
         self._remark = ""
         self._is_soon = False
         """A secondary did not answer: the next run is to come soon."""
+        self._has_time: bool | None = None
+        """Asked once a run."""
         self._payload = self._make_payload()
         self._health = self._make_health()
-        self._trust = trust_client(config, self.storage, self.world, build_time)
+        self._trust = trust_client(config, self.storage, build_time, self.world.wall_s, self.is_synchronised)
         self.reports = report_queue(config, self.storage)
         self._lines = lines(config)
         self._secondaries = McuSecondaries(self.storage, installers(config, self._lines), self._payload)
@@ -122,7 +124,8 @@ class UpdateAgent:
 
     def _run(self, *, is_forced: bool) -> End:
         self._trust.open()
-        self._finish_trial()
+        if self._finish_trial() is End.RESTART:
+            return End.RESTART
         state = self.driver.state(self.driver.record())
         if is_forced or state not in RESTING | _JUDGED or self.world.wall_s() >= read_seen(self.storage).next_at:
             self._poll()
@@ -173,9 +176,7 @@ class UpdateAgent:
     def _offer(self) -> None:
         record = self.driver.record()
         with ExitStack() as connections:
-            director, images = repositories(
-                self._config, self._stick, connections, has_clock=self.world.is_synchronised()
-            )
+            director, images = repositories(self._config, self._stick, connections, has_clock=self.is_synchronised())
             verified = self._trust.refresh(director, images, quarantined=record.quarantine)
         self._remark = "; ".join(filter(None, [verified.now.remark, *verified.damaged]))
         self._plan, self._targets = verified.plan, verified.targets
@@ -191,6 +192,17 @@ class UpdateAgent:
         )
         if self.driver.offer(offer):
             self.audit.note("plan taken", plan=verified.plan.number)
+
+    def is_synchronised(self) -> bool:
+        """Whether the gateway has its time from somebody else; where no gateway is named, the system's word counts."""
+        if self._config.status_socket is None:
+            return self.world.is_synchronised()
+        if self._has_time is None:
+            try:
+                self._has_time = self.world.look(self._config.path(self._config.status_socket)).time == "set"
+            except GatewayAwayError:
+                return False
+        return self._has_time
 
     def _may_switch(self, plan: Plan) -> str:
         """Why the slot may not be switched now; the last look at the gateway before it is."""
@@ -313,7 +325,7 @@ class _Queue:
             "rule": report.rule,
             "reason": report.reason,
             "time": int(agent.world.wall_s()),
-            "time_quality": "set" if agent.world.is_synchronised() else "none",
+            "time_quality": "set" if agent.is_synchronised() else "none",
             "ecus": {
                 name: msgspec.to_builtins(EcuOutcome(target=row["target"], after=row["sha256"]))
                 for name, row in report.ecus.items()

@@ -1,7 +1,7 @@
 """What a run of the agent is built of, out of its configuration."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from ota.agent.config import ConfigError, UpdateConfig
 from ota.agent.line import SocketLine
-from ota.agent.world import World
 from ota.installers.mcu import McuInstaller
 from ota.payload.source import FolderSource, HttpSource, Source
 from ota.reports import ReportQueue
@@ -52,7 +51,13 @@ def sources(config: UpdateConfig, stick: Path | None) -> list[Source]:
     ]
 
 
-def trust_client(config: UpdateConfig, storage: Storage, world: World, build_time: int) -> TrustClient:
+def trust_client(
+    config: UpdateConfig,
+    storage: Storage,
+    build_time: int,
+    clock: Callable[[], float],
+    is_synchronised: Callable[[], bool],
+) -> TrustClient:
     """Raises `ConfigError` where a built-in root cannot be read."""
     ecus = {name: EcuKind(ecu.hardware, ecu.family) for name, ecu in config.ecu.items()}
     return TrustClient(
@@ -60,7 +65,7 @@ def trust_client(config: UpdateConfig, storage: Storage, world: World, build_tim
         Device(config.device, ecus),
         director_root=_read(config.path(config.director.root)),
         image_root=_read(config.path(config.images.root)),
-        clock=ClockFloor(build_time=build_time, clock=world.wall_s, is_synchronised=world.is_synchronised),
+        clock=ClockFloor(build_time=build_time, clock=clock, is_synchronised=is_synchronised),
     )
 
 

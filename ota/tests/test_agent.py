@@ -325,6 +325,20 @@ def test_a_stick_brings_it_without_any_network(device: Device, images: dict[str,
     assert len(device.web.asked) == asked
 
 
+@pytest.mark.parametrize("time", ["kept", "none"])
+def test_without_a_clock_it_is_taken_all_the_same_and_said(device: Device, images: dict[str, bytes], time: str):
+    """It wakes in 1970: nothing has expired as far as it can tell, and it says that it cannot."""
+    device.world.vitals = msgspec.structs.replace(WELL, time=time)
+    device.world.start = 0.0
+    publish(device, images, "2")
+    assert device.run() is End.RESTART
+    assert read_seen(device.storage).remark == "time: unsynchronised"
+    while device.run() is not End.RESTING:
+        pass
+    assert device.runs() == "2"
+    assert device.reports()[0].time_quality == "none"
+
+
 def test_a_refusal_is_one_line_in_the_trail_and_changes_no_slot(device: Device, images: dict[str, bytes]):
     publish(device, images, "2")
     device.web.files = {}
