@@ -87,6 +87,8 @@ class UpdateAgent:
         self._remark = ""
         self._is_soon = False
         """A secondary did not answer: the next run is to come soon."""
+        self._look_at = self.world.monotonic() + config.poll_s
+        """When a long download asks whether it is still wanted."""
         self._has_time: bool | None = None
         """Asked once a run."""
         self._payload = self._make_payload()
@@ -173,6 +175,15 @@ class UpdateAgent:
             seen = msgspec.structs.replace(seen, answered_at=int(now), refusal="", rule="", remark=self._remark)
         write_seen(self.storage, seen)
 
+    def _is_overtaken(self) -> bool:
+        """Between two blocks of a long download: ask again, as often as without one, whether it is still wanted."""
+        now = self.world.monotonic()
+        if now < self._look_at:
+            return False
+        self._look_at = now + self._config.poll_s
+        self._poll()
+        return self.driver.is_overtaken
+
     def _offer(self) -> None:
         record = self.driver.record()
         with ExitStack() as connections:
@@ -254,7 +265,7 @@ class UpdateAgent:
             speed=speed,
             sources=sources(self._config, self._stick),
             held=self._held,
-            is_cancelled=lambda: False,
+            is_cancelled=self._is_overtaken,
             progress=self._progress,
         )
 

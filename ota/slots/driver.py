@@ -23,8 +23,8 @@ from ota.slots.trailer import Trailer, rebuild
 from ota.storage import Storage
 from ota.targets import Plan, Target
 
-_LATER = frozenset({Rule.NETWORK, Rule.BUDGET, Rule.CONDITION, Rule.SPACE})
-"""Refusals of a download that may not hold tomorrow."""
+_LATER = frozenset({Rule.NETWORK, Rule.BUDGET, Rule.CONDITION, Rule.SPACE, Rule.CANCELLED})
+"""Refusals of a download that may not hold tomorrow. One that is cancelled is ended by the plan that has done so."""
 _RETURNS = frozenset({Event.BLOBS_WRONG, Event.SLOT_WRONG})
 MAX_RETURNS = 3
 """So often a process begins anew with what the disk has spoiled: a broken medium is not worn out further."""
@@ -139,6 +139,11 @@ class Driver:
             return handler(record)
         except StaleRecordError:
             return Outcome(Did.STEP)
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether a newer plan, or one that cancels, is to end what is under way."""
+        return self._next is not None
 
     def give_up_trial(self, reason: str) -> None:
         """The trial has had its time: the old slot is to run again. Anywhere else it does nothing."""

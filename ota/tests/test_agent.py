@@ -312,6 +312,29 @@ def test_a_newer_plan_that_wants_the_same_vouches_for_it_under_its_own_condition
     assert [report.outcome for report in device.reports()] == ["confirmed"]
 
 
+def test_a_plan_that_is_cancelled_stops_a_download_between_two_blocks(device: Device, images: dict[str, bytes]):
+    limits = msgspec.structs.replace(device.config.limits, kilobytes_per_s=10)
+    device.config = msgspec.structs.replace(device.config, limits=limits, poll_s=10)
+    device.repository.add_image("rsu/gateway/2.tar", images["2"], counter=2)
+    publish(device, images, "2")
+    slept = device.world.sleep
+
+    def sleep(seconds: float) -> None:
+        slept(seconds)
+        if device.world.now > 8 and device.repository.plans[DEVICE].number == 1:
+            publish(device, images, "2", is_cancelled=True)
+
+    device.world.sleep = sleep  # type: ignore[method-assign]
+    assert device.run() is End.WAITING
+    (blob,) = set(device.blobs_asked())
+    while device.run() is not End.RESTING:
+        pass
+    assert device.runs() == "1"
+    assert device.blobs_asked() == [blob], "nothing more of it is asked for"
+    (report,) = device.reports()
+    assert (report.outcome, report.rule) == ("cancelled", "cancelled")
+
+
 def test_a_stick_brings_it_without_any_network(device: Device, images: dict[str, bytes], tmp_path: Path):
     publish(device, images, "2")
     stick = tmp_path / "stick"

@@ -175,6 +175,19 @@ def test_no_name_and_no_server_are_said_in_words(device: Device, url: str):
     assert "object" not in str(caught.value)
 
 
+def test_a_file_that_becomes_another_under_way_is_noticed_at_its_first_block(device: Device, web: WebDouble):
+    """What a changed entity tag would tell is told by the blocks themselves, whatever a server says of its files."""
+    web.faults_at = {1: Faults(drop_after=2 * BLOCK_BYTES)}
+    with pytest.raises(InterruptedFetchError):
+        device.run(web.url)
+    web.files[NAME] = random.Random(9).randbytes(len(DATA))
+    with pytest.raises(InterruptedFetchError, match=r"^hash: .*: block 2 is not what the metadata names$"):
+        device.run(web.url)
+    web.files[NAME] = DATA
+    device.run(web.url)
+    assert device.has()
+
+
 def test_a_stick_finishes_what_the_radio_began(device: Device, web: WebDouble, tmp_path: Path):
     web.faults = Faults(drop_after=2 * BLOCK_BYTES + 5)
     with pytest.raises(InterruptedFetchError):
