@@ -24,6 +24,8 @@ from tools.sink.ledger import LedgerError
 
 LOOK_S = 0.25
 STEP_WITHIN_S = 150.0
+LINK_KB_S = 1
+"""A slow link: else the download is over before anybody could cut it."""
 BACKLOG = 2_000
 """Packs that wait from before: an update must not cost one of them."""
 
@@ -72,7 +74,7 @@ class Show:
             await asyncio.to_thread(releases.build, version)
         repository = RepositoryDouble(now=datetime.now(UTC))
         with repository.serving() as web:
-            box = Box(self._folder, repository, web.url)
+            box = Box(self._folder, repository, web.url, kilobytes_per_s=LINK_KB_S)
             box.set_up(self._add(repository, releases, 1), releases.images[1])
             service = Service(box.folder, self._scene.config, self._folder / "gateway.log", self._say)
             prefill(self._scene.data, node=NODE, count=BACKLOG, points=20)

@@ -83,7 +83,9 @@ class Releases:
 class Box:
     """The device: its update folder, and what it says of itself."""
 
-    def __init__(self, folder: Path, repository: RepositoryDouble, url: str) -> None:
+    def __init__(
+        self, folder: Path, repository: RepositoryDouble, url: str, *, kilobytes_per_s: int | None = None
+    ) -> None:
         self.folder = folder / "update"
         file = folder / "update.toml"
         (folder / "director.root.json").write_bytes(repository.first_director_root)
@@ -95,6 +97,7 @@ class Box:
             f'[director]\nurl = "{url}/director/{NODE}"\nroot = "director.root.json"\n\n'
             f'[images]\nurl = "{url}"\nroot = "image.root.json"\n\n'
             f"[health]\nsteady_s = {STEADY_S}\nwithin_s = {WITHIN_S}\n"
+            + (f"\n[limits]\nkilobytes_per_s = {kilobytes_per_s}\n" if kilobytes_per_s else "")
         )
         self.config: UpdateConfig = read_config(file)
         self.storage = PosixStorage(self.folder)
