@@ -1,0 +1,205 @@
+"""One device's way through a campaign: what is heard of it, and what that makes of it.
+
+    waiting ── told ── reached ── confirmed ── good
+                 │        │           └─────── regressed    its health is worse than before
+                 │        ├─────────────────── failed       it rolled back, refused or gave up
+                 │        │  └── retrying ── told           what the surroundings did is tried again
+                 │        └─────────────────── silent       it took the plan and was not heard of again
+                 └── cancelled
+    told, reached, confirmed, good, ... ── reverting ── reverted | stranded
+
+A function for each thing that can be heard; each gives the course as it is then, the same object where nothing has
+changed. What belongs to another plan than the one that the device was told last changes nothing but when it was heard.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from ota.campaign.conditions import longest_wait_s
+from ota.campaign.retry import next_try_s
+from ota.campaign.rules import Campaign
+from ota.errors import Rule
+
+State = Literal[
+    "waiting",
+    "told",
+    "reached",
+    "retrying",
+    "confirmed",
+    "good",
+    "failed",
+    "silent",
+    "regressed",
+    "cancelled",
+    "reverting",
+    "reverted",
+    "stranded",
+]
+STATES: tuple[State, ...] = State.__args__  # type: ignore[attr-defined]
+BAD: frozenset[State] = frozenset({"failed", "silent", "regressed"})
+ENDED: frozenset[State] = BAD | {"good", "cancelled", "reverted", "stranded"}
+ON_ITS_WAY: frozenset[State] = frozenset({"told", "reached", "retrying"})
+SILENT, REGRESSED = "silent", "regressed"
+"""Stand in the place of a rule."""
+MAX_REASON_CHARS = 500
+DAY_S = 86_400.0
+
+
+class Vitals(msgspec.Struct, frozen=True, kw_only=True):
+    """Counters of a device at one time: two looks make a rate."""
+
+    at: int
+    starts: int = 0
+    """Starts of its agent since it was made."""
+    records: int = 0
+    """Records made since it was made; 0 where it does not say."""
+
+
+class Course(msgspec.Struct, frozen=True, kw_only=True):
+    """One device in one campaign. Times in seconds since 1970."""
+
+    device: str
+    model: str
+    stage: int
+    state: State = "waiting"
+    plan: int = 0
+    """The number of the plan that it was told last."""
+    tries: int = 0
+    """Plans that it was told, the way back not counted."""
+    told_at: int = 0
+    heard_at: int = 0
+    ended_at: int = 0
+    """When it confirmed or failed."""
+    next_at: int = 0
+    """While it is retrying: when it is told again."""
+    before: str = ""
+    """The target that it ran, for the way back; nothing where that is not known."""
+    rule: str = ""
+    reason: str = ""
+    usual_starts: float = 0.0
+    """A day, before."""
+    usual_records: float = 0.0
+    first: Vitals | None = None
+    """The first look after it confirmed."""
+
+
+def told(course: Course, plan: int, at: int) -> Course:
+    """A plan is made for it, and it is about to be told."""
+    return msgspec.structs.replace(
+        course, state="told", plan=plan, tries=course.tries + 1, told_at=at, ended_at=0, next_at=0, rule="", reason=""
+    )
+
+
+def reverting(course: Course, plan: int, at: int) -> Course:
+    """A plan for the way back is made. Why it has failed stays written."""
+    return msgspec.structs.replace(course, state="reverting", plan=plan, told_at=at, next_at=0)
+
+
+def cancelled(course: Course, plan: int, at: int) -> Course:
+    """It is told to leave it, or was never told."""
+    return msgspec.structs.replace(course, state="cancelled", plan=plan or course.plan, ended_at=at, next_at=0)
+
+
+def heard(course: Course, at: int) -> Course:
+    """Any sign of life. One that is silent no more goes on where it was: what became of it is yet to be heard."""
+    if at <= course.heard_at:
+        return course
+    if course.state == "silent":
+        back: State = "confirmed" if course.ended_at else "reached"
+        return msgspec.structs.replace(course, state=back, heard_at=at, rule="", reason="")
+    return msgspec.structs.replace(course, heard_at=at)
+
+
+def reached(course: Course, plan: int, at: int) -> Course:
+    """It has said that it knows its plan."""
+    course = heard(course, at)
+    if course.state == "told" and plan == course.plan:
+        return msgspec.structs.replace(course, state="reached")
+    return course
+
+
+def ended(
+    campaign: Campaign, course: Course, plan: int, outcome: str, at: int, rule: str = "", reason: str = ""
+) -> Course:
+    """A report of its own: `confirmed`, `rolled-back`, `failed`, `refused` or `cancelled` (`ota.reports.Outcome`)."""
+    course = heard(course, at)
+    if plan != course.plan or not plan:
+        return course
+    reason = reason[:MAX_REASON_CHARS]
+    if course.state == "reverting":
+        state: State = "reverted" if outcome == "confirmed" else "stranded"
+        return msgspec.structs.replace(course, state=state, ended_at=at, reason=reason or course.reason)
+    if course.state not in ON_ITS_WAY:
+        return course
+    if outcome == "confirmed":
+        return msgspec.structs.replace(course, state="confirmed", ended_at=at, first=None, rule="", reason="")
+    if outcome == "cancelled":
+        return msgspec.structs.replace(course, state="cancelled", ended_at=at, rule=rule, reason=reason)
+    return _failed(campaign, course, outcome, at, rule, reason)
+
+
+def _failed(campaign: Campaign, course: Course, outcome: str, at: int, rule: str, reason: str) -> Course:
+    wait_s = None if outcome == "rolled-back" else next_try_s(rule, course.tries, campaign.retry)
+    if wait_s is not None:
+        return msgspec.structs.replace(course, state="retrying", next_at=at + wait_s, rule=rule, reason=reason)
+    rule = rule or (Rule.HEALTH.value if outcome == "rolled-back" else outcome)
+    return msgspec.structs.replace(course, state="failed", ended_at=at, rule=rule, reason=reason)
+
+
+def watched(campaign: Campaign, course: Course, now: Vitals) -> Course:
+    """A look at its counters: after it has confirmed it must not be worse off than before."""
+    course = heard(course, now.at)
+    if course.state != "confirmed":
+        return course
+    first = course.first
+    if first is None or now.starts < first.starts or now.records < first.records:  # its journals began anew
+        return msgspec.structs.replace(course, first=now)
+    past_s = now.at - first.at
+    if past_s < campaign.health.after_s:
+        return course
+    starts = (now.starts - first.starts) * DAY_S / past_s
+    if now.starts > first.starts + 1 and starts > course.usual_starts + campaign.health.restarts_more_a_day:
+        reason = f"{starts:.1f} restarts a day; {course.usual_starts:.1f} before"
+        return _regressed(course, now.at, reason)
+    records = (now.records - first.records) * DAY_S / past_s
+    if course.usual_records and records < campaign.health.min_rate * course.usual_records:
+        reason = f"{records:.0f} records a day; {course.usual_records:.0f} before"
+        return _regressed(course, now.at, reason)
+    return course
+
+
+def _regressed(course: Course, at: int, reason: str) -> Course:
+    return msgspec.structs.replace(course, state="regressed", ended_at=at, rule=REGRESSED, reason=reason)
+
+
+def passed(campaign: Campaign, course: Course, now: int, listening_since: int = 0) -> Course:
+    """Time went by: it has been silent for too long, or well for long enough.
+
+    listening_since: when we could hear devices again; nobody is silent because we were deaf.
+    """
+    silent_after_s = campaign.gate.silent_after_s
+    if course.state == "reached":
+        silent_after_s += longest_wait_s(campaign.when)
+    if course.state in ("reached", "confirmed") and _silent_for(course, now, listening_since) >= silent_after_s:
+        what = "taken its plan" if course.state == "reached" else "confirmed"
+        reason = f"not heard of for {silent_after_s / 3600:.1f} hours after it had {what}"
+        return msgspec.structs.replace(course, state="silent", rule=SILENT, reason=reason)
+    if course.state == "confirmed" and now - course.ended_at >= campaign.stage[course.stage].soak_s:
+        return msgspec.structs.replace(course, state="good")
+    return course
+
+
+def _silent_for(course: Course, now: int, listening_since: int) -> int:
+    return now - max(course.heard_at, course.told_at, listening_since)
+
+
+def next_look_at(campaign: Campaign, course: Course) -> int:
+    """When `passed` may next change it; 0: never by itself."""
+    silent_after_s = campaign.gate.silent_after_s
+    last = max(course.heard_at, course.told_at)
+    if course.state == "reached":
+        return last + silent_after_s + longest_wait_s(campaign.when)
+    if course.state == "confirmed":
+        return min(last + silent_after_s, course.ended_at + campaign.stage[course.stage].soak_s)
+    return course.next_at if course.state == "retrying" else 0
