@@ -28,7 +28,7 @@ class FleetDevice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     id: Word
     model: Word
     """What is judged together: devices of one build."""
-    ecus: dict[Word, Word] = {"main": "generic"}
+    ecus: Annotated[dict[Word, Word], msgspec.Meta(min_length=1, max_length=64)]
     """Hardware id by ECU, all of them."""
     labels: dict[Word, Annotated[str, msgspec.Meta(max_length=200)]] = {}
     targets: dict[Word, Path] = {}
@@ -37,7 +37,7 @@ class FleetDevice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Of the image on its main ECU."""
     sha256: Sha256 | None = None
 
-    def property(self, name: str) -> str:
+    def value_of(self, name: str) -> str:
         """Nothing where the device has none of that name."""
         if name in ("id", "model", "version"):
             value = getattr(self, name)
@@ -62,7 +62,7 @@ class Filter:
     def means(self, device: FleetDevice) -> bool:
         """Whether each term holds."""
         return all(
-            any(fnmatchcase(device.property(name), value) for value in values) is is_wanted
+            any(fnmatchcase(device.value_of(name), value) for value in values) is is_wanted
             for name, values, is_wanted in self._terms
         )
 

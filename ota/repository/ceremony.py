@@ -12,7 +12,7 @@ from ota.repository import signatures
 from ota.repository.change_set import ChangeSet
 from ota.repository.differences import differences
 from ota.repository.files import read_file
-from ota.repository.keys import KeyRole, PublicKey, SigningKey
+from ota.repository.keys import KeyRole, PublicKey, Signatory
 from ota.repository.layout import PUBLIC, STAGED, STAGED_DIRECTOR, STAGED_IMAGE
 from ota.repository.roles import director_root, family_targets, image_root, top_targets
 from ota.repository.workspace import Workspace, staged_bytes
@@ -81,7 +81,7 @@ def look_at(file: Path, role: KeyRole, against: Path | None = None) -> ChangeSet
     return ChangeSet(changes=differences(old, metadata, file.name))
 
 
-def sign_file(file: Path, key: SigningKey) -> ChangeSet:
+def sign_file(file: Path, key: Signatory) -> ChangeSet:
     """A holder's signature, to lie beside the file that they have in front of them. Raises `RefusedError`."""
     metadata = signatures.parse(read_file(file), str(file))
     name, data = signatures.sign(metadata, str(file), key)

@@ -1,4 +1,4 @@
-"""Signing keys: Ed25519, made by their holder, at rest only encrypted.
+"""Signing keys: made by their holder, at rest only encrypted: Ed25519 here, or in a token (`token_keys`).
 
     {holder}-{role}.key   for its holder alone: JSON, mode 0600; what it is stands in clear, the key itself is encrypted
     {holder}-{role}.pub   for everybody: JSON
@@ -12,14 +12,15 @@ import hashlib
 import os
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 import msgspec
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-from securesystemslib.signer import CryptoSigner, SSlibKey
+from securesystemslib.signer import CryptoSigner, Signer, SSlibKey
 from tuf.api.metadata import Key
 
 from ota.errors import RefusedError, Rule, StorageError
@@ -27,6 +28,9 @@ from ota.repository.files import read_file, write_new
 
 HOLDER_FIELD = "x-wayside-holder"
 """In a key's public half, also where metadata lists it: who holds it."""
+ED25519: Literal["ed25519"] = "ed25519"
+P256: Literal["ecdsa-sha2-nistp256"] = "ecdsa-sha2-nistp256"
+"""Schemes, as the TUF specification, 1.0.34, section 4.2, names them. P-256 is what many tokens have."""
 MIN_PASSPHRASE_BYTES = 12
 MAX_FILE_BYTES = 8192
 _SCRYPT_COST = 1 << 15
@@ -50,18 +54,26 @@ Holder = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,40}$")]
 Hex = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})+$", max_length=256)]
 
 
-class _Names(msgspec.Struct, frozen=True, kw_only=True):
+class KeyNames(msgspec.Struct, frozen=True, kw_only=True):
+    """What every file of a key says in clear."""
+
     role: KeyRole
     holder: Holder
     keyid: Hex
     public: Hex
 
 
-class _PublicFile(_Names, frozen=True, kw_only=True):
+class PublicHalf(KeyNames, frozen=True, kw_only=True):
+    """`public`: 32 bytes of Ed25519 (RFC 8032), or a point of P-256, uncompressed (SEC 1, 2.3.3)."""
+
+    scheme: Literal["ed25519", "ecdsa-sha2-nistp256"] = ED25519
+
+
+class _PublicFile(PublicHalf, frozen=True, kw_only=True):
     format: Literal["wayside-public-key-1"] = "wayside-public-key-1"
 
 
-class _PrivateFile(_Names, frozen=True, kw_only=True):
+class _PrivateFile(KeyNames, frozen=True, kw_only=True):
     format: Literal["wayside-key-1"] = "wayside-key-1"
     scrypt_cost: Annotated[int, msgspec.Meta(ge=_SCRYPT_COST, le=_MAX_SCRYPT_COST)] = _SCRYPT_COST
     salt: Hex
@@ -96,15 +108,36 @@ class PublicKey(msgspec.Struct, frozen=True):
         """Read a `.pub`. Raises `RefusedError` where it is none, or not for `role`; `StorageError`."""
         try:
             found = msgspec.json.decode(read_file(file, MAX_FILE_BYTES), type=_PublicFile)
-            key = _tuf_key(bytes.fromhex(found.public), found.holder)
-        except (msgspec.DecodeError, ValueError) as error:
+        except msgspec.DecodeError as error:
             raise RefusedError(Rule.KEY, str(file), "it is no public key of `wayside ota repo key`") from error
-        if key.keyid != found.keyid:
-            raise RefusedError(Rule.KEY, str(file), "its key id does not belong to its key: the file is damaged")
+        made = cls.of(found, str(file))
         if role is not None and found.role is not role:
             reason = f"it is a key for {found.role.value}, not for {role.value}; one key has one role"
             raise RefusedError(Rule.KEY, str(file), reason)
+        return made
+
+    @classmethod
+    def of(cls, found: PublicHalf, file: str) -> "PublicKey":
+        """What a file says. Raises `RefusedError` where its key id does not belong to its key."""
+        try:
+            key = _tuf_key(bytes.fromhex(found.public), found.holder, found.scheme)
+        except ValueError as error:
+            raise RefusedError(Rule.KEY, file, "its key is none: the file is damaged") from error
+        if key.keyid != found.keyid:
+            raise RefusedError(Rule.KEY, file, "its key id does not belong to its key: the file is damaged")
         return cls(found.role, found.holder, key)
+
+
+class Signatory(Protocol):
+    """Somebody's key, ready to sign."""
+
+    @property
+    def public(self) -> PublicKey:
+        """The half that everybody may have."""
+
+    @property
+    def signer(self) -> Signer:
+        """As python-tuf signs with it."""
 
 
 class SigningKey:
@@ -119,10 +152,7 @@ class SigningKey:
     @classmethod
     def new(cls, role: KeyRole, holder: str) -> "SigningKey":
         """Make a key. Raises `RefusedError` for a name that cannot be a holder's."""
-        try:
-            msgspec.convert(holder, Holder)
-        except msgspec.ValidationError as error:
-            raise RefusedError(Rule.KEY, holder, "a holder's name is 1 to 41 of a-z 0-9 _ . -") from error
+        check_holder(holder)
         return cls(Ed25519PrivateKey.generate(), role, holder)
 
     @classmethod
@@ -152,15 +182,10 @@ class SigningKey:
             keyid=self.public.keyid,
             public=self._key.public_key().public_bytes_raw().hex(),
         )
-        write_new(private, _pretty(self._sealed(half, passphrase)), mode=0o600)
-        try:
-            write_new(public, _pretty(half))
-        except StorageError:
-            private.unlink(missing_ok=True)
-            raise
+        write_halves(private, self._sealed(half, passphrase), public, half)
         return private, public
 
-    def _sealed(self, names: _Names, passphrase: bytes) -> _PrivateFile:
+    def _sealed(self, names: KeyNames, passphrase: bytes) -> _PrivateFile:
         salt, nonce = os.urandom(_SALT_BYTES), os.urandom(_NONCE_BYTES)
         shell = _PrivateFile(
             role=names.role,
@@ -176,6 +201,32 @@ class SigningKey:
         encrypted = sealed.encrypt(nonce, self._key.private_bytes_raw(), shell.in_clear())
         whole = msgspec.structs.replace(shell, encrypted=encrypted.hex())
         return msgspec.structs.replace(whole, checksum=whole.digest())
+
+
+def public_half(
+    role: KeyRole, holder: str, point: bytes, scheme: Literal["ed25519", "ecdsa-sha2-nistp256"]
+) -> PublicHalf:
+    """What a `.pub` says of a key. Raises `ValueError` where `point` is none."""
+    keyid = str(_tuf_key(point, holder, scheme).keyid)
+    return _PublicFile(role=role, holder=holder, keyid=keyid, public=point.hex(), scheme=scheme)
+
+
+def write_halves(private: Path, held: KeyNames, public: Path, half: PublicHalf) -> None:
+    """Both files of a key, or none. Raises `RefusedError`, `StorageError`."""
+    write_new(private, _pretty(held), mode=0o600)
+    try:
+        write_new(public, _pretty(half))
+    except (RefusedError, StorageError):
+        private.unlink(missing_ok=True)
+        raise
+
+
+def check_holder(holder: str) -> None:
+    """Raises `RefusedError` for a name that cannot be a holder's."""
+    try:
+        msgspec.convert(holder, Holder)
+    except msgspec.ValidationError as error:
+        raise RefusedError(Rule.KEY, holder, "a holder's name is 1 to 41 of a-z 0-9 _ . -") from error
 
 
 def key_files(folder: Path, holder: str, role: KeyRole) -> tuple[Path, Path]:
@@ -223,8 +274,11 @@ def _stretched(passphrase: bytes, salt: bytes, cost: int) -> bytes:
     return Scrypt(salt=salt, length=_KEY_BYTES, n=cost, r=_SCRYPT_BLOCK, p=1).derive(passphrase)
 
 
-def _tuf_key(raw: bytes, holder: str) -> Key:
-    key = SSlibKey.from_crypto(Ed25519PublicKey.from_public_bytes(raw))
+def _tuf_key(raw: bytes, holder: str, scheme: str = ED25519) -> Key:
+    if scheme == P256:
+        key = SSlibKey.from_crypto(EllipticCurvePublicKey.from_encoded_point(SECP256R1(), raw))
+    else:
+        key = SSlibKey.from_crypto(Ed25519PublicKey.from_public_bytes(raw))
     key.unrecognized_fields[HOLDER_FIELD] = holder
     return key
 

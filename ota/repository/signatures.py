@@ -13,7 +13,7 @@ from tuf.api.metadata import Metadata, Root, Signature, Signed, Targets
 from tuf.api.serialization import DeserializationError
 
 from ota.errors import RefusedError, Rule
-from ota.repository.keys import KeyRole, SigningKey, holder_of
+from ota.repository.keys import KeyRole, Signatory, holder_of
 
 ENDING = ".sig"
 
@@ -67,7 +67,7 @@ def check_key_role(metadata: Metadata[Any], file: str, role: KeyRole) -> None:
         raise RefusedError(Rule.KEY, file, f"{wanted.value} keys sign this, and this one is for {role.value}")
 
 
-def sign(metadata: Metadata[Any], file: str, key: SigningKey) -> tuple[str, bytes]:
+def sign(metadata: Metadata[Any], file: str, key: Signatory) -> tuple[str, bytes]:
     """(name, content) of a holder's signature file. Raises `RefusedError` where this key does not sign this."""
     check_key_role(metadata, file, key.public.role)
     made = key.signer.sign(metadata.signed_bytes)
