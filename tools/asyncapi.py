@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from protocols.wayside.schema import TYPES, json_schemas
+from protocols.wayside.schema import PARTS, TYPES, json_schemas
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "wire.md"
@@ -79,7 +79,7 @@ def document() -> dict[str, Any]:
     schemas, components = json_schemas("#/components/schemas/{name}")
     messages: dict[str, Any] = {}
     for name, kind in TYPES.items():
-        if name in ("loss", "clock-set"):  # the data of an event, no message of its own
+        if name in PARTS:
             continue
         messages[name] = {
             "name": name,

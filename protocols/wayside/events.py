@@ -3,8 +3,8 @@
 A CloudEvents integer has 32 bits, so sequence and uptime travel as strings. The node and the device stand in `source`,
 the lane in `type` and in `id`. Our extensions bear the prefix `wayside`. See `docs/wire.md`, "Events and transactions".
 
-Two events speak of the node itself: `loss` declares what will never arrive, `clock-set` re-dates what its boot made
-before.
+Three events speak of the node itself: `loss` declares what will never arrive, `clock-set` re-dates what its boot made
+before, `update` brings the report of an update.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -118,6 +118,15 @@ class ClockSet(msgspec.Struct, frozen=True, kw_only=True):
     source: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
 
 
+class UpdateReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Data of the event `update`: what the update agent signed. An attempt has one report, which may come twice."""
+
+    report: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_PACK_BYTES)]
+    """The signed line as the agent wrote it."""
+    log: Annotated[str, msgspec.Meta(max_length=MAX_PACK_BYTES)] = ""
+    """The end of the log of a release that was sent back."""
+
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -220,6 +229,11 @@ def loss_of(event: CloudEvent) -> Loss:
 def clock_set_of(event: CloudEvent) -> ClockSet:
     """The data of a `clock-set`. Raises `FieldError`."""
     return _data_of(event, ClockSet)
+
+
+def update_report_of(event: CloudEvent) -> UpdateReport:
+    """The data of an `update`. Raises `FieldError`."""
+    return _data_of(event, UpdateReport)
 
 
 def iso_of(time_ms: int) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from protocols.wayside.envelope import Command, Desired, WireEnvelope
-from protocols.wayside.events import ClockSet, CloudEvent, Loss
+from protocols.wayside.events import ClockSet, CloudEvent, Loss, UpdateReport
 from protocols.wayside.fields import Boot, Epoch, Level, Seq, TimeMs, TimeQuality, UptimeMs
 from protocols.wayside.pack import KEYS, MAX_NAME_CHARS, MAX_OFFSET_MS
 from protocols.wayside.state import (
@@ -22,6 +22,7 @@ from protocols.wayside.state import (
     Request,
     Result,
     State,
+    UpdateAccount,
 )
 
 
@@ -60,9 +61,11 @@ TYPES: dict[str, type[msgspec.Struct]] = {
     "transaction": CloudEvent,
     "loss": Loss,
     "clock-set": ClockSet,
+    "update": UpdateReport,
     "state": State,
     "catalogue": Catalogue,
     "reported": Reported,
+    "update-account": UpdateAccount,
     "health": Health,
     "result": Result,
     "request": Request,
@@ -74,6 +77,8 @@ TYPES: dict[str, type[msgspec.Struct]] = {
     "ingest": Ingest,
 }
 """Every payload that the contract knows, by the name that its page gives it."""
+PARTS = frozenset({"loss", "clock-set", "update", "update-account"})
+"""Those that stand within another: no messages of their own."""
 
 
 def json_schemas(reference: str) -> tuple[dict[str, Any], dict[str, Any]]:

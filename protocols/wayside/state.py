@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from protocols.core.errors import LocalProtocolError
+from protocols.core.errors import FieldError, LocalProtocolError
 from protocols.wayside.envelope import CommandId
 from protocols.wayside.fields import (
     Boot,
@@ -116,6 +116,51 @@ class Reported(msgspec.Struct, frozen=True, kw_only=True, tag_field="v", tag=1):
     config: ReportedConfig
     firmware: dict[str, Any] = {}
     slots: dict[str, Any] = {}
+    """An `UpdateAccount` as the node's update agent wrote it; empty where the node takes no updates."""
+
+
+class UpdateSlot(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One of a node's two slots. One that holds nothing has a name only."""
+
+    slot: Text
+    target: Text = ""
+    version: Text = ""
+    counter: Count = 0
+    sha256: Text = ""
+    is_confirmed: bool = False
+    is_on_trial: bool = False
+
+
+class UpdateAccount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a node stands with its updates: `slots` of `reported`.
+
+    Not signed: the access list of the broker alone says that it comes from the node. What came of an attempt stands in
+    its signed report, too.
+    """
+
+    device: Text
+    state: Text
+    """Where the update is: `idle`, `fetching`, `trial`, `reported` and the other steps of docs/ota_slots.md."""
+    slots: list[UpdateSlot] = []
+    attempt: Text = ""
+    """The attempt that is under way, or the one that was last; empty before the first."""
+    plan: Count = 0
+    """The plan of that attempt."""
+    outcome: Text = ""
+    """How it ended, in the words of reports: `confirmed`, `rolled-back`, `failed`, `cancelled`; empty while it runs."""
+    rule: Text = ""
+    reason: Text = ""
+    waits_for: Text = ""
+    """What an update that is under way waits for."""
+    refusal: Text = ""
+    """Why the newest look at the repositories gave no plan that could be taken; empty where it gave one."""
+    refusal_rule: Text = ""
+    has_taken: Count = 0
+    """The highest plan taken. Above `plan`: it asked for what ran already, so there was no attempt and no report."""
+    floors: dict[Text, Count] = {}
+    """Hardware and family -> release counter below which nothing is taken."""
+    quarantine: dict[Text, Count] = {}
+    """SHA-256 of an image -> the plan that it failed with."""
 
 
 class LaneHealth(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,6 +236,16 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     what: Level
     """`desired`, `time`, `catalogue-known`"""
     have: dict[str, Any] | None = None
+
+
+def update_account_of(reported: Reported) -> UpdateAccount | None:
+    """How the node stands with its updates; None where it takes none. Raises `FieldError`."""
+    if not reported.slots:
+        return None
+    try:
+        return msgspec.convert(reported.slots, UpdateAccount)
+    except msgspec.ValidationError as error:
+        raise FieldError(str(error), field="slots") from error
 
 
 def encode(message: msgspec.Struct) -> bytes:

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from protocols.wayside.envelope import Command, Desired, command_of, parse_envelope
-from protocols.wayside.events import clock_set_of, decode_event, loss_of
+from protocols.wayside.events import clock_set_of, decode_event, loss_of, update_report_of
 from protocols.wayside.fields import decode_json
 from protocols.wayside.pack import KEYS
 from protocols.wayside.pack_codec import decode_pack
 from protocols.wayside.schema import TYPES, json_schemas
-from protocols.wayside.state import decode, decode_catalogue
+from protocols.wayside.state import Reported, decode, decode_catalogue, update_account_of
 from protocols.wayside.topics import parse_topic
 from tools import asyncapi
 
@@ -31,6 +31,8 @@ def read(name: str, payload: bytes) -> Any:
             loss_of(event)
         if event.kind == "clock-set":
             clock_set_of(event)
+        if event.kind == "update":
+            assert json.loads(update_report_of(event).report)["report"]["attempt"]
         return event
     if name == "catalogue":
         return decode_catalogue(payload)
@@ -38,7 +40,10 @@ def read(name: str, payload: bytes) -> Any:
         return command_of(parse_envelope(payload))
     if name in ("command", "desired"):
         return decode_json(payload, Command if name == "command" else Desired, 65_536)
-    return decode(payload, TYPES[name])
+    message = decode(payload, TYPES[name])
+    if isinstance(message, Reported):
+        assert update_account_of(message)
+    return message
 
 
 @pytest.mark.parametrize(("name", "text"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
@@ -50,7 +55,7 @@ def test_every_example_of_the_page_decodes(name: str, text: str) -> None:
 
 
 def test_every_payload_has_an_example() -> None:
-    assert {name for name, _ in EXAMPLES} == set(TYPES) - {"loss", "clock-set"}
+    assert {name for name, _ in EXAMPLES} == set(TYPES) - {"loss", "clock-set", "update"}  # within events
 
 
 def test_what_is_committed_is_what_the_types_say() -> None:
