@@ -48,7 +48,7 @@ class Bench:
         now = datetime.now(UTC)
         self.ca = DevelopmentCa.create(self.folder / "pki", now=now)
         server = self.ca.issue_server("localhost", now=now)
-        for name in (NODE, "ingest", "control"):
+        for name in (NODE, "ingest", "control", "rollout"):
             self.ca.issue_client(name, now=now)
         (self.folder / "broker").mkdir()
         self.broker = Mosquitto(
@@ -170,7 +170,7 @@ ops = ["*"]
         return process.returncode or 0, out.decode(), said.decode()
 
     def client(self, name: str) -> aiomqtt.Client:
-        """A connection to the broker as one of its other clients: `control` or `ingest`."""
+        """A connection to the broker as one of its other clients: `control`, `ingest` or `rollout`."""
         ca, cert, key = self.pki(name)
         return aiomqtt.Client(
             self.broker.host,

@@ -22,18 +22,25 @@ pytestmark = pytest.mark.hil
 ACL = Path(__file__).parents[1] / "edge/deploy/mosquitto.acl"
 CONF = ACL.with_name("mosquitto.conf")
 NODES = ("rsu-1", "rsu-2")
-CLIENTS = (*NODES, "ingest", "control")
+CLIENTS = (*NODES, "ingest", "control", "rollout")
 GROUP_OF = {"rsu-1": "north", "rsu-2": "south"}
 UP = (
-    "telemetry/flow-1", "backfill/flow-1", "event/alarm", "transaction/fare", "state", "catalogue/a91f03", "reported",
-    "health", "result/01jd", "request/desired",
+    "telemetry/flow-1", "backfill/flow-1", "event/alarm", "event/update", "transaction/fare", "transaction/update",
+    "state", "catalogue/a91f03", "reported", "health", "result/01jd", "request/desired",
 )  # fmt: skip
 DOWN = ("command", "desired", "ack")
+HEARD_BY = {
+    "control": ("reported", "result/01jd"),
+    "rollout": ("state", "reported", "health", "event/update", "result/01jd"),
+}
+"""Of what nodes say, by role."""
 NOTICES = ("wayside/1/group/north/notice", "wayside/1/group/south/notice")
 OUTSIDE = (
     "wayside", "wayside/1", "wayside/1/up", "wayside/1/up/rsu-1", "wayside/2/up/rsu-1/state", "wayside/1/ingest/x",
     "wayside/1/down/rsu-1", "wayside/1/up/ingest/state", "wayside/1/up/control/state", "wayside/1/down/ingest/command",
-    "wayside/1/down/control/command", "wayside/1/group/north", "wayside/1/group/north/notice/x", "rsu-1", "other/topic",
+    "wayside/1/down/control/command", "wayside/1/up/rollout/state", "wayside/1/down/rollout/command",
+    "wayside/1/up/rollout/event/update", "wayside/1/up/rsu-1/event/update/x",
+    "wayside/1/group/north", "wayside/1/group/north/notice/x", "rsu-1", "other/topic",
 )  # fmt: skip
 TOPICS = (
     *(f"wayside/1/up/{node}/{tail}" for node in NODES for tail in UP),
@@ -52,18 +59,21 @@ def may_write(client: str, topic: str) -> bool:
     is_down = branch == ["", "wayside", "1", "down"] and owner != client
     if client == "ingest":
         return topic == "wayside/1/ingest" or (is_down and kind == "ack")
+    if client == "rollout":
+        return is_down and kind == "command"
     return topic in NOTICES or (is_down and kind in ("command", "desired"))
 
 
 def may_read(client: str, topic: str) -> bool:
     if topic == "wayside/1/ingest":
-        return True
+        return client != "rollout"
     if client in NODES:
         down = f"wayside/1/down/{client}"
         return topic.startswith(f"{down}/") or topic in (down, f"wayside/1/group/{GROUP_OF[client]}/notice")
     if client == "ingest":
         return topic.startswith("wayside/1/up") and topic != "wayside/1/up/ingest/state"
-    return topic in {f"wayside/1/up/{node}/{tail}" for node in NODES for tail in ("reported", "result/01jd")}
+    up, _, said = topic.removeprefix("wayside/1/up/").partition("/")
+    return topic.startswith("wayside/1/up/") and up != client and said in HEARD_BY[client]
 
 
 class Bench:
@@ -100,7 +110,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     credentials = {name: ca.issue_client(name, now=now) for name in (*CLIENTS, "observer")}
     acl = tmp_path / "acl"
     groups = "".join(f"user {node}\ntopic read wayside/1/group/{group}/notice\n" for node, group in GROUP_OF.items())
-    acl.write_text(ACL.read_text() + groups + "user observer\ntopic readwrite #\n")
+    acl.write_text(ACL.read_text() + groups + "user observer\ntopic readwrite #\npattern read end/%u\n")
     broker = Mosquitto(
         tmp_path / "broker", tls=BrokerTls(ca=ca.ca, cert=server.cert, key=server.key), acl=acl.resolve()
     )
@@ -196,9 +206,11 @@ async def test_only_what_the_contract_allows_is_heard(bench: Bench, wanted: list
                 own = pattern.replace("$share/ingest/", f"$share/{name}/")  # one share each, so that all would hear
                 if not (retain and own.startswith("$share")):  # shared subscriptions get nothing retained
                     await clients[name].subscribe(own, qos=1)
+            await clients[name].subscribe(f"end/{name}", qos=1)
         if not retain:
             await say()
-        await observer.publish("wayside/1/ingest", b"end", qos=1)
+        for name in CLIENTS:
+            await observer.publish(f"end/{name}", b"end", qos=1)
         for name in CLIENTS:
             got = {topic for topic, _ in await heard(clients[name], b"end")}
             want = {

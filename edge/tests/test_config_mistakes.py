@@ -136,6 +136,12 @@ def test_a_mistake_in_a_point_is_named_with_its_line(point: str, line: int, path
         (HEAD.replace('id = "rsu-7f3a"\n', ""), 1, "node", '"id" is missing'),
         (HEAD.replace("rsu-7f3a", "ingest"), 2, "node.id", 'is "ingest", which the broker takes for the ingest side'),
         (
+            HEAD.replace("rsu-7f3a", "rollout"),
+            2,
+            "node.id",
+            'is "rollout", which the broker takes for the rollout side',
+        ),
+        (
             HEAD.replace('acknowledged_by = "broker"\n', ""),
             5,
             "uplink.mqtt",

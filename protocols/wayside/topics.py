@@ -18,7 +18,7 @@ _LEVEL_CHARS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 INGEST_TOPIC = "wayside/1/ingest"
 """State of the ingest, retained."""
 
-RESERVED_NODES = ("ingest", "control")
+RESERVED_NODES = ("ingest", "control", "rollout")
 """The roles of the broker's access list: no node may bear their names."""
 
 LANES = ("transaction", "event", "telemetry")
