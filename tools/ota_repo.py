@@ -12,11 +12,23 @@ import typer
 
 from drivers.text import _
 from tools import ota_key_changes, ota_plans, ota_release, ota_verify
-from tools.ota_step import DryRunOption, JsonOption, PassphraseOption, Repository, finish, passphrase_of, refusals, show
+from tools.ota_step import (
+    DryRunOption,
+    JsonOption,
+    PassphraseOption,
+    Repository,
+    finish,
+    passphrase_of,
+    pin_of,
+    refusals,
+    show,
+)
 from tools.output import Exit, fail, print_json, print_line, say
 
 if TYPE_CHECKING:
+    from ota.repository.change_set import ChangeSet
     from ota.repository.keys import PublicKey
+    from ota.repository.token_keys import TokenReference
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -41,12 +53,21 @@ def key(
     role: Annotated[str, typer.Option("--role", help=_("root, targets, online or director"))],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help=_("folder to write the two files to"))] = Path(),
     passphrase_file: PassphraseOption = None,
+    token: Annotated[
+        str | None,
+        typer.Option("--token", metavar="URI", help=_("the key lies in a token: its pkcs11: URI, without a PIN")),
+    ] = None,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key: HOLDER-ROLE.key for its holder alone, encrypted, and HOLDER-ROLE.pub for the ceremony."""
+    """Make a key: HOLDER-ROLE.key for its holder alone, encrypted, and HOLDER-ROLE.pub for the ceremony.
+
+    With --token nothing is made: HOLDER-ROLE.key says where in the token the key lies, and holds no secret.
+    """
     with refusals(as_json=as_json):
         from ota.repository.keys import KeyRole, SigningKey, key_files
+        from ota.repository.pkcs11_uri import parse_uri
+        from ota.repository.token_keys import write_reference
 
         if role not in {one.value for one in KeyRole}:
             fail(
@@ -54,20 +75,29 @@ def key(
                 Exit.USAGE,
                 as_json=as_json,
             )
-        made = SigningKey.new(KeyRole(role), holder)
-        private, public = key_files(out, holder, made.public.role)
-        if not dry_run:
-            secret = passphrase_of(passphrase_file, private.name, is_new=True, as_json=as_json)
-            made.write(out, secret)
+        private, public = key_files(out, holder, KeyRole(role))
+        keyid = ""
+        if token is not None:
+            uri = parse_uri(token)
+            if not dry_run:
+                pin = pin_of(uri, passphrase_file, as_json=as_json)
+                keyid = write_reference(out, KeyRole(role), holder, token, pin).public.keyid
+        else:
+            made = SigningKey.new(KeyRole(role), holder)
+            if not dry_run:
+                secret = passphrase_of(passphrase_file, private.name, is_new=True, as_json=as_json)
+                made.write(out, secret)
+                keyid = made.public.keyid
     if as_json:
         done = {"private": str(private), "public": str(public)}
-        print_json({"ok": True, "dry_run": dry_run, **done, **({} if dry_run else {"keyid": made.public.keyid})})
+        print_json({"ok": True, "dry_run": dry_run, **done, **({} if dry_run else {"keyid": keyid})})
         return
-    text = (
-        _("would write {private} and {public}")
-        if dry_run
-        else _("{private} never leaves its holder; {public} goes to the ceremony")
-    )
+    if dry_run:
+        text = _("would write {private} and {public}")
+    elif token is not None:
+        text = _("{private} says where the key lies and stays with its holder; {public} goes to the ceremony")
+    else:
+        text = _("{private} never leaves its holder; {public} goes to the ceremony")
     print_line(text.format(private=private, public=public))
 
 
@@ -127,21 +157,22 @@ def sign(
 ) -> None:
     """Read what you sign, then write your signature beside it: FILE.HOLDER-KEYID.sig, to be carried to DIR/staged."""
     with refusals(as_json=as_json):
-        from ota.repository.ceremony import look_at, sign_file
-        from ota.repository.keys import SigningKey, role_of
+        from ota.repository.ceremony import look_at
+        from ota.repository.keys import role_of
+        from ota.repository.token_keys import read_reference
         from ota.repository.workspace import HostStorage
 
         if against is not None and len(files) > 1:
             fail(_("--against goes with one file"), Exit.USAGE, as_json=as_json)
-        role, _keyid = role_of(key_file)
+        reference = read_reference(key_file)
+        role = reference.public.role if reference is not None else role_of(key_file)[0]
         looked = [look_at(file, role, against) for file in files]
         made = []
         if not dry_run:
             if passphrase_file is None and not as_json:
                 while looked:
                     show(looked.pop(0))  # before it is asked for: who gives a passphrase has read what it is for
-            signer = SigningKey.read(key_file, passphrase_of(passphrase_file, key_file.name, as_json=as_json))
-            made = [sign_file(file, signer) for file in files]
+            made = _signatures(files, key_file, reference, passphrase_file, as_json=as_json)
             for file, one in zip(files, made, strict=True):
                 one.apply(HostStorage(file.parent))
     if as_json:
@@ -184,6 +215,26 @@ def publish(
                 secret = passphrase_of(passphrase_file, key_file.name, as_json=as_json)
                 made = publication.sign(SigningKey.read(key_file, secret))
             finish(made, workspace.storage, dry_run=dry_run, as_json=as_json)
+
+
+def _signatures(
+    files: list[Path],
+    key_file: Path,
+    reference: "TokenReference | None",
+    passphrase_file: Path | None,
+    *,
+    as_json: bool,
+) -> "list[ChangeSet]":
+    """All of them or none: a token may be pulled between two."""
+    from ota.repository.ceremony import sign_file
+    from ota.repository.keys import SigningKey
+    from ota.repository.token_keys import opened_key
+
+    if reference is None:
+        key = SigningKey.read(key_file, passphrase_of(passphrase_file, key_file.name, as_json=as_json))
+        return [sign_file(file, key) for file in files]
+    with opened_key(reference, pin_of(reference.uri, passphrase_file, as_json=as_json)) as held:
+        return [sign_file(file, held) for file in files]
 
 
 def _family(word: str, signers: "list[PublicKey]") -> "tuple[str, list[PublicKey]]":

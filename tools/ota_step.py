@@ -1,6 +1,7 @@
 """What every step of the signing side has in common: one line for a refusal, a passphrase, a dry run, JSON."""
 
 import getpass
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from tools.output import Exit, fail, print_json, print_line, say, visible
 
 if TYPE_CHECKING:
     from ota.repository.change_set import ChangeSet
+    from ota.repository.pkcs11_uri import TokenUri
     from ota.storage import Storage
 
 JsonOption = Annotated[bool, typer.Option("--json", help=_("one JSON object out"))]
@@ -35,6 +37,8 @@ def refusals(*, as_json: bool) -> Iterator[None]:
         fail(str(error), as_json=as_json)
     except ModuleNotFoundError as error:
         text = _('{module} is not installed here: pip install "wayside[ota,release]"')
+        if error.name == "pkcs11":
+            text = _('{module} is not installed here: pip install "wayside[ota,pkcs11]"')
         fail(text.format(module=error.name), Exit.USAGE, as_json=as_json)
 
 
@@ -50,6 +54,14 @@ def passphrase_of(file: Path | None, what: str, *, is_new: bool = False, as_json
     if is_new and getpass.getpass(_("once more: ")) != first:
         fail(_("the two passphrases differ"), Exit.USAGE, as_json=as_json)
     return first.encode()
+
+
+def pin_of(uri: "TokenUri", file: Path | None, *, as_json: bool) -> bytes:
+    """A token's PIN: from `--passphrase-file`, from where its URI says, or from the terminal."""
+    from ota.repository.token_keys import read_pin
+
+    known = read_pin(uri, os.environ) if file is None else None
+    return known if known is not None else passphrase_of(file, uri.name, as_json=as_json)
 
 
 def finish(made: "ChangeSet", storage: "Storage", *, dry_run: bool, as_json: bool) -> None:

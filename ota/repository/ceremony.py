@@ -82,9 +82,15 @@ def look_at(file: Path, role: KeyRole, against: Path | None = None) -> ChangeSet
 
 
 def sign_file(file: Path, key: Signatory) -> ChangeSet:
-    """A holder's signature, to lie beside the file that they have in front of them. Raises `RefusedError`."""
+    """A holder's signature, to lie beside the file that they have in front of them. Raises `RefusedError`.
+
+    One that lies there stays: the same key may sign the same words otherwise each time (ECDSA).
+    """
     metadata = signatures.parse(read_file(file), str(file))
     name, data = signatures.sign(metadata, str(file), key)
+    beside = file.parent / name
+    if beside.exists() and signatures.is_by(key, metadata, str(file), known := read_file(beside)):
+        data = known
     made = ChangeSet(files={name: data})
     made.say("sign", name, f"{key.public.holder} ({key.public.keyid[:8]})")
     return made

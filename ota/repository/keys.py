@@ -28,9 +28,10 @@ from ota.repository.files import read_file, write_new
 
 HOLDER_FIELD = "x-wayside-holder"
 """In a key's public half, also where metadata lists it: who holds it."""
-ED25519: Literal["ed25519"] = "ed25519"
-P256: Literal["ecdsa-sha2-nistp256"] = "ecdsa-sha2-nistp256"
-"""Schemes, as the TUF specification, 1.0.34, section 4.2, names them. P-256 is what many tokens have."""
+Scheme = Literal["ed25519", "ecdsa-sha2-nistp256"]
+ED25519: Scheme = "ed25519"
+P256: Scheme = "ecdsa-sha2-nistp256"
+"""As the TUF specification, 1.0.34, section 4.2, names them. P-256 is what many tokens have."""
 MIN_PASSPHRASE_BYTES = 12
 MAX_FILE_BYTES = 8192
 _SCRYPT_COST = 1 << 15
@@ -66,7 +67,7 @@ class KeyNames(msgspec.Struct, frozen=True, kw_only=True):
 class PublicHalf(KeyNames, frozen=True, kw_only=True):
     """`public`: 32 bytes of Ed25519 (RFC 8032), or a point of P-256, uncompressed (SEC 1, 2.3.3)."""
 
-    scheme: Literal["ed25519", "ecdsa-sha2-nistp256"] = ED25519
+    scheme: Scheme = ED25519
 
 
 class _PublicFile(PublicHalf, frozen=True, kw_only=True):
@@ -203,10 +204,8 @@ class SigningKey:
         return msgspec.structs.replace(whole, checksum=whole.digest())
 
 
-def public_half(
-    role: KeyRole, holder: str, point: bytes, scheme: Literal["ed25519", "ecdsa-sha2-nistp256"]
-) -> PublicHalf:
-    """What a `.pub` says of a key. Raises `ValueError` where `point` is none."""
+def public_half(role: KeyRole, holder: str, point: bytes, scheme: Scheme) -> PublicHalf:
+    """What a `.pub` says of a key."""
     keyid = str(_tuf_key(point, holder, scheme).keyid)
     return _PublicFile(role=role, holder=holder, keyid=keyid, public=point.hex(), scheme=scheme)
 
@@ -264,7 +263,10 @@ def _read_private(file: Path) -> _PrivateFile:
     try:
         found = msgspec.json.decode(read_file(file, MAX_FILE_BYTES), type=_PrivateFile)
     except msgspec.DecodeError as error:
-        raise RefusedError(Rule.KEY, str(file), "it is no key as `wayside ota repo key` writes it") from error
+        reason = (
+            "it is no key as `wayside ota repo key` writes it, or one in a token, which signs for offline roles only"
+        )
+        raise RefusedError(Rule.KEY, str(file), reason) from error
     if found.digest() != found.checksum:
         raise RefusedError(Rule.KEY, str(file), "the file is damaged: its checksum is wrong")
     return found

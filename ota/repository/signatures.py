@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any, Literal
 
 import msgspec
+from securesystemslib.exceptions import UnverifiedSignatureError
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root, Signature, Signed, Targets
 from tuf.api.serialization import DeserializationError
@@ -74,6 +75,16 @@ def sign(metadata: Metadata[Any], file: str, key: Signatory) -> tuple[str, bytes
     signature = DetachedSignature(file=PurePath(file).name, keyid=made.keyid, sig=made.signature)
     name = f"{PurePath(file).name}.{key.public.holder}-{made.keyid[:8]}{ENDING}"
     return name, msgspec.json.encode(signature) + b"\n"
+
+
+def is_by(key: Signatory, metadata: Metadata[Any], file: str, data: bytes) -> bool:
+    """Whether a signature file's content is this key's word for just this."""
+    try:
+        found = msgspec.json.decode(data, type=DetachedSignature)
+        key.public.tuf.verify_signature(Signature(found.keyid, found.sig), metadata.signed_bytes)
+    except (msgspec.DecodeError, UnverifiedSignatureError):
+        return False
+    return found.file == PurePath(file).name and found.keyid == key.public.keyid
 
 
 def attach(metadata: Metadata[Any], file: str, data: bytes, what: str) -> None:

@@ -14,5 +14,5 @@ mkdir -p locks
 pin locks/device.txt --extra ota
 pin locks/demo.txt --extra ota --extra tools --extra demo --group build
 pin locks/test.txt --extra ota --extra tools --extra demo --extra fleet --group build --group test
-pin locks/release.txt --extra ota --extra tools --extra demo --extra fleet --extra release --group build --group test
+pin locks/release.txt --extra ota --extra tools --extra demo --extra fleet --extra release --extra pkcs11 --group build --group test
 pin locks/fuzz.txt --extra ota --extra tools --extra demo --extra fleet --group build --group test --group fuzz
