@@ -1,6 +1,7 @@
 """Repositories for the tests of `wayside ota repo`: keys of three holders, and the ceremony in a few words."""
 
 import json
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ota.repository import keys
+from ota.testing.disk_double import DiskDouble
+from ota.testing.trusting_device import GATEWAY, file_pieces
+from ota.trust.agreement import Device
+from ota.trust.client import Repository, TrustClient, VerifiedPlan
+from ota.trust.clock_floor import ClockFloor
 from tools.cli import app
 
 PASSPHRASE = "correct horse battery"
@@ -130,3 +136,23 @@ class Desk:
         self.sign(repository, "alice", "bob")
         self.publish(repository)
         return repository
+
+
+class FieldDevice:
+    """Built when the repository began: it knows the first roots and nothing else."""
+
+    def __init__(self, public: Path) -> None:
+        self._disk = DiskDouble()
+        self._roots = {
+            "director_root": (public / "director/1.root.json").read_bytes(),
+            "image_root": (public / "metadata/1.root.json").read_bytes(),
+        }
+
+    def refresh(self, folder: Path) -> VerifiedPlan:
+        """Start anew, and read from a folder: what is served, or a stick."""
+        files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.json")}
+        clock = ClockFloor(build_time=0, clock=time.time, is_synchronised=lambda: True)
+        client = TrustClient(self._disk, Device("rsu-7", {"gateway": GATEWAY}), clock=clock, **self._roots)
+        client.open()
+        pieces = file_pieces(files)
+        return client.refresh(Repository(pieces, "director/rsu-7"), Repository(pieces, "metadata"))

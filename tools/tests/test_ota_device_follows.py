@@ -1,6 +1,5 @@
 """A device's own trust over what the ceremony makes: new releases, new keys, a stick, and the server after it."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,12 +7,7 @@ import pytest
 
 from ota.errors import RefusedError, Rule
 from ota.repository.keys import SigningKey
-from ota.testing.disk_double import DiskDouble
-from ota.testing.trusting_device import GATEWAY, file_pieces
-from ota.trust.agreement import Device
-from ota.trust.client import Repository, TrustClient, VerifiedPlan
-from ota.trust.clock_floor import ClockFloor
-from tools.tests.ota_repositories import PASSPHRASE, Desk, done, hurry, release_words, source
+from tools.tests.ota_repositories import PASSPHRASE, Desk, FieldDevice, done, hurry, release_words, source
 
 ONE, TWO = "rsu/gateway/1.1.tar", "rsu/gateway/1.2.tar"
 
@@ -26,26 +20,6 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         for holder, role in (("dave", "root"), ("dave", "targets"), ("server2", "online"), ("server2", "director")):
             desk.new_key(holder, role)
         yield desk
-
-
-class FieldDevice:
-    """Built when the repository began: it knows the first roots and nothing else."""
-
-    def __init__(self, public: Path) -> None:
-        self._disk = DiskDouble()
-        self._roots = {
-            "director_root": (public / "director/1.root.json").read_bytes(),
-            "image_root": (public / "metadata/1.root.json").read_bytes(),
-        }
-
-    def refresh(self, folder: Path) -> VerifiedPlan:
-        """Start anew, and read from a folder: what is served, or a stick."""
-        files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.json")}
-        clock = ClockFloor(build_time=0, clock=time.time, is_synchronised=lambda: True)
-        client = TrustClient(self._disk, Device("rsu-7", {"gateway": GATEWAY}), clock=clock, **self._roots)
-        client.open()
-        pieces = file_pieces(files)
-        return client.refresh(Repository(pieces, "director/rsu-7"), Repository(pieces, "metadata"))
 
 
 @pytest.fixture
