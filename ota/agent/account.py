@@ -17,7 +17,7 @@ from ota.reports import ReportQueue
 from ota.slots.ecus import table_of
 from ota.slots.machine import CRASH_TABLE, RESTING, State, state_of
 from ota.slots.record import SLOTS, Record, RecordStore, read_key
-from ota.storage import PosixStorage
+from ota.storage import PosixStorage, Storage
 from ota.text import _
 
 _MAX_AUDIT_BYTES = 1 << 20
@@ -44,6 +44,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     slots: list[SlotAccount] = []
     boots_left: int = 0
     plan: int = 0
+    """The highest that was taken, whether or not there was anything to do."""
+    attempt: str = ""
+    """The one that is under way, or was last; `outcome`, `rule` and `reason` are its own."""
     ecus: dict[str, dict[str, Any]] = {}
     outcome: str = ""
     rule: str = ""
@@ -58,10 +61,14 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_account(config: UpdateConfig) -> Account:
     """Look at the disk. Raises `StorageError`."""
-    storage = PosixStorage(config.path(config.data))
+    return account_on(PosixStorage(config.path(config.data)), config.device)
+
+
+def account_on(storage: Storage, device: str) -> Account:
+    """What one storage says. Raises `StorageError`."""
     key = read_key(storage)
     if key is None:
-        return Account(device=config.device, is_set_up=False)
+        return Account(device=device, is_set_up=False)
     store = RecordStore(storage, key, nullcontext)  # it is only read
     record = store.read() or Record()
     installer = ReleaseDir(storage, key)
@@ -78,12 +85,13 @@ def read_account(config: UpdateConfig) -> Account:
         slots.append(account)
     state = state_of(record.state)
     return Account(
-        device=config.device,
+        device=device,
         is_set_up=True,
         state=record.state.lower() if state is None else state.value,
         slots=slots,
         boots_left=record.boots_left,
         plan=record.plan_number,
+        attempt=record.attempt,
         ecus={name: msgspec.to_builtins(row) for name, row in table_of(record).items()},
         outcome=record.outcome,
         rule=record.rule,

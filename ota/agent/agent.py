@@ -13,6 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from ota.agent.account import account_on
+from ota.agent.account_file import write_account
 from ota.agent.audit import Audit, read_seen, write_seen
 from ota.agent.config import OWN, ConfigError, UpdateConfig
 from ota.agent.parts import installers, lines, report_queue, repositories, sources, trust_client
@@ -20,7 +22,7 @@ from ota.agent.payload import FetchedPayload
 from ota.agent.secondaries import McuSecondaries
 from ota.agent.wellbeing import GatewayHealth
 from ota.agent.world import World, why_not_now
-from ota.errors import OtaError, RefusedError
+from ota.errors import OtaError, RefusedError, StorageError
 from ota.installers.mcu import SecondaryLineError
 from ota.installers.release_dir import ReleaseDir
 from ota.payload.choice import Held, Way
@@ -193,6 +195,7 @@ class UpdateAgent:
         else:
             seen = msgspec.structs.replace(seen, answered_at=int(now), refusal="", rule="", remark=self._remark)
         write_seen(self.storage, seen)
+        self._tell()
 
     def _is_overtaken(self) -> bool:
         """Between two blocks of a long download: ask again, as often as without one, whether it is still wanted."""
@@ -250,6 +253,14 @@ class UpdateAgent:
             self.audit.note("state", state=state.value, attempt=record.attempt, waits_for=waits_for)
         way = next((_word(each) for each in self._payload.ways.values()), seen.way)
         write_seen(self.storage, msgspec.structs.replace(seen, state=state.value, waits_for=waits_for, way=way))
+        self._tell()
+
+    def _tell(self) -> None:
+        """For whoever watches from afar; a disk that does not take it holds up nothing."""
+        try:
+            write_account(self.storage, account_on(self.storage, self._config.device))
+        except StorageError as error:
+            self._say(str(error))
 
     def _raise_floors(self) -> None:
         """In the trust's own record too; done again after a cut it changes nothing."""
@@ -309,6 +320,7 @@ class UpdateAgent:
         seen = read_seen(self.storage)
         if done == all_ or done - seen.done_bytes > all_ // 20 or done < seen.done_bytes:
             write_seen(self.storage, msgspec.structs.replace(seen, done_bytes=done, all_bytes=all_, way=_word(way)))
+            self._tell()
         self._say(f"{target.path}: {_word(way)} {done:,} of {all_:,} bytes")
 
     def _make_health(self) -> GatewayHealth:
