@@ -142,11 +142,14 @@ def tree_fault(storage: Storage, slot: str) -> str:
     image, tree = image_of(slot), tree_of(slot)
     try:
         listed = entries(storage, image)
-        wanted = {folder + "/" for entry in listed for folder in _folders_of(entry)}
-        wanted |= {entry.name for entry in listed if not entry.is_folder}
-        there = set(_walk(storage, tree, ""))
-        for name in sorted(there ^ wanted):
-            return f"{tree}/{name} is {'not of the image' if name in there else 'missing'}"
+        missing = {folder + "/" for entry in listed for folder in _folders_of(entry)}
+        missing.update(entry.name for entry in listed if not entry.is_folder)
+        for name in _walk(storage, tree, ""):  # not all at once: a large release has thousands
+            if name not in missing:
+                return f"{tree}/{name} is not of the image"
+            missing.remove(name)
+        if missing:
+            return f"{tree}/{min(missing)} is missing"
         for entry in listed:
             if not entry.is_folder and not _is_same(storage, image, entry, f"{tree}/{entry.name}"):
                 return f"{tree}/{entry.name} is not as in the image"
