@@ -88,21 +88,31 @@ def is_counted_bad(course: Course) -> bool:
 
 
 def condemned(gate: Gate, so_far: Mapping[str, Tally]) -> Verdict | None:
-    """The models that failed too often, or the release where all of them together did and none of them by itself."""
-    guilty = tuple(sorted(model for model, one in so_far.items() if is_condemned(gate, one.bad, one.bad + one.well)))
-    if guilty:
-        reason = "; ".join(_said(gate, model, so_far[model]) for model in guilty)
-        innocent = _sum(one for model, one in so_far.items() if model not in guilty)
-        if is_condemned(gate, innocent.bad, innocent.bad + innocent.well):
-            guilty = tuple(sorted(so_far))
-            reason += f"; {_said(gate, 'the other models together', innocent)}"
-        return Verdict(action=gate.on_failure, reason=reason, models=guilty)
-    everybody = _sum(so_far.values())
-    if is_condemned(gate, everybody.bad, everybody.bad + everybody.well):
-        return Verdict(
-            action=gate.on_failure, reason=_said(gate, "all models together", everybody), models=tuple(sorted(so_far))
-        )
-    return None
+    """The models that failed too often by themselves; and where the rest of them together did, the worst of the rest.
+
+    A release that fails everywhere condemns all of them in the end; one that fails on two models, each too few to be
+    judged alone, condemns those two.
+    """
+    reasons = [(model, _said(gate, model, one)) for model, one in sorted(so_far.items()) if _is_bad(gate, one)]
+    guilty = {model for model, _reason in reasons}
+    left = sorted(set(so_far) - guilty, key=lambda model: (_share(so_far[model]), model))
+    while left and _is_bad(gate, rest := _sum(so_far[model] for model in left)):
+        if not reasons or reasons[-1][0]:
+            who = "the other models together" if guilty else "all models together"
+            reasons.append(("", _said(gate, who, rest)))
+        guilty.add(left.pop())
+    if not guilty:
+        return None
+    reason = "; ".join(said for _model, said in reasons)
+    return Verdict(action=gate.on_failure, reason=reason, models=tuple(sorted(guilty)))
+
+
+def _is_bad(gate: Gate, counts: Tally) -> bool:
+    return is_condemned(gate, counts.bad, counts.bad + counts.well)
+
+
+def _share(counts: Tally) -> float:
+    return counts.bad / max(1, counts.bad + counts.well)
 
 
 def is_condemned(gate: Gate, bad: int, ended: int) -> bool:

@@ -123,7 +123,7 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     when: When = When()
     retry: dict[Word, Retry] = {}
     """By rule (`ota.errors.Rule`); what is not named has its default (`ota.campaign.retry`)."""
-    approvals: Annotated[int, msgspec.Meta(ge=0, le=5)] = 1
+    approvals: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
     """By how many people beside its author."""
     takes_late_joiners: bool = True
     may_begin_at: Annotated[int, msgspec.Meta(ge=0, le=1 << 40)] = 0

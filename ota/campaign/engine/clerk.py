@@ -1,0 +1,205 @@
+"""What people decide, carried out: new, approve, pause, resume, next, halt; each refusal is one line.
+
+A campaign is refused here, before anything is planned, for whatever would make it fail later: a release that is not
+signed, a device that it is not for, a way back that its floor forbids, another campaign on the same devices.
+"""
+
+from collections.abc import Callable, Mapping
+
+from sqlalchemy import Connection
+
+from ota.campaign.engine import steps
+from ota.campaign.engine.planning import why_not
+from ota.campaign.people import Deed, SignedDeed, check
+from ota.campaign.rules import Campaign, CampaignError
+from ota.campaign.selection import stage_of
+from ota.campaign.store import campaigns, courses, devices, trail
+from ota.campaign.store.campaigns import OPEN, Kept
+from ota.campaign.store.database import Database
+from ota.campaign.store.devices import Known
+from ota.errors import Rule
+from ota.targets import ImageInfo
+
+_SHOWN = 5
+
+
+class Clerk:
+    """people: verifies (signature, bytes) by name; info_of: what the verified image repository says of a target."""
+
+    def __init__(
+        self,
+        database: Database,
+        people: Mapping[str, Callable[[bytes, bytes], bool]],
+        info_of: Callable[[str], ImageInfo | None],
+    ) -> None:
+        self._database = database
+        self._people = people
+        self._info_of = info_of
+
+    def outline(self, campaign: Campaign) -> dict[str, int]:
+        """How many devices each stage would have: the dry run of `new`. Raises `CampaignError`."""
+        with self._database.transaction() as connection:
+            meant = self._check(connection, campaign)
+        result = {str(number + 1): 0 for number in range(len(campaign.stage))}
+        for one in meant:
+            result[str(stage_of(campaign, one.device.id) + 1)] += 1
+        return result
+
+    def new(self, campaign: Campaign, signed: SignedDeed) -> None:
+        """It waits for approval. Raises `CampaignError`."""
+        deed = self._deed(signed, "new", campaign.name)
+        if deed.digest != campaigns.digest_of(campaign):
+            raise CampaignError(f"signature: {campaign.name}: what {deed.who} has signed is another campaign")
+        with self._database.transaction() as connection:
+            if campaigns.get(connection, campaign.name) is not None:
+                raise CampaignError(f"name: {campaign.name}: there is a campaign of this name already")
+            meant = self._check(connection, campaign)
+            campaigns.add(connection, campaign, author=deed.who, at=deed.at)
+            self._note(connection, deed, signed, devices=len(meant))
+
+    def approve(self, name: str, signed: SignedDeed) -> int:
+        """How many approvals are still wanted; with the last one it begins. Raises `CampaignError`."""
+        deed = self._deed(signed, "approve", name)
+        with self._database.transaction() as connection:
+            kept = self._kept(connection, name, deed)
+            if kept.state != "waiting":
+                raise CampaignError(f"{name}: it is {kept.state}; there is nothing to approve")
+            if deed.who == kept.author:
+                raise CampaignError(f"approval: {name}: {deed.who} has made it; a second person approves it")
+            given = campaigns.approvals(connection, name)
+            if deed.who in given:
+                raise CampaignError(f"approval: {name}: {deed.who} has approved it already")
+            self._check(connection, kept.campaign, own=name)
+            campaigns.approve(connection, name, deed.who, deed.at)
+            wanted = kept.campaign.approvals - len(given) - 1
+            self._note(connection, deed, signed)
+            if wanted <= 0:
+                steps.begin(connection, kept, deed.at)
+        return max(0, wanted)
+
+    def pause(self, name: str, signed: SignedDeed) -> None:
+        """Nobody more is told. Raises `CampaignError`."""
+        deed = self._deed(signed, "pause", name)
+        with self._database.transaction() as connection:
+            self._check_state(self._kept(connection, name, deed), ("running",), "pause")
+            campaigns.move(connection, name, state="paused", reason=deed.reason)
+            self._note(connection, deed, signed)
+
+    def resume(self, name: str, signed: SignedDeed) -> None:
+        """It goes on where it was; its stage has its whole time again. Raises `CampaignError`."""
+        deed = self._deed(signed, "resume", name)
+        with self._database.transaction() as connection:
+            self._check_state(self._kept(connection, name, deed), ("paused",), "resume")
+            campaigns.move(connection, name, state="running", begun_at=deed.at, reason=deed.reason)
+            self._note(connection, deed, signed)
+
+    def next(self, name: str, signed: SignedDeed) -> None:
+        """A person has looked, and the next stage begins whatever the gate says. Raises `CampaignError`."""
+        deed = self._deed(signed, "next", name)
+        with self._database.transaction() as connection:
+            kept = self._kept(connection, name, deed)
+            self._check_state(kept, ("running", "paused"), "next")
+            if kept.stage + 1 >= len(kept.campaign.stage):
+                raise CampaignError(f"{name}: this is its last stage")
+            reason = deed.reason or kept.reason
+            stage = kept.stage + 1
+            campaigns.move(connection, name, state="running", stage=stage, begun_at=deed.at, reason=reason)
+            self._note(connection, deed, signed)
+
+    def halt(self, name: str, signed: SignedDeed, *, is_sent_back: bool) -> None:
+        """Whoever has not switched stays as he is; is_sent_back: and who has goes back. Raises `CampaignError`."""
+        verb = "halt-and-revert" if is_sent_back else "halt"
+        deed = self._deed(signed, verb, name)
+        with self._database.transaction() as connection:
+            kept = self._kept(connection, name, deed)
+            if kept.state == "waiting":
+                campaigns.move(connection, name, state="halted", reason=deed.reason)
+            else:
+                self._check_state(kept, ("running", "paused", "halted", "finished"), verb)
+                if is_sent_back:
+                    self._check_way_back(kept.campaign)
+                models = sorted(campaigns.counts(connection, name, len(kept.campaign.stage)).so_far)
+                guilty = models if is_sent_back else []
+                campaigns.move(connection, name, state="reverting", reason=deed.reason, guilty=guilty)
+            self._note(connection, deed, signed)
+
+    # What is refused --------------------------------------------------------------------------------------------
+
+    def _deed(self, signed: SignedDeed, verb: str, name: str) -> Deed:
+        deed = check(signed, self._people)
+        if (deed.what, deed.campaign) != (verb, name):
+            raise CampaignError(f"signature: {name}: what {deed.who} has signed is {deed.what} of {deed.campaign}")
+        return deed
+
+    def _kept(self, connection: Connection, name: str, deed: Deed) -> Kept:
+        kept = campaigns.get(connection, name, is_locked=True)
+        if kept is None:
+            raise CampaignError(f"name: {name}: there is no campaign of this name")
+        if deed.digest != kept.digest:
+            raise CampaignError(f"signature: {name}: {deed.who} has signed for another content of it")
+        return kept
+
+    def _check_state(self, kept: Kept, of: tuple[str, ...], verb: str) -> None:
+        if kept.state not in of:
+            raise CampaignError(
+                f"{kept.campaign.name}: it is {kept.state}; {verb} is for one that is {' or '.join(of)}"
+            )
+
+    def _check(self, connection: Connection, campaign: Campaign, own: str = "") -> list[Known]:
+        info = self._info_of(campaign.target)
+        if info is None:
+            raise CampaignError(
+                f"{Rule.ROLE.value}: {campaign.target}: no release of this path is signed in the image repository"
+            )
+        meant = steps.meant_of(campaign, devices.every(connection), devices.labels(connection))
+        if not meant:
+            raise CampaignError(f"where: {campaign.name}: its terms mean no device of the fleet")
+        unfit = [(one.device.id, reason) for one in meant if (reason := why_not(campaign, info, one))]
+        if unfit:
+            said = "; ".join(f"{name}: {reason}" for name, reason in unfit[:_SHOWN])
+            more = f"; and {len(unfit) - _SHOWN} more" if len(unfit) > _SHOWN else ""
+            raise CampaignError(f"{Rule.HARDWARE.value}: {campaign.name}: {said}{more}")
+        if campaign.gate.on_failure == "halt-and-revert":
+            self._check_way_back(campaign)
+        self._check_alone(connection, campaign, meant, own)
+        return meant
+
+    def _check_way_back(self, campaign: Campaign) -> None:
+        info = self._info_of(campaign.target)
+        if info is not None and info.min_counter > 0:
+            raise CampaignError(
+                f"{Rule.FLOOR.value}: {campaign.target}: once confirmed it lets nothing below release "
+                f"{info.min_counter} in again, so nobody can be sent back: on_failure must be halt"
+            )
+
+    def _check_alone(self, connection: Connection, campaign: Campaign, meant: list[Known], own: str) -> None:
+        """No two campaigns on one ECU of one device at a time: a device has one plan."""
+        ids = {one.device.id for one in meant}
+        labels = devices.labels(connection)
+        for other in campaigns.every(connection, OPEN):
+            if other.campaign.name == own or other.campaign.ecu != campaign.ecu:
+                continue
+            if other.state == "waiting":
+                theirs = {one.device.id for one in steps.meant_of(other.campaign, meant, labels)}
+            else:
+                found = courses.of_devices(connection, ids, OPEN)
+                theirs = {one.device for name, one in found if name == other.campaign.name}
+            if theirs:
+                some = ", ".join(sorted(theirs)[:_SHOWN])
+                raise CampaignError(
+                    f"overlap: {campaign.name}: {other.campaign.name}, which is {other.state}, has {len(theirs)} of "
+                    f"its devices, such as {some}"
+                )
+
+    def _note(self, connection: Connection, deed: Deed, signed: SignedDeed, **facts: object) -> None:
+        trail.append(
+            connection,
+            at=deed.at,
+            who=deed.who,
+            what=deed.what,
+            campaign=deed.campaign,
+            reason=deed.reason,
+            signed=signed.deed,
+            signature=signed.signature,
+            **facts,
+        )

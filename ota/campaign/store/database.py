@@ -1,0 +1,107 @@
+"""The database: where it is, its transactions, and what can go wrong with it, in a line.
+
+SQLite is a file beside the engine, for one machine; PostgreSQL is for fleets that outgrow it and for several engines
+side by side. A transaction begins with the right to write: in SQLite by `BEGIN IMMEDIATE`, in PostgreSQL by locking the
+rows that it is about, which the modules of queries do.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from ota.campaign.store import tables
+from ota.errors import OtaError
+
+BUSY_S = 30.0
+"""How long a transaction of SQLite waits for another process."""
+_KINDS = ("sqlite", "postgresql")
+
+
+class DatabaseError(OtaError):
+    """The database cannot be used now. Its text is one line and names no password."""
+
+
+class Database:
+    """Opened by `open_database`."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self.engine = engine
+        self.name = name
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """All of it or nothing. Raises `DatabaseError`."""
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise DatabaseError(f"database: {self.name}: {_in_a_line(error)}") from error
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.engine.dispose()
+
+
+def open_database(url: str) -> Database:
+    """`sqlite:///file` or `postgresql://user@host/name`; an empty one gets its tables. Raises `DatabaseError`."""
+    try:
+        address = make_url(url)
+    except ArgumentError as error:
+        raise DatabaseError("database: this is no URL, such as sqlite:///rollouts.db") from error
+    kind = address.get_backend_name()
+    if kind not in _KINDS:
+        raise DatabaseError(f"database: {kind} is not supported; there are {' and '.join(_KINDS)}")
+    name = address.render_as_string(hide_password=True)
+    database = Database(_engine(address, name), name)
+    with database.transaction() as connection:
+        _prepare(connection, name)
+    return database
+
+
+def _engine(address: URL, name: str) -> Engine:
+    try:
+        if address.get_backend_name() == "postgresql":
+            return create_engine(address.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        engine = create_engine(address, poolclass=NullPool, connect_args={"timeout": BUSY_S})
+    except (NoSuchModuleError, ModuleNotFoundError, ArgumentError) as error:
+        raise DatabaseError(f"database: {name}: {_in_a_line(error)}") from error
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:  # a DB-API connection, which has no common type
+    connection.isolation_level = None  # sqlite3 begins no transaction of its own: `_begin_sqlite` does
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _prepare(connection: Connection, name: str) -> None:
+    """Tables where there are none; another edition of them is left alone."""
+    if connection.dialect.name == "postgresql":  # two engines may start at once
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7799)")
+    tables.metadata.create_all(connection)
+    query = select(tables.note.c.value).where(tables.note.c.name == "schema")
+    found = connection.execute(query).scalar_one_or_none()
+    if found is None:
+        start = [{"name": "schema", "value": str(tables.SCHEMA_VERSION)}, {"name": "trail", "value": ""}]
+        connection.execute(insert(tables.note), start)
+    elif found != str(tables.SCHEMA_VERSION):
+        raise DatabaseError(f"database: {name}: its tables are of edition {found}; this is {tables.SCHEMA_VERSION}")
+
+
+def _in_a_line(error: Exception) -> str:
+    """The driver's own words, without the statement and its values."""
+    text = str(error.orig) if isinstance(error, DBAPIError) and error.orig is not None else str(error)
+    with suppress(IndexError):
+        return text.strip().splitlines()[0]
+    return type(error).__name__

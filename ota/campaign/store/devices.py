@@ -1,0 +1,130 @@
+"""The fleet: which devices there are, when they were heard, what their counters usually do, what they last said."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+
+from ota.campaign.course import DAY_S, Vitals
+from ota.campaign.selection import FleetDevice
+from ota.campaign.store.tables import device
+
+_AT_ONCE = 500
+"""Ids in one query: fewer than any database takes."""
+
+
+class Looks(msgspec.Struct, frozen=True, kw_only=True):
+    """Counters of a device at up to three times, a day and more apart: what is usual for it."""
+
+    older: Vitals | None = None
+    old: Vitals | None = None
+    last: Vitals | None = None
+
+    def with_(self, look: Vitals) -> "Looks":
+        """Counters that have fallen belong to journals that began anew: what was before says nothing of them."""
+        last = self.last
+        if last is None or look.starts < last.starts or look.records < last.records:
+            return Looks(old=look, last=look)
+        if look.at <= last.at:
+            return self
+        if self.old is not None and look.at - self.old.at >= DAY_S:
+            return Looks(older=self.old, old=look, last=look)
+        return msgspec.structs.replace(self, last=look)
+
+    @property
+    def usual(self) -> tuple[float, float]:
+        """Starts and records a day; zeros where too little is known."""
+        first, last = self.older or self.old, self.last
+        if first is None or last is None or last.at - first.at < DAY_S / 24:
+            return 0.0, 0.0
+        days = (last.at - first.at) / DAY_S
+        return (last.starts - first.starts) / days, (last.records - first.records) / days
+
+
+class Known(NamedTuple):
+    """A device and what is known of it."""
+
+    device: FleetDevice
+    report_key: str
+    added_at: int
+    heard_at: int
+    plan: int
+    account: dict[str, Any]
+    looks: Looks
+
+
+def put(connection: Connection, devices: Iterable[FleetDevice], keys: Mapping[str, str], at: int) -> tuple[int, int]:
+    """Add devices or say anew what they are; how many were added and changed. keys: report keys by id."""
+    wanted = {one.id: one for one in devices}
+    there = {row.id: row for row in _rows(connection, wanted)}
+    added, changed = [], []
+    for one in wanted.values():
+        body = msgspec.json.encode(one).decode()
+        known = there.get(one.id)
+        if known is None:
+            rest = {"added_at": at, "heard_at": 0, "plan": 0, "account": "{}", "looks": "{}"}
+            added.append({"id": one.id, "model": one.model, "body": body, "report_key": keys.get(one.id, ""), **rest})
+            continue
+        key = keys.get(one.id, known.report_key)
+        if (known.body, known.report_key) != (body, key):
+            changed.append({"of": one.id, "model": one.model, "body": body, "report_key": key})
+    if added:
+        connection.execute(insert(device), added)
+    if changed:
+        connection.execute(update(device).where(device.c.id == bindparam("of")), changed)
+    return len(added), len(changed)
+
+
+def get(connection: Connection, ids: Collection[str], *, is_locked: bool = False) -> dict[str, Known]:
+    """Those that there are, by id."""
+    return {row.id: _known(row) for row in _rows(connection, ids, is_locked=is_locked)}
+
+
+def every(connection: Connection, *, added_after: int = -1) -> list[Known]:
+    """The whole fleet, or what came later, by id."""
+    query = select(device).where(device.c.added_at > added_after).order_by(device.c.id)
+    return [_known(row) for row in connection.execute(query)]
+
+
+def labels(connection: Connection) -> set[str]:
+    """The names of all labels that the fleet has."""
+    bodies = connection.execute(select(device.c.body)).scalars()
+    return {name for body in bodies for name in msgspec.json.decode(body, type=FleetDevice).labels}
+
+
+def save(connection: Connection, known: Iterable[Known]) -> None:
+    """What was heard of devices, and what they run."""
+    rows = [
+        {
+            "of": one.device.id,
+            "body": msgspec.json.encode(one.device).decode(),
+            "heard_at": one.heard_at,
+            "plan": one.plan,
+            "account": msgspec.json.encode(one.account).decode(),
+            "looks": msgspec.json.encode(one.looks).decode(),
+        }
+        for one in known
+    ]
+    if rows:
+        connection.execute(update(device).where(device.c.id == bindparam("of")), rows)
+
+
+def _rows(connection: Connection, ids: Collection[str], *, is_locked: bool = False) -> Iterable[Row[Any]]:
+    """In the order of their ids, so that two who lock the same ones wait for each other and not in a circle."""
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), _AT_ONCE):
+        query = select(device).where(device.c.id.in_(ordered[start : start + _AT_ONCE])).order_by(device.c.id)
+        yield from connection.execute(query.with_for_update() if is_locked else query)
+
+
+def _known(row: Row[Any]) -> Known:
+    return Known(
+        msgspec.json.decode(row.body, type=FleetDevice),
+        row.report_key,
+        row.added_at,
+        row.heard_at,
+        row.plan,
+        msgspec.json.decode(row.account, type=dict[str, Any]),
+        msgspec.json.decode(row.looks, type=Looks),
+    )

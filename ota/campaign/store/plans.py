@@ -1,0 +1,114 @@
+"""Plans of devices, and the commands that tell them to look for theirs.
+
+A command is written in the same transaction as the plan that it tells of, and sent later: an engine that dies between
+the two loses neither. Its id stands before it is sent, so that one which was sent and not marked is the same command
+once more, which a device knows and does not do again.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, func, insert, select, update
+
+from ota.campaign.store.tables import command, plan
+from ota.targets import Plan
+
+CLAIM_S = 60
+"""A command that an engine has taken to send is taken by another when it is not sent by then."""
+
+
+class Command(NamedTuple):
+    """What is to be sent."""
+
+    id: str
+    device: str
+    plan: int
+    made_at: int
+
+
+class Made(NamedTuple):
+    """A plan as it was made."""
+
+    plan: Plan
+    made_at: int
+    campaign: str
+
+
+def put(connection: Connection, plans: Iterable[Plan], *, campaign: str, stage: int, at: int) -> None:
+    """The newest plan of each device from now on, and the command that tells of it."""
+    plans = list(plans)
+    there = latest(connection, [one.device for one in plans])
+    rows = {
+        one.device: {"number": one.number, "made_at": at, "campaign": campaign, "body": _text(one)} for one in plans
+    }
+    added = [{"device": name, **row} for name, row in rows.items() if name not in there]
+    if added:
+        connection.execute(insert(plan), added)
+    for name in rows.keys() & there.keys():
+        connection.execute(update(plan).where(plan.c.device == name).values(**rows[name]))
+    if plans:
+        rest = {"campaign": campaign, "stage": stage, "made_at": at, "claimed_by": "", "claimed_until": 0, "sent_at": 0}
+        commands = [{"id": command_id(one), "device": one.device, "plan": one.number, **rest} for one in plans]
+        connection.execute(insert(command), commands)
+
+
+def latest(connection: Connection, devices: Collection[str]) -> dict[str, Made]:
+    """By device, where it has one."""
+    found = {}
+    ordered = sorted(devices)
+    for start in range(0, len(ordered), 500):
+        query = select(plan).where(plan.c.device.in_(ordered[start : start + 500]))
+        for row in connection.execute(query):
+            found[row.device] = Made(msgspec.json.decode(row.body, type=Plan), row.made_at, row.campaign)
+    return found
+
+
+def command_id(one: Plan) -> str:
+    """Always the same for a plan."""
+    return "rollout-" + hashlib.sha256(f"{one.device}\0{one.number}".encode()).hexdigest()[:24]
+
+
+def claim(connection: Connection, who: str, now: int, limit: int) -> list[Command]:
+    """Take some to send; nobody else is given them until `CLAIM_S` have gone by."""
+    query = select(command.c.id, command.c.device, command.c.plan, command.c.made_at)
+    query = (
+        query.where(command.c.sent_at == 0, command.c.claimed_until <= now)
+        .order_by(command.c.made_at, command.c.id)
+        .limit(limit)
+    )
+    found = [Command(*row) for row in connection.execute(query.with_for_update(skip_locked=True))]
+    if found:
+        taken = update(command).where(command.c.id.in_([one.id for one in found]))
+        connection.execute(taken.values(claimed_by=who, claimed_until=now + CLAIM_S))
+    return found
+
+
+def sent(connection: Connection, ids: Collection[str], now: int) -> None:
+    """The broker has them."""
+    if ids:
+        connection.execute(update(command).where(command.c.id.in_(sorted(ids))).values(sent_at=now))
+
+
+def give_back(connection: Connection, ids: Collection[str]) -> None:
+    """They were not sent; whoever comes first may take them."""
+    if ids:
+        connection.execute(update(command).where(command.c.id.in_(sorted(ids))).values(claimed_until=0))
+
+
+def withdraw(connection: Connection, campaign: str, now: int) -> int:
+    """Commands of a campaign that were not sent are not sent any more; how many."""
+    query = update(command).where(
+        command.c.campaign == campaign, command.c.sent_at == 0, command.c.claimed_until <= now
+    )
+    return connection.execute(query.values(sent_at=now)).rowcount
+
+
+def unsent(connection: Connection) -> int:
+    """How many wait."""
+    return connection.execute(select(func.count()).where(command.c.sent_at == 0)).scalar_one()
+
+
+def _text(one: Plan) -> str:
+    return msgspec.json.encode(one).decode()
