@@ -68,7 +68,6 @@ class UpdateAgent:
         config: UpdateConfig,
         *,
         running: str,
-        build_time: int = 0,
         stick: Path | None = None,
         world: World | None = None,
         say: Callable[[str], None] = lambda _line: None,
@@ -97,7 +96,7 @@ class UpdateAgent:
         """Asked once a run."""
         self._payload = self._make_payload()
         self._health = self._make_health()
-        self._trust = trust_client(config, self.storage, build_time, self.world.wall_s, self.is_synchronised)
+        self._trust = trust_client(config, self.storage, self.world.wall_s, self.is_synchronised)
         self.reports = report_queue(config, self.storage)
         self._lines = lines(config)
         self._secondaries = McuSecondaries(self.storage, installers(config, self._lines), self._payload)

@@ -54,7 +54,6 @@ def sources(config: UpdateConfig, stick: Path | None) -> list[Source]:
 def trust_client(
     config: UpdateConfig,
     storage: Storage,
-    build_time: int,
     clock: Callable[[], float],
     is_synchronised: Callable[[], bool],
 ) -> TrustClient:
@@ -65,7 +64,7 @@ def trust_client(
         Device(config.device, ecus),
         director_root=_read(config.path(config.director.root)),
         image_root=_read(config.path(config.images.root)),
-        clock=ClockFloor(build_time=build_time, clock=clock, is_synchronised=is_synchronised),
+        clock=ClockFloor(clock=clock, is_synchronised=is_synchronised),
     )
 
 

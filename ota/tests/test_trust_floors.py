@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tuf.ngclient import Updater
 
 from ota.errors import RefusedError, Rule, StorageError
-from ota.repository.layout import METADATA
+from ota.repository.layout import DIRECTOR, METADATA
 from ota.storage import PosixStorage, replace
 from ota.targets import SIGNED_AT_KEY, Blob, ImageInfo, Schema
 from ota.testing.disk_double import DiskDouble
@@ -231,6 +231,23 @@ def test_metadata_that_ended_before_the_build_is_refused_by_a_device_without_a_c
     device.clock_s, device.is_synchronised = 0.0, False
     device.build_time = int(double.now.timestamp()) + DAY + 1
     expired(device, "Director: timestamp.json")
+
+
+@pytest.mark.parametrize(
+    ("side", "kept", "word"),
+    [(DIRECTOR, "director_root", "Director: timestamp.json"), (METADATA, "image_root", "image repository: timestamp")],
+)
+def test_a_new_device_knows_that_it_is_not_older_than_the_root_it_was_made_with(
+    side: str, kept: str, word: str
+) -> None:
+    """A mirror that has kept an old answer finds no device so new, and so without a clock, that it takes it."""
+    double = with_plan()
+    double.now += timedelta(days=2)
+    made_with = double.new_root(lambda _root: None, by=double.keys["root"], side=side)
+    device = TrustingDevice(double)
+    device.trusted[kept] = made_with
+    device.clock_s, device.is_synchronised = 0.0, False
+    expired(device, word)
 
 
 def test_a_confirmed_clock_outlives_the_loss_of_it() -> None:

@@ -1,8 +1,9 @@
 """What time it is at least: a box without a battery clock wakes in 1970, and a liar with a radio can say any hour.
 
-The floor is the newest of the build, of what is signed, and of the last clock under which fresh metadata held. Expiry
-is judged by the floor, or by the clock where it is synchronised and not below the floor. A clock is confirmed only by
-metadata that has not expired under it, so one that was driven into the future can never shut the device out.
+The floor is the newest of the build, of what is signed (the built-in roots too), and of the last clock under which
+fresh metadata held. Expiry is judged by the floor, or by the clock where it is synchronised and not below the floor.
+A clock is confirmed only by metadata that has not expired under it, so one that was driven into the future can never
+shut the device out.
 """
 
 from collections.abc import Callable
@@ -29,9 +30,13 @@ class Now(NamedTuple):
 
 
 class ClockFloor:
-    """Judges the clock. `build_time`: when this program was built."""
+    """Judges the clock.
 
-    def __init__(self, *, build_time: int, clock: Callable[[], float], is_synchronised: Callable[[], bool]) -> None:
+    build_time: when this program was built, where that is known: a release says no time, so that whoever builds it
+    again finds the same bytes; when its metadata was signed is known instead.
+    """
+
+    def __init__(self, *, build_time: int = 0, clock: Callable[[], float], is_synchronised: Callable[[], bool]) -> None:
         self._build_time = build_time
         self._clock = clock
         self._is_synchronised = is_synchronised

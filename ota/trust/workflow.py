@@ -189,7 +189,8 @@ class Workflow(Updater):
             self._end_floor(role, root)
         if Snapshot.type not in self._floors:  # it is what says the versions of all others: they begin anew with it
             self._floors = {role: self._floors[role] for role in _WITHOUT_SNAPSHOT if role in self._floors}
-        newest = max((floor.signed_at for floor in self._floors.values()), default=0)
+        root_floor = self.seen[Root.type]  # of a new device all that it knows: it was made after that was signed
+        newest = max(floor.signed_at for floor in (root_floor, *self._floors.values()))
         self._trusted_set.reference_time = datetime.fromtimestamp(self._clock(newest), UTC)
         if root.is_expired(self._trusted_set.reference_time):
             what = f"{self._name}: {root.version}.root.json"
