@@ -25,7 +25,8 @@ _SCALE = float(1 << 53)
 class FleetDevice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A device as the operator's side knows it."""
 
-    id: Word
+    id: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")]
+    """As it is called on the broker and in its plans."""
     model: Word
     """What is judged together: devices of one build."""
     ecus: Annotated[dict[Word, Word], msgspec.Meta(min_length=1, max_length=64)]

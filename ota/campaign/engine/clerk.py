@@ -38,7 +38,7 @@ class Clerk:
 
     def outline(self, campaign: Campaign) -> dict[str, int]:
         """How many devices each stage would have: the dry run of `new`. Raises `CampaignError`."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             meant = self._check(connection, campaign)
         result = {str(number + 1): 0 for number in range(len(campaign.stage))}
         for one in meant:

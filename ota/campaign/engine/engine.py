@@ -49,7 +49,7 @@ class Engine:
 
     def work(self, now: int) -> int:
         """One round over all campaigns; how much was done. Raises `DatabaseError`."""
-        with self._database.transaction() as connection:
+        with self._database.reading() as connection:
             names = [each.campaign.name for each in campaigns.every(connection, ("running", "paused", "reverting"))]
         return sum(self._work_on(name, now) for name in names)
 

@@ -10,6 +10,7 @@ from ota.campaign import course as courses_of
 from ota.campaign.course import Course, Vitals
 from ota.campaign.engine.heard import Account, Answer, Heard, Look, Reported, Sign
 from ota.campaign.engine.planning import targets_of
+from ota.campaign.retry import DEFAULTS
 from ota.campaign.rules import Campaign
 from ota.campaign.store import campaigns, courses, devices, plans, reports
 from ota.campaign.store.campaigns import ACTIVE
@@ -19,8 +20,8 @@ from ota.errors import OtaError
 from ota.reports import Report, read_report
 from ota.targets import Plan
 
-RESTING = frozenset({"idle", "confirmed", "reported"})
-"""What a device says of its state when nothing is under way."""
+PASSING = frozenset(DEFAULTS)
+"""Rules by which a device refuses today what it takes tomorrow: it asks again by itself."""
 _OUTCOMES = frozenset({"confirmed", "rolled-back", "failed", "cancelled", "refused"})
 VerifyBy = Callable[[str, bytes, bytes], bool]
 """Whether (public key in hexadecimal, signature, bytes) is so."""
@@ -117,21 +118,37 @@ class Intake:
 
     def _account(self, one: Account) -> None:
         known = self._known[one.device]
-        account = one.account
-        if account == known.account:
+        account, before = one.account, known.account
+        if account == before:
             return
         self._known[one.device] = known._replace(account=account)
         plan = self._plans.get(one.device)
-        if plan is None or account.get("plan") != plan.number:
+        if plan is None:
             return
-        self._each(one.device, lambda _campaign, course: courses_of.reached(course, plan.number, one.at))
-        outcome = str(account.get("outcome", "")).replace(" ", "-")
-        if account.get("state") not in RESTING and outcome not in _OUTCOMES - {"confirmed"}:
-            return
-        if not outcome and _runs(account, plan):  # there was nothing to do
-            outcome = "confirmed"
+        number, has_taken = account.get("plan"), account.get("has_taken")
         rule, reason = str(account.get("rule", "")), str(account.get("reason", ""))
-        self._ended(one.device, plan.number, outcome, one.at, rule, reason)
+        if plan.number in (number, has_taken):
+            self._each(one.device, lambda _campaign, course: courses_of.reached(course, plan.number, one.at))
+        if number == plan.number:
+            outcome = str(account.get("outcome", "")).replace(" ", "-")
+            self._ended(one.device, plan.number, outcome, one.at, rule, reason)
+        elif has_taken == plan.number:  # it ran all of it already: there was no attempt
+            self._ended(one.device, plan.number, "confirmed", one.at, "", "")
+        elif account.get("refusal") and account["refusal"] != before.get("refusal"):
+            self._refusal(one, plan.number, str(account.get("refusal_rule", "")), str(account["refusal"]))
+
+    def _refusal(self, one: Account, number: int, rule: str, reason: str) -> None:
+        """It does not take what it was given, and asking again would not change that.
+
+        A refusal names no plan: it counts where it is new, and the device has told us before that it knows its plan.
+        """
+        if not rule or rule in PASSING:
+            return
+        for name, course in self._courses.get(one.device, {}).items():
+            if course.state == "reached":
+                campaign = self._campaigns[name]
+                ended = courses_of.ended(campaign, course, number, "refused", one.at, rule, reason)
+                self._courses[one.device][name] = ended
 
     def _report(self, one: Reported) -> None:
         known = self._known[one.device]
@@ -181,12 +198,6 @@ def _is_other(now: Course, before: Course) -> bool:
 def _slots(account: dict[str, Any]) -> list[dict[str, Any]]:
     slots = account.get("slots")
     return [one for one in slots if isinstance(one, dict)] if isinstance(slots, list) else []
-
-
-def _runs(account: dict[str, Any], plan: Plan) -> bool:
-    """Whether the slot that is confirmed has what the plan names for one of its ECUs."""
-    targets = {one.target for one in plan.ecus.values()}
-    return any(one.get("is_confirmed") is True and one.get("target") in targets for one in _slots(account))
 
 
 def _confirmed_of(account: dict[str, Any]) -> tuple[str, str | None]:

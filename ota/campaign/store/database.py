@@ -19,6 +19,7 @@ from ota.errors import OtaError
 
 BUSY_S = 30.0
 """How long a transaction of SQLite waits for another process."""
+_ONLY_READS = "wayside_only_reads"
 _KINDS = ("sqlite", "postgresql")
 
 
@@ -38,6 +39,15 @@ class Database:
         """All of it or nothing. Raises `DatabaseError`."""
         try:
             with self.engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise DatabaseError(f"database: {self.name}: {_in_a_line(error)}") from error
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A look that changes nothing and holds up nobody who does. Raises `DatabaseError`."""
+        try:
+            with self.engine.connect().execution_options(**{_ONLY_READS: True}) as connection, connection.begin():
                 yield connection
         except SQLAlchemyError as error:
             raise DatabaseError(f"database: {self.name}: {_in_a_line(error)}") from error
@@ -82,7 +92,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:  # a DB-API connecti
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    only_reads = connection.get_execution_options().get(_ONLY_READS, False)
+    connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
 
 def _prepare(connection: Connection, name: str) -> None:
