@@ -16,7 +16,7 @@ from ota.agent.audit import Seen
 from ota.errors import StorageError
 from ota.storage import replace
 from ota.testing.repository_double import RepositoryDouble
-from ota.tests.test_agent import DEVICE, WELL, Device, publish, release
+from ota.tests.agent_device import DEVICE, WELL, Device, publish, release
 
 pytest.importorskip("detools", reason="detools is not installed: deltas cannot be made")
 

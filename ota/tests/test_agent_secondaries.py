@@ -17,7 +17,7 @@ from ota.reports import Report
 from ota.targets import Delta
 from ota.testing.mcu_double import KEY, Box
 from ota.testing.repository_double import RepositoryDouble
-from ota.tests.test_agent import DEVICE, Device, release
+from ota.tests.agent_device import DEVICE, Device, release
 
 pytest.importorskip("detools", reason="detools is not installed: deltas cannot be made")
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ota.testing.repository_double import RepositoryDouble
-from ota.tests.test_agent import Device, publish, release
+from ota.tests.agent_device import Device, publish, release
 from tools.cli import app
 
 pytest.importorskip("detools", reason="detools is not installed: deltas cannot be made")
