@@ -31,7 +31,7 @@ from edge.gateway.results import Results
 from edge.gateway.status_socket import StatusSocket
 from edge.gateway.stream import Stream
 from edge.gateway.supervisor import Supervisor
-from edge.gateway.updates import Updates
+from edge.gateway.update_desk import LOOK, UpdateDesk
 from edge.identity.pseudonym import Pseudonym
 from edge.store.errors import StoreError
 from edge.store.opening import open_store
@@ -106,6 +106,12 @@ class Gateway:
             on_outcome=lambda: self._link.report(),
             audit=self._write_audit,
         )
+        self._updates = UpdateDesk(
+            config.update,
+            journal=self._recorder,
+            on_restart=self._stop.set,
+            on_account=lambda: self._link.report(),
+        )
         self._notices = Notices(self._clock)
         self._epochs = EpochRenewal(self._store.renew_epoch, self._epoch_renewed)
         self._link = CloudLink(
@@ -114,6 +120,7 @@ class Gateway:
             clock=self._clock,
             history=lambda: history.state,
             digest=lambda: self._desired.digest,
+            slots=lambda: self._updates.account,
             on_connected=self._desired.connected,
             on_ahead=lambda lane: self._spawn(self._epochs.run(lane)),
             heard=Heard(
@@ -146,8 +153,7 @@ class Gateway:
         self._spawn(self._desired.run())
         self._spawn(self._clock.watch())
         self._spawn(self._beat())
-        if self._config.update.file is not None:
-            self._spawn(Updates(Path(self._config.update.file), self._config.update.every_s, self._stop.set).run())
+        self._spawn(self._updates.run())
         systemd.notify("READY=1")
         log.info(_("%s: runs, start %d, configuration %s"), self._node, self._store.boot, self._desired.digest[:19])
         await self._stop.wait()
@@ -332,6 +338,8 @@ class Gateway:
     async def _carry_out(self, device: str | None, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         if operation == "node.status":
             return self.status()
+        if operation == LOOK:
+            return self._updates.look(arguments)
         if device is None:
             raise DeviceConfigError(_("the operation {op} needs a device").format(op=operation))
         if operation in ("device.enable", "device.disable"):

@@ -4,8 +4,9 @@ A change of `[uplink]` replaces both; the store, and with it everything owed, st
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -47,6 +48,7 @@ class CloudLink:
         clock: health.HealthClock,
         history: Callable[[], HistoryState],
         digest: Callable[[], str],
+        slots: Callable[[], Mapping[str, Any]] = dict,
         on_connected: Callable[[], None],
         on_ahead: Callable[[str], None],
         heard: Heard,
@@ -56,6 +58,7 @@ class CloudLink:
         self._clock = clock
         self._history = history
         self._digest = digest
+        self._slots = slots
         self._on_connected = on_connected
         self._on_ahead = on_ahead
         self._heard = heard
@@ -104,8 +107,9 @@ class CloudLink:
         self.uplink.publish(route, payload)
 
     def report(self) -> None:
-        """Say which configuration runs and what became of the newest change."""
-        self.uplink.publish("reported", health.reported_payload(self._history(), self._digest()), retain=True)
+        """Say which configuration runs, what became of the newest change, and how it stands with updates."""
+        payload = health.reported_payload(self._history(), self._digest(), self._slots())
+        self.uplink.publish("reported", payload, retain=True)
 
     def next_catalogue(
         self, digest: str, devices: dict[str, state.CatalogueDevice], blocks: dict[str, list[str]]

@@ -88,6 +88,7 @@ class UpdateConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """`[update]`: who looks for new releases."""
 
     file: FileName | None = None
-    """The `update.toml` of the update agent, which then is started now and then; without one nobody looks."""
+    """The `update.toml` of the update agent, which then is started now and then; without one nobody looks. The folder
+    that its `data` names is where the gateway takes reports and the state of the slots from."""
     every_s: Annotated[float, msgspec.Meta(ge=10, le=604_800)] = 600.0
     """How often the agent is started. How often it asks the repositories is a matter of its own file."""

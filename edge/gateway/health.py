@@ -103,15 +103,15 @@ def state_payload(
     )
 
 
-def reported_payload(history: HistoryState, digest: str) -> bytes:
-    """Which configuration runs and what became of the newest change."""
+def reported_payload(history: HistoryState, digest: str, slots: Mapping[str, Any]) -> bytes:
+    """Which configuration runs and what became of the newest change; `slots`: the account of updates, as it is."""
     config = state.ReportedConfig(
         version=history.version,
         digest=digest,
         state=history.outcome,
         reason=history.reason[:1000] if history.reason else None,
     )
-    return state.encode(state.Reported(config=config, firmware={"version": version()}))
+    return state.encode(state.Reported(config=config, firmware={"version": version()}, slots=dict(slots)))
 
 
 def health_payload(store: Store, clock: HealthClock, devices: Mapping[str, Mapping[str, Any]]) -> bytes:

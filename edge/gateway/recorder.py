@@ -8,6 +8,7 @@ commit at once, and a transaction's driver is told only when the disk has it.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 from drivers.errors import DriverError
@@ -53,6 +54,13 @@ class LostDevice(NamedTuple):
     since: float
     """Monotonic seconds."""
     why: str
+
+
+class EventKey(NamedTuple):
+    """A record of the event lane."""
+
+    epoch: str
+    seq: int
 
 
 class Recorder:
@@ -145,6 +153,21 @@ class Recorder:
     def node_event(self, kind: str, data: dict[str, Any]) -> None:
         """Record an event of the node itself."""
         self._event(None, kind, data, self._clock.monotonic())
+
+    def put_event(self, kind: str, data: dict[str, Any]) -> EventKey:
+        """Append an event of the node itself that its maker keeps until it is made. Raises what `node_event` counts."""
+        lane = self._store.lanes["event"]
+        key = EventKey(lane.epoch, lane.next_seq)
+        self._append_event(None, kind, data, self._clock.monotonic())
+        return key
+
+    async def commit_events(self) -> EventKey:
+        """Have the disk take all events so far; up to where it has them. Trouble is told by the commit that is due."""
+        with suppress(StoreError):
+            await self._store.commit("event")
+            self._on_committed()
+        lane = self._store.lanes["event"]
+        return EventKey(lane.epoch, lane.made)
 
     def _event(self, device: str | None, kind: str, data: dict[str, Any], at: float) -> None:
         try:

@@ -18,13 +18,26 @@ class Bench:
         self.restarts = 0
         self.marks = folder / "marks"
         agent = folder / "agent.py"
-        agent.write_text(f"import os, sys, time\nopen({str(self.marks)!r}, 'a').write(sys.argv[1] + '\\n')\n{script}\n")
-        self.updates = Updates(
-            Path("/etc/update.toml"), 600.0, self.on_restart, command=(sys.executable, str(agent)), sleep=self.sleep
+        agent.write_text(
+            f"import os, sys, time\nopen({str(self.marks)!r}, 'a').write(' '.join(sys.argv[1:]) + '\\n')\n{script}\n"
         )
+        self.updates = Updates(
+            Path("/etc/update.toml"),
+            600.0,
+            self.on_restart,
+            on_ended=self.on_ended,
+            command=(sys.executable, str(agent)),
+            sleep=self.sleep,
+        )
+        self.ended: list[int] = []
+        """How many sleeps there had been when a run ended."""
 
     def on_restart(self) -> None:
         self.restarts += 1
+
+    def on_ended(self) -> None:
+        assert not self.restarts, "whoever listens is told before the gateway ends"
+        self.ended.append(len(self.slept))
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -43,6 +56,7 @@ async def test_it_is_started_again_sooner_or_later_by_what_it_says(tmp_path: Pat
     bench = Bench(tmp_path, f"sys.exit({code})")
     await bench.run()
     assert bench.slept == [FIRST_S, pause, pause, pause]
+    assert bench.ended == [1, 2, 3]
     assert bench.marks.read_text() == "/etc/update.toml\n" * 3
     assert not bench.restarts
 
@@ -52,6 +66,7 @@ async def test_another_slot_ends_the_gateway_once(tmp_path: Path):
     await bench.run()
     assert bench.restarts == 1
     assert bench.slept == [FIRST_S]
+    assert bench.ended == [1]
 
 
 async def test_what_it_says_is_in_the_log_and_a_line_without_an_end_fills_no_memory(
@@ -86,3 +101,55 @@ async def test_a_gateway_that_stops_leaves_no_agent_behind(
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert not Path(f"/proc/{pid}").exists()
+
+
+class Endless(Bench):
+    """Sleeps until it is ended."""
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await asyncio.sleep(60)
+
+    async def started(self, times: int) -> list[str]:
+        """What the agent was started with, when it was that often."""
+        async with asyncio.timeout(10):
+            while not self.marks.exists() or len(self.marks.read_text().splitlines()) < times:
+                await asyncio.sleep(0.01)
+        return self.marks.read_text().splitlines()
+
+
+async def test_a_look_starts_it_at_once_and_asks_it_to_look(tmp_path: Path):
+    bench = Endless(tmp_path, "")
+    task = asyncio.create_task(bench.updates.run())
+    await asyncio.sleep(0.05)
+    assert not bench.marks.exists(), "it would wait"
+    bench.updates.look()
+    assert await bench.started(1) == ["/etc/update.toml --now"]
+    while len(bench.slept) < 2:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    assert bench.slept == [FIRST_S, 600.0], "and then it waits again"
+    bench.updates.look()
+    assert len(await bench.started(2)) == 2
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_looks_while_it_runs_are_one_more_run_after_it(tmp_path: Path):
+    gate = tmp_path / "gate"
+    bench = Endless(tmp_path, f"while not os.path.exists({str(gate)!r}):\n    time.sleep(0.01)")
+    task = asyncio.create_task(bench.updates.run())
+    bench.updates.look()
+    await bench.started(1)
+    for _ in range(5):
+        bench.updates.look()
+    await asyncio.sleep(0.1)
+    assert bench.marks.read_text().count("\n") == 1, "one at a time"
+    gate.touch()
+    assert await bench.started(2) == ["/etc/update.toml --now"] * 2
+    while len(bench.slept) < 2:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    assert len(bench.marks.read_text().splitlines()) == 2
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
