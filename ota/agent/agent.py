@@ -126,8 +126,8 @@ class UpdateAgent:
             for line in self._lines.values():
                 used.enter_context(closing(line))
             end = self._run(is_forced=is_forced) if is_alone else End.WAITING
-        if self._stick is not None and self.reports is not None:
-            self._leave_receipts(self._stick, self.reports)
+            if self._stick is not None and self.reports is not None:  # before the gateway may take them
+                self._leave_receipts(self._stick, self.reports)
         return end
 
     def _leave_receipts(self, stick: Path, reports: ReportQueue) -> None:
