@@ -1,4 +1,4 @@
-"""HTTP(S) for small files: every wait ends, and every failure is one `RefusedError` (network).
+"""HTTP(S) for small files and short answers: every wait ends, every failure is one `RefusedError` (network).
 
 Built on http.client. urllib3, which comes with python-tuf, bounds the wait for the next bytes only: a peer that drips
 one at a time, its headers too, would hold an agent for ever. Here each wait also ends with the file's own deadline.
@@ -11,10 +11,10 @@ import io
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, RemoteDisconnected
+from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse, HTTPSConnection, RemoteDisconnected
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsplit
@@ -60,6 +60,26 @@ class StatusError(RefusedError):
         self.status = status
 
 
+class Call(NamedTuple):
+    """One request of an interface that is more than files."""
+
+    method: str = "GET"
+    headers: Mapping[str, str] = {}
+    """What it says beside the usual ones. Never shown: it may hold a secret."""
+    body: bytes | None = None
+
+
+class Answer(NamedTuple):
+    """What a server says to a `Call`, whatever its status."""
+
+    status: int
+    headers: HTTPMessage
+    body: bytes
+
+
+_A_FILE = Call()
+
+
 class Web:
     """Fetches files, one after the other."""
 
@@ -84,6 +104,24 @@ class Web:
                 raise RefusedError(Rule.NETWORK, what, _reason(error)) from error
             raise
 
+    def answer(self, url: str, call: Call, max_bytes: int) -> Answer:
+        """Ask, and follow no redirect: what the call holds is for this server alone. Raises `RefusedError`.
+
+        Its rule is network where no whole answer came (the server may have acted), length where it goes on for longer.
+        """
+        what = shown(url)
+        self._patience = _Patience(self._settings, self._monotonic)
+        try:
+            response = self._ask(_parts_of(url, what), call)
+            body = _short_body(response, what, max_bytes)
+        except RefusedError:
+            self.close()
+            raise
+        except (OSError, HTTPException, ValueError) as error:
+            self.close()
+            raise RefusedError(Rule.NETWORK, what, _reason(error)) from error
+        return Answer(response.status, response.headers, body)
+
     def close(self) -> None:
         """Let the connection go."""
         if self._connection is not None:
@@ -92,10 +130,8 @@ class Web:
 
     def _response(self, url: str, what: str) -> HTTPResponse:
         for _ in range(1 + MAX_REDIRECTS):
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise RefusedError(Rule.NETWORK, what, "only http:// and https:// addresses are fetched")
-            response = self._ask(parts)
+            parts = _parts_of(url, what)
+            response = self._ask(parts, _A_FILE)
             if response.status == HTTPStatus.OK:
                 return response
             self._pass_over(response)
@@ -117,24 +153,25 @@ class Web:
             pass  # its status stands
         self.close()
 
-    def _ask(self, parts: SplitResult) -> HTTPResponse:
+    def _ask(self, parts: SplitResult, call: Call) -> HTTPResponse:
         host = (parts.scheme, parts.netloc)
         is_kept = self._connection is not None and self._host == host
         if not is_kept:
             self.close()
         try:
-            return self._ask_once(parts)
+            return self._ask_once(parts, call)
         except _GONE:
             self.close()
-            if not is_kept:
+            if not is_kept or call.method == "POST":  # it may have been taken: whoever asks must know
                 raise
-            return self._ask_once(parts)
+            return self._ask_once(parts, call)
         finally:
             self._host = host
 
-    def _ask_once(self, parts: SplitResult) -> HTTPResponse:
+    def _ask_once(self, parts: SplitResult, call: Call) -> HTTPResponse:
         path = quote(parts.path or "/", URL_SAFE) + (f"?{quote(parts.query, URL_SAFE + '?')}" if parts.query else "")
         headers = {"User-Agent": "wayside", "Host": parts.netloc.rpartition("@")[2], **_login("Authorization", parts)}
+        headers.update(call.headers)
         proxy = urlsplit(self._settings.proxy) if self._settings.proxy else None
         if proxy and parts.scheme == "http":
             path = f"http://{headers['Host']}{path}"
@@ -143,7 +180,7 @@ class Web:
         self._connection = connection
         if connection.sock is not None:
             connection.sock.settimeout(self._patience.left())
-        connection.request("GET", path, headers=headers)
+        connection.request(call.method, path, call.body, headers)
         return connection.getresponse()
 
     def _open(self, parts: SplitResult, proxy: SplitResult | None) -> HTTPConnection:
@@ -225,9 +262,19 @@ class _PatientReader(io.RawIOBase):
             super().close()
 
 
+def _parts_of(url: str, what: str) -> SplitResult:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise RefusedError(Rule.NETWORK, what, "only http:// and https:// addresses are fetched")
+    return parts
+
+
 def shown(url: str) -> str:
     """An address for a person: without what may be a secret in it."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(no address)"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
@@ -244,6 +291,16 @@ def _body(response: HTTPResponse, what: str) -> Iterator[bytes]:
     if response.length:
         raise RefusedError(Rule.NETWORK, what, f"the line dropped {response.length} bytes before the end")
     response.close()  # of the answer: the connection is free for the next file
+
+
+def _short_body(response: HTTPResponse, what: str, max_bytes: int) -> bytes:
+    body = response.read(max_bytes + 1)
+    if len(body) > max_bytes:
+        raise RefusedError(Rule.LENGTH, what, f"it goes on after the {max_bytes} bytes it may have")
+    if response.length:
+        raise RefusedError(Rule.NETWORK, what, f"the line dropped {response.length} bytes before the end")
+    response.close()  # of the answer: the connection is free for the next one
+    return body
 
 
 def _login(header: str, parts: SplitResult) -> dict[str, str]:
