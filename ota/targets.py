@@ -65,7 +65,7 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class ImageInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A target's `custom`; the same in both repositories."""
 
-    kind: Literal["release-dir", "mcu"]
+    kind: Literal["release-dir", "mcu", "rauc"]
     hardware: Annotated[list[Word], msgspec.Meta(min_length=1, max_length=64)]
     family: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*$", max_length=80)]
     """`rsu/gateway`: one floor for each hardware id and family."""
