@@ -19,6 +19,7 @@ from ota.agent.audit import Audit, read_seen, write_seen
 from ota.agent.config import OWN, ConfigError, UpdateConfig
 from ota.agent.parts import installers, lines, report_queue, repositories, sources, trust_client
 from ota.agent.payload import FetchedPayload
+from ota.agent.receipts import leave_receipts
 from ota.agent.secondaries import McuSecondaries
 from ota.agent.wellbeing import GatewayHealth
 from ota.agent.world import World, why_not_now
@@ -27,7 +28,7 @@ from ota.installers.mcu import SecondaryLineError
 from ota.installers.release_dir import ReleaseDir
 from ota.payload.choice import Held, Way
 from ota.payload.limits import DailyBudget, SpeedLimit
-from ota.reports import MAX_LOG_BYTES, EcuOutcome, Report, ReportQueue
+from ota.reports import MAX_LOG_BYTES, EcuOutcome, Report
 from ota.slots.driver import Did, Driver, Outcome
 from ota.slots.lock import only_one, record_lock
 from ota.slots.machine import RESTING, State
@@ -38,8 +39,6 @@ from ota.storage import PosixStorage
 from ota.targets import Plan, Target
 from ota.vitals import GatewayAwayError, Vitals
 
-RECEIPTS = "receipts"
-"""The folder of a stick that signed reports are copied into."""
 LOOK_S = 5.0
 """Between two looks at a release on trial, or at what an update waits for."""
 _JUDGED = frozenset({State.ARMED, State.TRIAL, State.HEALTHY})
@@ -127,22 +126,8 @@ class UpdateAgent:
                 used.enter_context(closing(line))
             end = self._run(is_forced=is_forced) if is_alone else End.WAITING
             if self._stick is not None and self.reports is not None:  # before the gateway may take them
-                self._leave_receipts(self._stick, self.reports)
+                leave_receipts(self._stick, self._config.device, self.reports, self._say)
         return end
-
-    def _leave_receipts(self, stick: Path, reports: ReportQueue) -> None:
-        """Each report that waits, on the stick too, for whoever carries it home; one that takes none is only said."""
-        folder = stick / RECEIPTS
-        try:
-            folder.mkdir(exist_ok=True)
-            for attempt in reports.waiting():
-                line, log = reports.read(attempt)
-                (folder / f"{self._config.device}-{attempt}.json").write_bytes(line)
-                if log:
-                    (folder / f"{self._config.device}-{attempt}.log").write_bytes(log)
-            os.sync()
-        except OSError as error:
-            self._say(f"{folder}: the receipt cannot be written: {error.strerror}")
 
     def _run(self, *, is_forced: bool) -> End:
         self._trust.open()
