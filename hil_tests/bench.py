@@ -41,7 +41,8 @@ class Bench:
         self.operator = OperatorKey.new()
         self.hosts: list[Host] = []
         self.broker: Mosquitto
-        self.gateway = Part("gateway", [sys.executable, "-m", "edge", str(self.config)], folder / "gateway.log")
+        self.gateway: Part
+        self.as_shipped()
         self.sink = self.gateway
 
     async def __aenter__(self) -> Self:
@@ -127,6 +128,17 @@ ops = ["*"]
     def prefill(self, count: int, *, points: int = 20) -> None:
         """Put packs into the journal as if they had been made while nobody was reached; the gateway must be stopped."""
         prefill(self.data, node=NODE, count=count, points=points)
+
+    def as_shipped(self) -> None:
+        """Have the gateway run as it is."""
+        self.gateway = Part("gateway", [sys.executable, "-m", "edge", str(self.config)], self.folder / "gateway.log")
+
+    def die_before(self, module: str, function: str) -> None:
+        """Have the gateway be killed at the moment in which it would call a function of a module."""
+        self._run_after(
+            f"import os, signal\nimport {module} as module\n"
+            f"module.{function} = lambda *_any: os.kill(os.getpid(), signal.SIGKILL)"
+        )
 
     def shorten_trial(self, seconds: float) -> None:
         """Have the gateway judge a changed configuration sooner than in the field."""

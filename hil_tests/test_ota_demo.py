@@ -23,5 +23,6 @@ async def test_a_release_is_taken_a_bad_one_sent_back_and_an_old_one_refused():
     assert result["way"] == "delta"
     assert result["power_cuts"] == 2
     assert "the uplink is away" in result["rolled_back_for"]
+    assert sorted(result["reports"].values()) == ["confirmed", "rolled-back"], "each attempt has told once"
     assert result["refused"].startswith("floor: ")
     assert (result["records_lost"], result["ledger_problems"]) == (0, [])

@@ -104,11 +104,11 @@ class Show:
         target = self._add(repository, releases, 3)
         repository.set_plan(NODE, {"main": target.path})
         await self._until(
-            lambda: any(report["outcome"] == "rolled-back" for report in box.reports()),
-            _("version 3 was sent back, and the reason is in a report"),
+            lambda: any(report["outcome"] == "rolled-back" for report in self._scene.reports()),
+            _("version 3 was sent back, and its signed report has reached the ledger"),
             box,
         )
-        bad = next(report for report in box.reports() if report["outcome"] == "rolled-back")
+        bad = next(report for report in self._scene.reports() if report["outcome"] == "rolled-back")
         await self._until(lambda: self._version_running() == "2.0.0", _("version 2 runs again and is connected"), box)
         quarantined = bool(box.account().quarantine)
 
@@ -131,6 +131,7 @@ class Show:
             "power_cuts": cuts,
             "starts": service.starts,
             "rolled_back_for": bad["reason"],
+            "reports": {report["attempt"]: report["outcome"] for report in self._scene.reports()},
             "refused": refusal,
             "records_lost": lost,
             "ledger_problems": ledger.problems,

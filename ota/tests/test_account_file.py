@@ -1,9 +1,6 @@
 """`account.json`: true at each step of an update, small whatever happened, written anew where it is lost."""
 
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,23 +12,9 @@ from ota.agent.agent import End
 from ota.agent.audit import Seen
 from ota.errors import StorageError
 from ota.storage import replace
-from ota.testing.repository_double import RepositoryDouble
-from ota.tests.agent_device import DEVICE, WELL, Device, publish, release
+from ota.tests.agent_device import DEVICE, WELL, Device, publish
 
 pytest.importorskip("detools", reason="detools is not installed: deltas cannot be made")
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    folder = tmp_path_factory.mktemp("sources")
-    return {str(number): release(str(number), number, folder) for number in (1, 2)}
-
-
-@pytest.fixture
-def device(tmp_path: Path, images: dict[str, bytes]) -> Iterator[Device]:
-    repository = RepositoryDouble(now=datetime(2026, 6, 1, tzinfo=UTC))
-    with repository.serving() as web:
-        yield Device(tmp_path / "box", repository, web, images["1"])
 
 
 def told(device: Device) -> dict[str, Any]:

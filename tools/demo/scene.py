@@ -6,7 +6,7 @@ import secrets
 import signal
 import sqlite3
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +17,7 @@ from edge.store.lane import Lane
 from emulators.broker import BrokerTls, EmbeddedBroker, Mosquitto, find_mosquitto
 from tools.demo.devices import LINE_UNITS, REGISTERS
 from tools.demo.parts import Part, lanes_of, sink_command, status_of
-from tools.sink.ledger import Ledger, LedgerError, read_ledger, verify_ledger
+from tools.sink.ledger import Ledger, LedgerError, read_ledger, read_records, verify_ledger
 
 NODE = "demo-1"
 
@@ -140,6 +140,16 @@ class Scene:
             return read_ledger(self.ledger).totals()
         except (LedgerError, OSError, sqlite3.Error):
             return {}
+
+    def reports(self) -> list[dict[str, Any]]:
+        """What came of updates, as the ledger has it; a cut may have repeated one."""
+        found = {}
+        with suppress(LedgerError):  # the ingest is only just making it
+            for record in read_records(self.ledger, node=NODE, lane="event"):
+                if record.route == "event/update":
+                    report = json.loads(json.loads(record.payload)["data"]["report"])["report"]
+                    found[report["attempt"]] = report
+        return list(found.values())
 
     def verified(self) -> Ledger:
         """The ledger, held against every record. Raises `LedgerError`."""

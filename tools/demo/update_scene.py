@@ -5,7 +5,6 @@ runs: the launcher, the gateway out of a slot, the update agent beside it.
 """
 
 import asyncio
-import json
 import os
 import secrets
 import shutil
@@ -24,7 +23,6 @@ import protocols
 from ota.agent.account import Account, read_account
 from ota.agent.config import UpdateConfig, read_config
 from ota.installers.release_dir import ReleaseDir
-from ota.reports import FOLDER as REPORTS
 from ota.repository.image_tar import image_of
 from ota.slots.lock import record_lock
 from ota.slots.setup import set_up
@@ -84,7 +82,13 @@ class Box:
     """The device: its update folder, and what it says of itself."""
 
     def __init__(
-        self, folder: Path, repository: RepositoryDouble, url: str, *, kilobytes_per_s: int | None = None
+        self,
+        folder: Path,
+        repository: RepositoryDouble,
+        url: str,
+        *,
+        device: str = NODE,
+        kilobytes_per_s: int | None = None,
     ) -> None:
         self.folder = folder / "update"
         file = folder / "update.toml"
@@ -92,9 +96,9 @@ class Box:
         (folder / "image.root.json").write_bytes(repository.first_root)
         _new_report_key(folder / "report.pem")
         file.write_text(
-            f'device = "{NODE}"\ndata = "update"\nstatus_socket = "data/status.sock"\nlog_file = "gateway.log"\n'
+            f'device = "{device}"\ndata = "update"\nstatus_socket = "data/status.sock"\nlog_file = "gateway.log"\n'
             f'report_key = "report.pem"\npoll_s = 10\n\n[ecu.main]\nhardware = "{HARDWARE}"\nfamily = "{FAMILY}"\n\n'
-            f'[director]\nurl = "{url}/director/{NODE}"\nroot = "director.root.json"\n\n'
+            f'[director]\nurl = "{url}/director/{device}"\nroot = "director.root.json"\n\n'
             f'[images]\nurl = "{url}"\nroot = "image.root.json"\n\n'
             f"[health]\nsteady_s = {STEADY_S}\nwithin_s = {WITHIN_S}\n"
             + (f"\n[limits]\nkilobytes_per_s = {kilobytes_per_s}\n" if kilobytes_per_s else "")
@@ -124,11 +128,6 @@ class Box:
     def version(self) -> str:
         """Of the confirmed slot."""
         return next((slot.version for slot in self.account().slots if slot.is_confirmed), "")
-
-    def reports(self) -> list[dict[str, Any]]:
-        """Those that wait."""
-        names = [name for name in self.storage.list(REPORTS) if name.endswith(".json")]
-        return [json.loads(self.storage.read(f"{REPORTS}/{name}"))["report"] for name in names]
 
 
 class Service:
