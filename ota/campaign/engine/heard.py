@@ -10,6 +10,8 @@ class Sign(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     device: str
     at: int
+    is_fresh: bool = True
+    """False for what the broker kept: it says what the device has said last, not that it is alive."""
 
 
 class Look(Sign, frozen=True, kw_only=True, tag=True):

@@ -81,9 +81,9 @@ class Intake:
 
     def _take(self, one: Heard) -> None:
         known = self._known[one.device]
-        if one.at > known.heard_at:
+        if one.is_fresh and one.at > known.heard_at:
             self._known[one.device] = known._replace(heard_at=one.at)
-        self._each(one.device, lambda _campaign, course: courses_of.heard(course, one.at))
+            self._each(one.device, lambda _campaign, course: courses_of.heard(course, one.at))
         match one:
             case Look():
                 self._look(one)

@@ -1,0 +1,26 @@
+"""`wayside ota campaign ...` and `wayside ota fleet ...`: rollouts. Each part is a file in `tools/rollouts/`."""
+
+import typer
+
+from tools.rollouts import decide, look, service
+from tools.rollouts import fleet as fleets
+
+app = typer.Typer(no_args_is_help=True)
+app.command()(decide.new)
+app.command()(look.show)
+app.command()(decide.approve)
+app.command()(decide.pause)
+app.command()(decide.resume)
+app.command("next")(decide.next_stage)
+app.command()(decide.halt)
+app.command()(look.history)
+app.command()(service.serve)
+
+fleet = typer.Typer(invoke_without_command=True)
+fleet.callback()(fleets.fleet)
+fleet.command("import")(fleets.import_fleet)
+
+
+@app.callback()
+def campaign() -> None:
+    """Rollouts: a release for a fleet in stages, stopped by themselves where something is wrong."""
