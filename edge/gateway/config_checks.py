@@ -20,6 +20,7 @@ from edge.gateway.config_lines import Path as KeyPath
 from edge.gateway.config_lines import written
 from edge.gateway.config_tables import CommandsConfig, JournalConfig, NodeConfig, StatusConfig
 from edge.gateway.config_words import unknown_name
+from edge.gateway.update_folder import UpdateFolderError, update_folder
 from edge.identity.operator_keys import OperatorKeyError, read_public_key
 from edge.identity.pseudonym import PseudonymKeyError, read_pseudonym_key
 from edge.uplinks.config import TlsConfig
@@ -74,6 +75,8 @@ def surroundings(config: "NodeConfigFile") -> Iterator[Problem]:
         path = ("commands", "operator", number, "key")
         unreadable = list(_readable(Path(operator.key), path))
         yield from unreadable or _public_key(Path(operator.key), path)
+    if config.update.file is not None:
+        yield from _update(Path(config.update.file), ("update", "file"))
 
 
 def _node(node: NodeConfig | None) -> Iterator[Problem]:
@@ -206,6 +209,17 @@ def _secret(file: Path, path: KeyPath) -> Iterator[Problem]:
     if mode & stat.S_IRWXO:
         text = _("{file} is open to every user of this box; chmod 600 would be right")
         yield Problem(path, text.format(file=file))
+
+
+def _update(file: Path, path: KeyPath) -> Iterator[Problem]:
+    """Whether the update agent's file says where its reports lie."""
+    unreadable = list(_readable(file, path))
+    yield from unreadable
+    if not unreadable:
+        try:
+            update_folder(file)
+        except UpdateFolderError as error:
+            yield Problem(path, str(error))
 
 
 def _tls(tls: TlsConfig, path: KeyPath) -> Iterator[Problem]:

@@ -122,3 +122,26 @@ def test_a_quota_that_the_disk_cannot_hold_is_refused(box: Path) -> None:
     found = around(box, DOCUMENT.replace("quota_mb = 1", "quota_mb = 1_000_000"))
     assert [(problem.line, problem.path) for problem in found] == [(QUOTA, "journal.quota_mb")]
     assert "nine tenths of the disk" in found[0].text
+
+
+@pytest.mark.parametrize(
+    ("document", "text"),
+    [
+        (None, "update.toml cannot be read: No such file"),
+        (b"data = 7", "update.toml: data names no folder"),
+        (b"data", "update.toml: Expected"),
+        (b'device = "rsu-7f3a"\ndata = "update"', None),
+    ],
+)
+def test_the_file_of_the_update_agent_must_say_where_its_reports_lie(
+    box: Path, document: bytes | None, text: str | None
+):
+    if document is not None:
+        (box / "update.toml").write_bytes(document)
+    found = around(box, DOCUMENT + '[update]\nfile = "update.toml"\n')
+    if text is None:
+        assert found == []
+        return
+    (problem,) = found
+    assert (problem.line, problem.path) == (20, "update.file")
+    assert text in problem.text
