@@ -1,11 +1,11 @@
-"""What a few failures say of the many: the Wilson score interval of a share.
+"""What a few failures say of the many: the Wilson score interval of a share, and what a count may be by chance.
 
 E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927), 209-212. Unlike
 the interval by the normal distribution it stays within 0 and 1 and is of use where a share is near to 0, as here.
 """
 
 from functools import lru_cache
-from math import sqrt
+from math import exp, lgamma, log, sqrt
 from statistics import NormalDist
 
 
@@ -31,6 +31,32 @@ def wilson_upper(bad: int, all_: int, confidence: float) -> float:
     (0.1744, 1.0)
     """
     return 1.0 - wilson_lower(all_ - bad, all_, confidence) if all_ else 1.0
+
+
+def chance_of_so_many(count: int, mean: float) -> float:
+    """That this many or more are counted where `mean` are expected: the upper tail of the Poisson distribution.
+
+    >>> round(chance_of_so_many(2, 0.5), 4), chance_of_so_many(0, 0.5)
+    (0.0902, 1.0)
+    """
+    return max(0.0, 1.0 - chance_of_so_few(count - 1, mean)) if count > 0 else 1.0
+
+
+def chance_of_so_few(count: int, mean: float) -> float:
+    """That no more than this are counted where `mean` are expected.
+
+    >>> round(chance_of_so_few(0, 2.0), 4), chance_of_so_few(3, 0.0)
+    (0.1353, 1.0)
+    """
+    if mean <= 0:
+        return 1.0
+    term = total = exp(count * log(mean) - mean - lgamma(count + 1)) if count >= 0 else 0.0
+    for number in range(count, 0, -1):
+        term *= number / mean
+        total += term
+        if term < total * 1e-12 and number < mean:
+            break
+    return min(1.0, total)
 
 
 @lru_cache(maxsize=64)

@@ -16,6 +16,7 @@ from typing import Literal
 
 import msgspec
 
+from ota.campaign.bound import chance_of_so_few, chance_of_so_many
 from ota.campaign.conditions import longest_wait_s
 from ota.campaign.retry import next_try_s
 from ota.campaign.rules import Campaign
@@ -44,6 +45,10 @@ SILENT, REGRESSED = "silent", "regressed"
 """Stand in the place of a rule."""
 MAX_REASON_CHARS = 500
 DAY_S = 86_400.0
+CHANCE = 1e-4
+"""What is less likely than this on a well device is not put down to chance."""
+LEAST_USUAL_STARTS = 0.5
+"""A day: a few quiet weeks do not say that a device is never started anew."""
 
 
 class Vitals(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,13 +163,15 @@ def watched(campaign: Campaign, course: Course, now: Vitals) -> Course:
     past_s = now.at - first.at
     if past_s < campaign.health.after_s:
         return course
-    starts = (now.starts - first.starts) * DAY_S / past_s
-    if now.starts > first.starts + 1 and starts > course.usual_starts + campaign.health.restarts_more_a_day:
-        reason = f"{starts:.1f} restarts a day; {course.usual_starts:.1f} before"
+    days = past_s / DAY_S
+    starts, records = now.starts - first.starts, now.records - first.records
+    usual_starts, usual_records = course.usual_starts * days, course.usual_records * days
+    is_restless = starts > usual_starts + campaign.health.restarts_more_a_day * days
+    if is_restless and chance_of_so_many(starts, max(usual_starts, LEAST_USUAL_STARTS * days)) < CHANCE:
+        reason = f"{starts / days:.1f} restarts a day; {course.usual_starts:.1f} before"
         return _regressed(course, now.at, reason)
-    records = (now.records - first.records) * DAY_S / past_s
-    if course.usual_records and records < campaign.health.min_rate * course.usual_records:
-        reason = f"{records:.0f} records a day; {course.usual_records:.0f} before"
+    if records < campaign.health.min_rate * usual_records and chance_of_so_few(records, usual_records) < CHANCE:
+        reason = f"{records / days:.0f} records a day; {course.usual_records:.0f} before"
         return _regressed(course, now.at, reason)
     return course
 
