@@ -19,6 +19,7 @@ import typer
 from drivers.text import _
 from edge.deploy import __file__ as deploy_package
 from edge.gateway.config import MAX_DOCUMENT_BYTES, ConfigError, NodeConfigFile, parse_config
+from edge.gateway.update_folder import UpdateFolderError, update_folder
 from tools.output import Exit, fail, fail_of_config, print_json, print_line, say, visible
 
 CONFIG = Path("/etc/wayside/node.toml")
@@ -59,6 +60,9 @@ def install(
     root: Annotated[
         Path | None, typer.Option("--root", metavar="DIR", help=_("prepare an image that lies there; run nothing"))
     ] = None,
+    with_updates: Annotated[
+        bool, typer.Option("--updates", help=_("start it by the launcher, out of the slots of its [update] file"))
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help=_("show what would be done, do nothing"))] = False,
     as_json: Annotated[bool, typer.Option("--json", help=_("plain data for programs"))] = False,
 ) -> None:
@@ -67,9 +71,10 @@ def install(
     parsed = _checked(config, root, as_json=as_json)
     instance = _instance(config, user, as_json=as_json)
     _check_data(_data_of(parsed), root or Path("/"), as_json=as_json)
+    slots = _slots_of(parsed, root, as_json=as_json) if with_updates else None
     if root is None and not dry_run:
         _need_root(as_json=as_json)
-    plan = list(steps(config, parsed, instance, user, is_image=root is not None))
+    plan = list(steps(config, _data_of(parsed), instance, user, slots=slots, is_image=root is not None))
     for hint in hints(config):
         say(hint)
     if dry_run:
@@ -87,23 +92,25 @@ def install(
     say(_("next: systemctl status wayside@{name}; wayside status {file}").format(name=instance, file=config))
 
 
-def steps(config: Path, parsed: NodeConfigFile, instance: str, user: str, *, is_image: bool) -> Iterator[Step]:
-    """All that is to be done, in order."""
-    data = _data_of(parsed)
+def steps(config: Path, data: Path, instance: str, user: str, *, slots: Path | None, is_image: bool) -> Iterator[Step]:
+    """All that is to be done, in order. `slots`: the update agent's folder, where releases are started out of it."""
+    folders = [data] if slots is None else [data, slots]
     yield Step(write=str(USERS), text=f'u {user} - "Wayside gateway" /nonexistent\n')
     yield Step(write=str(UNITS / UNIT), text=unit_text(user))
     drop_in = UNITS / f"wayside@{instance}.service.d" / "configuration.conf"
-    yield Step(write=str(drop_in), text=drop_in_text(config, data))
+    yield Step(write=str(drop_in), text=drop_in_text(config, data, slots))
     if is_image:
-        yield Step(
-            write=f"/etc/tmpfiles.d/wayside-{instance}.conf", text=f'd "{_escaped(str(data))}" 0700 {user} {user}\n'
-        )
+        made = [f'd "{_escaped(str(folder))}" 0700 {user} {user}\n' for folder in folders]
+        if slots is not None:  # an image may bring its first release along, in files of whoever has built it
+            made.append(f'Z "{_escaped(str(slots))}" - {user} {user}\n')
+        yield Step(write=f"/etc/tmpfiles.d/wayside-{instance}.conf", text="".join(made))
         wanted = UNITS / "multi-user.target.wants" / f"wayside@{instance}.service"
         yield Step(link=str(wanted), to=str(UNITS / UNIT))
         return
     yield Step(run=("systemd-sysusers", str(USERS)))
-    yield Step(run=("install", "-d", "-m", "0700", "-o", user, "-g", user, str(data)))
-    yield Step(run=("chown", "-R", f"{user}:{user}", str(data)))
+    for folder in folders:
+        yield Step(run=("install", "-d", "-m", "0700", "-o", user, "-g", user, str(folder)))
+        yield Step(run=("chown", "-R", f"{user}:{user}", str(folder)))
     # The service's user must be able to read all that the configuration names.
     yield Step(run=("runuser", "-u", user, "--", sys.executable, "-P", "-m", "tools.cli", "check", str(config)))
     yield Step(run=("systemctl", "daemon-reload"))
@@ -125,16 +132,19 @@ def unit_text(user: str) -> str:
     return text
 
 
-def drop_in_text(config: Path, data: Path) -> str:
+def drop_in_text(config: Path, data: Path, slots: Path | None = None) -> str:
     """What belongs to one configuration."""
     lines = [
         "[Service]",
         f"Environment={_quoted(f'WAYSIDE_CONFIG={config}')}",
         f"ReadWritePaths={_quoted(str(data))}",
     ]
-    if any(
-        path.is_relative_to(home) for path in (config, data, Path(sys.prefix), Path(sys.base_prefix)) for home in HOMES
-    ):
+    paths = [config, data, Path(sys.prefix), Path(sys.base_prefix)]
+    if slots is not None:
+        launcher = f"{_quoted(sys.executable)} -P -m ota.launcher {_quoted(str(slots)).replace('$', '$$')}"
+        lines += [f"ReadWritePaths={_quoted(str(slots))}", "ExecStart=", f"ExecStart={launcher} ${{WAYSIDE_CONFIG}}"]
+        paths.append(slots)
+    if any(path.is_relative_to(home) for path in paths for home in HOMES):
         lines.append("ProtectHome=read-only")
     return "\n".join(lines) + "\n"
 
@@ -161,6 +171,33 @@ def _instance(config: Path, user: str, *, as_json: bool) -> str:
 
 def _data_of(parsed: NodeConfigFile) -> Path:
     return Path(os.path.normpath(parsed.node.data))
+
+
+def _slots_of(parsed: NodeConfigFile, root: Path | None, *, as_json: bool) -> Path:
+    """The update agent's folder; ends the command where there is none, or nothing in it that could be started."""
+    from ota.slots.record import read_key
+    from ota.storage import PosixStorage
+
+    if parsed.update.file is None:
+        text = _("--updates needs a configuration that names a file in [update]")
+        fail(text, Exit.USAGE, as_json=as_json)
+    file = Path(parsed.update.file)
+    try:
+        folder = update_folder(file if root is None else root / file.relative_to("/"))
+    except UpdateFolderError as error:
+        fail(str(error), Exit.USAGE, as_json=as_json)
+    if root is not None and folder.is_relative_to(root):  # `data` counted from the file's own folder
+        folder = Path("/") / folder.relative_to(root)
+    folder = Path(os.path.normpath(folder))
+    if len(folder.parts) < MIN_DATA_PARTS:
+        text = _("{folder}: a folder of its own is needed for updates, such as /var/lib/wayside/update")
+        fail(text.format(folder=folder), Exit.USAGE, as_json=as_json)
+    place = folder if root is None else root / folder.relative_to("/")
+    is_bare = root is not None and not (place.is_dir() and any(place.iterdir()))
+    if not is_bare and read_key(PosixStorage(place)) is None:
+        text = _("{folder}: no release can be read there; wayside ota setup {file} brings the first one")
+        fail(text.format(folder=place, file=file), as_json=as_json)
+    return folder
 
 
 def _check_data(data: Path, root: Path, *, as_json: bool) -> None:

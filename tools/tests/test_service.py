@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from ota.slots.record import make_key
+from ota.storage import PosixStorage
 from tools.cli import app
 from tools.service import drop_in_text
 
@@ -25,6 +27,9 @@ acknowledged_by = "ingest"
 """
 
 
+UPDATES = CONFIG + '\n[update]\nfile = "update.toml"\n'
+
+
 def wayside(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["service", "install", *map(str, arguments)])
 
@@ -34,6 +39,17 @@ def image(tmp_path: Path) -> Path:
     (tmp_path / "image/etc/wayside").mkdir(parents=True)
     (tmp_path / "image/etc/wayside/node.toml").write_text(CONFIG, "utf-8")
     return tmp_path / "image"
+
+
+@pytest.fixture
+def with_slots(tmp_path: Path) -> Path:
+    """A configuration whose update agent has its first release."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/node.toml").write_text(UPDATES, "utf-8")
+    (tmp_path / "etc/update.toml").write_text('data = "../slots"\n', "utf-8")
+    (tmp_path / "slots").mkdir()
+    make_key(PosixStorage(tmp_path / "slots"), bytes(32))
+    return tmp_path / "etc/node.toml"
 
 
 def directives(text: str) -> dict[str, str]:
@@ -81,9 +97,64 @@ def test_an_image_gets_its_files_and_nothing_is_run(image: Path) -> None:
     assert sorted(str(path) for path in image.rglob("*")) == before
 
 
+def test_with_updates_the_launcher_starts_it_out_of_its_slots(with_slots: Path) -> None:
+    steps = json.loads(wayside(with_slots, "--updates", "--dry-run", "--json").stdout)["steps"]
+    slots = with_slots.parents[1] / "slots"
+    (drop_in,) = [step["text"] for step in steps if step.get("write", "").endswith("configuration.conf")]
+    launcher = f"{sys.executable} -P -m ota.launcher {slots} ${{WAYSIDE_CONFIG}}"
+    assert f"ReadWritePaths={slots}\nExecStart=\nExecStart={launcher}\n" in drop_in
+    commands = [" ".join(step["run"]) for step in steps if "run" in step]
+    assert commands.index(f"chown -R wayside:wayside {slots}") < commands.index("systemctl daemon-reload")
+    plain = wayside(with_slots, "--dry-run").stdout
+    assert "ota.launcher" not in plain, "without the option the same file starts it as ever"
+    assert "configuration.conf" in plain
+
+
+def test_an_image_gets_the_launcher_and_gives_the_slots_to_their_user(image: Path) -> None:
+    (image / "etc/wayside/node.toml").write_text(UPDATES, "utf-8")
+    (image / "etc/wayside/update.toml").write_text('data = "/var/lib/wayside/update"\n', "utf-8")
+    arguments = ("/etc/wayside/node.toml", "--root", image, "--updates")
+    assert wayside(*arguments).exit_code == 0
+    drop_in = (image / "etc/systemd/system/wayside@node.service.d/configuration.conf").read_text()
+    assert f"ExecStart={sys.executable} -P -m ota.launcher /var/lib/wayside/update ${{WAYSIDE_CONFIG}}\n" in drop_in
+    assert 'Z "/var/lib/wayside/update" - wayside wayside\n' in (image / "etc/tmpfiles.d/wayside-node.conf").read_text()
+    slots = image / "var/lib/wayside/update"
+    slots.mkdir(parents=True)
+    (slots / "something").touch()
+    refused = wayside(*arguments)
+    assert (refused.exit_code, f"{slots}: no release can be read there" in refused.stderr) == (1, True)
+    make_key(PosixStorage(slots), bytes(32))
+    assert wayside(*arguments).exit_code == 0
+    (image / "etc/wayside/update.toml").write_text('data = "slots/one"\n', "utf-8")
+    assert " /etc/wayside/slots/one " in wayside(*arguments, "--dry-run").stdout, "as it will be on the box"
+
+
+@pytest.mark.parametrize(
+    ("update", "document", "code", "says"),
+    [
+        (None, CONFIG, 2, "--updates needs a configuration that names a file in [update]"),
+        (None, UPDATES, 2, "update.toml: No such file"),
+        ("data = 1", UPDATES, 2, "update.toml: data names no folder"),
+        ('data = "/slots"', UPDATES, 2, "/slots: a folder of its own is needed"),
+        ('data = "slots"', UPDATES, 1, "slots: no release can be read there; wayside ota setup"),
+    ],
+)
+def test_without_slots_there_is_nothing_to_launch(
+    tmp_path: Path, update: str | None, document: str, code: int, says: str
+) -> None:
+    (tmp_path / "node.toml").write_text(document, "utf-8")
+    if update is not None:
+        (tmp_path / "update.toml").write_text(update, "utf-8")
+    result = wayside(tmp_path / "node.toml", "--updates", "--dry-run")
+    assert (result.exit_code, says in result.stderr) == (code, True), result.stderr
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-def test_systemd_finds_nothing_to_complain_about(image: Path, tmp_path: Path) -> None:
-    assert wayside("/etc/wayside/node.toml", "--root", image, "--user", "root").exit_code == 0
+@pytest.mark.parametrize("options", [(), ("--updates",)], ids=["plain", "updates"])
+def test_systemd_finds_nothing_to_complain_about(image: Path, options: tuple[str, ...]) -> None:
+    (image / "etc/wayside/node.toml").write_text(UPDATES, "utf-8")
+    (image / "etc/wayside/update.toml").write_text('data = "/var/lib/wayside/update"\n', "utf-8")
+    assert wayside("/etc/wayside/node.toml", "--root", image, "--user", "root", *options).exit_code == 0
     units = image / "etc/systemd/system"
     (units / "wayside@node.service").symlink_to("wayside@.service")
     environment = os.environ | {"SYSTEMD_UNIT_PATH": f"{units}:"}
@@ -104,6 +175,8 @@ def test_words_that_systemd_would_take_apart_are_quoted() -> None:
     text = drop_in_text(Path('/etc/way side/100%"x\\.toml'), Path("/srv/a b"))
     assert 'Environment="WAYSIDE_CONFIG=/etc/way side/100%%\\"x\\\\.toml"' in text
     assert 'ReadWritePaths="/srv/a b"' in text
+    launched = drop_in_text(Path("/etc/node.toml"), Path("/srv/a"), Path("/srv/$1 %h"))
+    assert '-m ota.launcher "/srv/$$1 %%h" ${WAYSIDE_CONFIG}' in launched
     assert "ProtectHome=read-only" in drop_in_text(Path("/home/me/node.toml"), Path("/srv"))
 
 
