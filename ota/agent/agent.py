@@ -93,6 +93,7 @@ class UpdateAgent:
         """When a long download asks whether it is still wanted."""
         self._has_time: bool | None = None
         """Asked once a run."""
+        self._sources = sources(config, stick, self.is_synchronised)
         self._payload = self._make_payload()
         self._health = self._make_health()
         self._trust = trust_client(config, self.storage, self.world.wall_s, self.is_synchronised)
@@ -124,6 +125,8 @@ class UpdateAgent:
         with only_one(self.storage.folder) as is_alone, ExitStack() as used:
             for line in self._lines.values():
                 used.enter_context(closing(line))
+            for source in self._sources:
+                used.enter_context(closing(source))
             end = self._run(is_forced=is_forced) if is_alone else End.WAITING
             if self._stick is not None and self.reports is not None:  # before the gateway may take them
                 leave_receipts(self._stick, self._config.device, self.reports, self._say)
@@ -277,7 +280,7 @@ class UpdateAgent:
             self.storage,
             budget=budget,
             speed=speed,
-            sources=sources(self._config, self._stick),
+            sources=self._sources,
             held=self._held,
             is_cancelled=self._is_overtaken,
             progress=self._progress,

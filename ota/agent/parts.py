@@ -8,7 +8,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from ota.agent.config import ConfigError, UpdateConfig
+from ota.agent.config import ConfigError, RepositoryConfig, UpdateConfig
 from ota.agent.line import SocketLine
 from ota.installers.mcu import McuInstaller
 from ota.payload.source import FolderSource, HttpSource, Source
@@ -30,23 +30,18 @@ def repositories(
         return Repository(pieces, f"director/{config.device}"), Repository(pieces, "metadata")
     made = []
     for each, folder in ((config.director, ""), (config.images, "/metadata")):
-        settings = WebSettings(
-            ca_file=config.path(each.ca_file) if each.ca_file else None, proxy=each.proxy, has_clock=has_clock
-        )
-        web = connections.enter_context(closing(Web(settings)))
+        web = connections.enter_context(closing(Web(_web(config, each, has_clock=has_clock))))
         made.append(Repository(web.pieces, f"{each.url.rstrip('/')}{folder}"))
     return made[0], made[1]
 
 
-def sources(config: UpdateConfig, stick: Path | None) -> list[Source]:
-    """Where blobs come from, by preference."""
+def sources(config: UpdateConfig, stick: Path | None, has_clock: Callable[[], bool]) -> list[Source]:
+    """Where blobs come from, by preference; whoever has used them closes them."""
     if stick is not None:
         return [FolderSource(stick)]
-    images = config.images
-    ca_file = config.path(images.ca_file) if images.ca_file else None
-    is_metered = config.limits.is_metered
+    images, is_metered = config.images, config.limits.is_metered
     return [
-        HttpSource(url, ca_file=ca_file, proxy=images.proxy, is_metered=is_metered)
+        HttpSource(url, settings=lambda: _web(config, images, has_clock=has_clock()), is_metered=is_metered)
         for url in (images.url, *images.mirrors)
     ]
 
@@ -95,6 +90,10 @@ def installers(config: UpdateConfig, to: Mapping[str, SocketLine]) -> dict[str, 
         for name, ecu in config.ecu.items()
         if ecu.key_file is not None
     }
+
+
+def _web(config: UpdateConfig, to: RepositoryConfig, *, has_clock: bool) -> WebSettings:
+    return WebSettings(ca_file=config.path(to.ca_file) if to.ca_file else None, proxy=to.proxy, has_clock=has_clock)
 
 
 def _read(path: Path) -> bytes:

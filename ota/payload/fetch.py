@@ -15,9 +15,10 @@ from itertools import pairwise
 from ota.errors import RefusedError, Rule, StorageError
 from ota.payload.blocks import HASH_BYTES, BlockList, RangeMap
 from ota.payload.limits import DailyBudget, Patience, SpeedLimit
-from ota.payload.source import CHUNK_BYTES, InterruptedFetchError, Pieces, Source
+from ota.payload.source import InterruptedFetchError, Pieces, Source
 from ota.storage import Storage, make_durable, replace
 from ota.targets import BLOCK_BYTES, Blob
+from ota.trust.web import CHUNK_BYTES
 
 FOLDER = "fetch"
 MAX_BLOCK_LIST_BYTES = (1 << 30) // BLOCK_BYTES * HASH_BYTES

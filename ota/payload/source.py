@@ -1,18 +1,15 @@
 """Where blobs come from: a web server, a mirror, a USB stick. Nothing that it gives is believed."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Protocol
 
-import urllib3
-
 from ota.errors import OtaError, RefusedError, Rule
+from ota.stick import open_file
+from ota.trust.web import CHUNK_BYTES, StatusError, Web, WebSettings, shown
 
-CONNECT_S = 10.0
-SILENT_S = 20.0
-"""A peer that gives nothing for so long is gone; one that drips is for the caller's patience to judge."""
-CHUNK_BYTES = 1 << 16
 _PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 """Of the client's errors those that pass by themselves."""
 
@@ -38,37 +35,41 @@ class Source(Protocol):
         Both raise `InterruptedFetchError` where it may go on later, `RefusedError` (network) where it never will.
         """
 
+    def close(self) -> None:
+        """Let go of what is held open; it may be read from again."""
+
 
 class HttpSource:
-    """A web server: any that serves a folder, with ranges or, at a price, without."""
+    """A web server: any that serves a folder, with ranges or, at a price, without.
+
+    settings: how it is reached, asked when it first is.
+    """
 
     def __init__(
-        self, base_url: str, *, ca_file: Path | None = None, proxy: str | None = None, is_metered: bool = False
+        self, base_url: str, *, settings: Callable[[], WebSettings] = WebSettings, is_metered: bool = False
     ) -> None:
         self._base = base_url.rstrip("/")
-        self.name = urllib3.util.parse_url(self._base)._replace(auth=None, query=None, fragment=None).url
+        self._settings = settings
+        self._opened: Web | None = None
+        self.name = shown(self._base)
         self.is_metered = is_metered
-        timeout = urllib3.Timeout(connect=CONNECT_S, read=SILENT_S)
-        ca_certs = None if ca_file is None else str(ca_file)
-        if proxy is None:
-            self._pool = urllib3.PoolManager(timeout=timeout, retries=False, ca_certs=ca_certs)
-        else:
-            self._pool = urllib3.ProxyManager(proxy, timeout=timeout, retries=False, ca_certs=ca_certs)
 
     def read(self, path: str, offset: int, size: int) -> tuple[int, Pieces]:
         """See `Source`."""
-        what = f"{self.name}/{path}"
-        headers = {"Range": f"bytes={offset}-{offset + size - 1}", "Accept-Encoding": "identity"}
-        try:
-            response = self._pool.request("GET", f"{self._base}/{path}", headers=headers, preload_content=False)
-        except urllib3.exceptions.HTTPError as error:
-            raise InterruptedFetchError(f"network: {what}: {_reason(error)}") from error
-        try:
-            start = _start_of(response, what, offset)
-        except OtaError:
-            response.close()
-            raise
-        return start, _pieces(response, what, offset + size - start)
+        with _for_later():
+            start, pieces = self._web.part(f"{self._base}/{path}", offset, size)
+        return start, _pieces(pieces)
+
+    def close(self) -> None:
+        """See `Source`."""
+        if self._opened is not None:
+            self._opened.close()
+
+    @property
+    def _web(self) -> Web:
+        if self._opened is None:
+            self._opened = Web(self._settings())
+        return self._opened
 
 
 class FolderSource:
@@ -84,9 +85,12 @@ class FolderSource:
         """See `Source`."""
         return offset, self._pieces(path, offset, size)
 
+    def close(self) -> None:
+        """See `Source`; nothing is."""
+
     def _pieces(self, path: str, offset: int, size: int) -> Pieces:
         try:
-            with (self._folder / path).open("rb") as file:
+            with open_file(self._folder / path) as file:
                 file.seek(offset)
                 while size > 0 and (chunk := file.read(min(size, CHUNK_BYTES))):
                     yield chunk
@@ -97,36 +101,18 @@ class FolderSource:
             raise InterruptedFetchError(f"network: {self.name}/{path}: {error.strerror}") from error
 
 
-def _start_of(response: urllib3.BaseHTTPResponse, what: str, offset: int) -> int:
-    """Where the body of an answer begins in the file."""
-    status = response.status
-    if status == HTTPStatus.PARTIAL_CONTENT:
-        unit, _, rest = response.headers.get("Content-Range", "").partition(" ")
-        if unit == "bytes" and rest.partition("-")[0] == str(offset):
-            return offset
-        raise InterruptedFetchError(f"network: {what}: the server sends another part than was asked for")
-    if status == HTTPStatus.OK:
-        if response.headers.get("Content-Type", "").startswith("text/html"):
-            raise InterruptedFetchError(f"network: {what}: a web page instead of the file (a login page on the way?)")
-        return 0
-    reason = f"the server says {status}"
-    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING:
-        raise RefusedError(Rule.NETWORK, what, reason)
-    raise InterruptedFetchError(f"network: {what}: {reason}")
-
-
-def _pieces(response: urllib3.BaseHTTPResponse, what: str, size: int) -> Pieces:
+@contextmanager
+def _for_later() -> Iterator[None]:
+    """A line or a server that fails may do better later; one that says no has said it."""
     try:
-        while size > 0 and (piece := response.read1(min(size, CHUNK_BYTES), decode_content=False)):
-            size -= len(piece)
-            yield piece
-    except urllib3.exceptions.HTTPError as error:
-        raise InterruptedFetchError(f"network: {what}: {_reason(error)}") from error
-    finally:
-        response.close()
+        yield
+    except RefusedError as error:
+        status = error.status if isinstance(error, StatusError) else 0
+        if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING:
+            raise
+        raise InterruptedFetchError(str(error)) from error
 
 
-def _reason(error: Exception) -> str:
-    """Without the library's own names and addresses in memory."""
-    text = str(error).rpartition(">")[2].lstrip(" :,(")
-    return text.partition("(Caused by")[0].strip(" )'\"") or type(error).__name__
+def _pieces(pieces: Iterator[bytes]) -> Pieces:
+    with _for_later():
+        yield from pieces

@@ -3,6 +3,7 @@
 import hashlib
 import random
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,8 @@ class Device:
 
     def run(self, *urls: str) -> Fetch:
         fetch = self.fetch()
-        fetch.run([HttpSource(url) for url in urls])
+        with ExitStack() as used:
+            fetch.run([used.enter_context(closing(HttpSource(url))) for url in urls])
         return fetch
 
     def has(self) -> bool:
@@ -286,13 +288,14 @@ def test_a_cancelled_plan_stops_between_two_blocks_and_asks_for_nothing_more(dev
 
     device.seen = Seen()
     fetch = device.fetch()
-    with pytest.raises(RefusedError) as caught:
-        fetch.run([HttpSource(web.url)])
-    assert caught.value.rule is Rule.CANCELLED
-    asked = len(web.asked)
-    with pytest.raises(RefusedError):
-        fetch.run([HttpSource(web.url)])
-    assert len(web.asked) == asked
+    with closing(HttpSource(web.url)) as source:
+        with pytest.raises(RefusedError) as caught:
+            fetch.run([source])
+        assert caught.value.rule is Rule.CANCELLED
+        asked = len(web.asked)
+        with pytest.raises(RefusedError):
+            fetch.run([source])
+        assert len(web.asked) == asked
     device.is_cancelled = False
     assert device.fetch().missing_bytes == len(DATA) - 2 * BLOCK_BYTES
 

@@ -1,7 +1,5 @@
 """Metadata files for python-tuf, from the web or from a folder on a stick, without a detour over the disk."""
 
-import os
-import stat
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -10,6 +8,7 @@ from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthM
 from tuf.ngclient.fetcher import FetcherInterface
 
 from ota.errors import RefusedError, Rule
+from ota.stick import open_file
 from ota.trust.web import CHUNK_BYTES, StatusError, shown
 
 Pieces = Callable[[str], Iterator[bytes]]
@@ -28,9 +27,7 @@ class Folder:
         if ".." in path.parts:
             raise RefusedError(Rule.NETWORK, str(path), "it is not below the folder")
         try:
-            with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise RefusedError(Rule.NETWORK, str(path), "it is no file")
+            with open_file(path) as file:
                 while chunk := file.read(CHUNK_BYTES):
                     yield chunk
         except FileNotFoundError as error:

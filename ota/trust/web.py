@@ -1,4 +1,4 @@
-"""HTTP(S) for small files and short answers: every wait ends, every failure is one `RefusedError` (network).
+"""HTTP(S) for files, parts of large ones and short answers: every wait ends, every failure is one `RefusedError`.
 
 Built on http.client. urllib3, which comes with python-tuf, bounds the wait for the next bytes only: a peer that drips
 one at a time, its headers too, would hold an agent for ever. Here each wait also ends with the file's own deadline.
@@ -8,10 +8,12 @@ Nothing is tried twice, except that a connection kept from the last file is open
 
 import base64
 import io
+import math
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse, HTTPSConnection, RemoteDisconnected
@@ -95,14 +97,22 @@ class Web:
         """The file's bytes, as they come. Raises `StatusError`, `RefusedError` (network)."""
         what = shown(url)
         self._patience = _Patience(self._settings, self._monotonic)
-        try:
-            yield from _body(self._response(url, what), what)
-        except BaseException as error:  # whoever reads no further leaves the rest of the answer on the line, too
-            if not isinstance(error, StatusError):
-                self.close()
-            if isinstance(error, OSError | HTTPException | ValueError):
-                raise RefusedError(Rule.NETWORK, what, _reason(error)) from error
-            raise
+        with self._told(what):
+            yield from _body(self._response(url, what, _A_FILE), what)
+
+    def part(self, url: str, offset: int, size: int) -> tuple[int, Iterator[bytes]]:
+        """Where what comes of a large file begins, `offset` or 0, and its bytes from there to `offset + size` at most.
+
+        Until it begins it has the time of a small file, then no wait is longer than that for silence: how slowly all
+        of it may come is for whoever reads to judge. Raises as `pieces` does.
+        """
+        what = shown(url)
+        self._patience = _Patience(self._settings, self._monotonic)
+        call = Call(headers={"Range": f"bytes={offset}-{offset + size - 1}"})
+        with self._told(what):
+            response = self._response(url, what, call)
+            start = _start_of(response, what, offset)
+        return start, self._rest(response, what, offset + size - start)
 
     def answer(self, url: str, call: Call, max_bytes: int) -> Answer:
         """Ask, and follow no redirect: what the call holds is for this server alone. Raises `RefusedError`.
@@ -128,11 +138,35 @@ class Web:
             self._connection.close()
             self._connection = None
 
-    def _response(self, url: str, what: str) -> HTTPResponse:
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:  # whoever reads no further leaves the rest of the answer on the line, too
+            if not isinstance(error, StatusError):
+                self.close()
+            if isinstance(error, OSError | HTTPException | ValueError):
+                raise RefusedError(Rule.NETWORK, what, _reason(error)) from error
+            raise
+
+    def _rest(self, response: HTTPResponse, what: str, size: int) -> Iterator[bytes]:
+        self._patience = _Patience(self._settings._replace(file_s=math.inf), self._monotonic)
+        with self._told(what):
+            while size > 0 and (piece := response.read1(min(size, CHUNK_BYTES))):
+                size -= len(piece)
+                yield piece
+            if size > 0 and response.length:
+                raise _dropped(response, what)
+        if response.length == 0:
+            response.close()  # of the answer: the connection is free for the next one
+        else:
+            self.close()
+
+    def _response(self, url: str, what: str, call: Call) -> HTTPResponse:
         for _ in range(1 + MAX_REDIRECTS):
             parts = _parts_of(url, what)
-            response = self._ask(parts, _A_FILE)
-            if response.status == HTTPStatus.OK:
+            response = self._ask(parts, call)
+            if response.status == HTTPStatus.OK or (response.status == HTTPStatus.PARTIAL_CONTENT and call.headers):
                 return response
             self._pass_over(response)
             target = response.headers.get("Location")
@@ -285,12 +319,34 @@ def plain(text: str) -> str:
 
 def _body(response: HTTPResponse, what: str) -> Iterator[bytes]:
     if response.status != HTTPStatus.OK:
-        raise StatusError(what, response.status, f"the server says {response.status} {plain(response.reason)}")
+        raise _status_of(response, what)
     while chunk := response.read1(CHUNK_BYTES):
         yield chunk
     if response.length:
-        raise RefusedError(Rule.NETWORK, what, f"the line dropped {response.length} bytes before the end")
+        raise _dropped(response, what)
     response.close()  # of the answer: the connection is free for the next file
+
+
+def _start_of(response: HTTPResponse, what: str, offset: int) -> int:
+    """Where the body of an answer begins in the file."""
+    if response.status == HTTPStatus.PARTIAL_CONTENT:
+        unit, _, rest = response.headers.get("Content-Range", "").partition(" ")
+        if unit == "bytes" and rest.partition("-")[0] == str(offset):
+            return offset
+        raise RefusedError(Rule.NETWORK, what, "the server sends another part than was asked for")
+    if response.status != HTTPStatus.OK:
+        raise _status_of(response, what)
+    if response.headers.get("Content-Type", "").startswith("text/html"):
+        raise RefusedError(Rule.NETWORK, what, "a web page instead of the file (a login page on the way?)")
+    return 0
+
+
+def _status_of(response: HTTPResponse, what: str) -> StatusError:
+    return StatusError(what, response.status, f"the server says {response.status} {plain(response.reason)}")
+
+
+def _dropped(response: HTTPResponse, what: str) -> RefusedError:
+    return RefusedError(Rule.NETWORK, what, f"the line dropped {response.length} bytes before the end")
 
 
 def _short_body(response: HTTPResponse, what: str, max_bytes: int) -> bytes:
@@ -298,7 +354,7 @@ def _short_body(response: HTTPResponse, what: str, max_bytes: int) -> bytes:
     if len(body) > max_bytes:
         raise RefusedError(Rule.LENGTH, what, f"it goes on after the {max_bytes} bytes it may have")
     if response.length:
-        raise RefusedError(Rule.NETWORK, what, f"the line dropped {response.length} bytes before the end")
+        raise _dropped(response, what)
     response.close()  # of the answer: the connection is free for the next one
     return body
 
