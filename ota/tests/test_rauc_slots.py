@@ -10,7 +10,7 @@ import pytest
 
 from ota.errors import Cause, RefusedError, Rule, StorageError
 from ota.installers.rauc import FlashedSlots, RaucSlots
-from ota.installers.rauc_command import RaucError
+from ota.installers.rauc_command import Rauc, RaucError
 from ota.slots.record import make_key
 from ota.slots.trailer import Mark, Trailer
 from ota.storage import PosixStorage
@@ -190,6 +190,23 @@ def test_a_slot_that_rauc_was_made_to_write_behind_our_back_is_found(bench: Rauc
     other.write_bytes(bench.bundle("1.3"))
     bench.rauc().install(other)
     assert slots.fault("b") == "rootfs.1: RAUC has written something else since"
+
+
+class IdleRauc(Rauc):
+    """Says that it has installed, and has not."""
+
+    def install(self, *_: object) -> None:
+        pass
+
+
+def test_an_installation_that_was_none_is_not_believed(
+    bench: RaucBench, slots: RaucSlots, storage: PosixStorage
+) -> None:
+    bundle = bench.bundle("1.2")
+    install(slots, bundle)  # so that RAUC's own status of the slot is as good as it can be
+    idle = RaucSlots(storage, KEY, IdleRauc(environment=bench.environment))
+    said = r"^storage: rootfs\.1: RAUC has not written to it, but says that it has installed$"
+    refused(Rule.STORAGE, said, idle, bundle)
 
 
 def test_a_trailer_of_one_bundle_does_not_vouch_for_another(
