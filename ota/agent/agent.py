@@ -17,13 +17,14 @@ from ota.agent.account import account_on
 from ota.agent.account_file import write_account
 from ota.agent.audit import Audit, read_seen, write_seen
 from ota.agent.config import OWN, ConfigError, UpdateConfig
+from ota.agent.gate import Gate, OpenGate
 from ota.agent.parts import installers, lines, report_queue, repositories, sources, trust_client
 from ota.agent.payload import FetchedPayload
 from ota.agent.receipts import leave_receipts
 from ota.agent.secondaries import McuSecondaries
 from ota.agent.wellbeing import GatewayHealth
 from ota.agent.world import World, why_not_now
-from ota.errors import OtaError, RefusedError, StorageError
+from ota.errors import OtaError, RefusedError, Rule, StorageError
 from ota.installers.mcu import SecondaryLineError
 from ota.installers.release_dir import ReleaseDir
 from ota.payload.choice import Held, Way
@@ -59,7 +60,8 @@ class End(IntEnum):
 class UpdateAgent:
     """Built once a run. Raises `ConfigError`, `StorageError` and `RefusedError`.
 
-    running: the slot that the launcher has started; stick: a folder to read instead of the network.
+    running: the slot that the launcher has started; stick: a folder to read instead of the network; gate: who else has
+    a say in when a plan is followed.
     """
 
     def __init__(
@@ -69,12 +71,14 @@ class UpdateAgent:
         running: str,
         stick: Path | None = None,
         world: World | None = None,
+        gate: Gate | None = None,
         say: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.world = world or World()
         self._config = config
         self._say = say
         self._stick = stick
+        self._gate = gate or OpenGate()
         folder = config.path(config.data)
         self.storage = PosixStorage(folder)
         self.storage.open()
@@ -186,6 +190,8 @@ class UpdateAgent:
 
     def _is_overtaken(self) -> bool:
         """Between two blocks of a long download: ask again, as often as without one, whether it is still wanted."""
+        if self._gate.stops():
+            return True
         now = self.world.monotonic()
         if now < self._look_at:
             return False
@@ -201,6 +207,11 @@ class UpdateAgent:
         self._remark = "; ".join(filter(None, [verified.now.remark, *verified.damaged]))
         self._plan, self._targets = verified.plan, verified.targets
         self._payload.conditions = verified.plan.conditions
+        if not verified.plan.is_cancelled:
+            held_back = self._gate.may_take(verified.plan, verified.targets)
+            is_known = verified.plan.number == record.plan_number and self.driver.state(record) in RESTING
+            if held_back and not is_known:
+                raise RefusedError(Rule.CONDITION, f"plan {verified.plan.number}", held_back)
         floors = self._trust.floors.record
         proof = {role: floor.version for role, floor in floors.roles.items()}
         offer = Offer(
@@ -226,7 +237,7 @@ class UpdateAgent:
 
     def _may_switch(self, plan: Plan) -> str:
         """Why the slot may not be switched now; the last look at the gateway before it is."""
-        reason = why_not_now(plan, self.world.wall_s(), self.world.unmet)
+        reason = why_not_now(plan, self.world.wall_s(), self.world.unmet) or self._gate.may_switch()
         if not reason:
             self._health.remember()
         return reason

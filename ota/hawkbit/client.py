@@ -98,6 +98,11 @@ class HawkbitClient:
         self._keep()
         return is_told
 
+    def follow(self, plan: int) -> None:
+        """See `Dialogue.follow`."""
+        self._dialogue.follow(plan)
+        self._keep()
+
     def confirm(self, action: str, *, is_confirmed: bool, details: tuple[str, ...] = ()) -> None:
         """See `Dialogue.confirm`."""
         self._dialogue.confirm(action, is_confirmed=is_confirmed, details=details)

@@ -155,6 +155,11 @@ class Dialogue:
             self._forget()
         return is_told
 
+    def follow(self, plan: int) -> None:
+        """This plan of the Director is what the open action comes to."""
+        if self.memory.action and self.memory.plan != plan:
+            self._outbox.memory = msgspec.structs.replace(self.memory, plan=plan)
+
     def confirm(
         self, action: str, *, is_confirmed: bool, code: int | None = None, details: tuple[str, ...] = ()
     ) -> None:

@@ -30,6 +30,8 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     action: str = ""
     """The action that is open and has no result yet."""
+    plan: int = 0
+    """The Director's plan that is followed for it."""
     last: Feedback | None = None
     """What was said of it last."""
     steps: int = 0
@@ -52,11 +54,11 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """This action is the open one now; what waited to be said of another one's way is of no use any more."""
         if action == self.action:
             return self
-        return msgspec.structs.replace(self, action=action, last=None, steps=0, owed=self._without_steps())
+        return msgspec.structs.replace(self, action=action, plan=0, last=None, steps=0, owed=self._without_steps())
 
     def ended(self) -> "Memory":
         """No action is open."""
-        return msgspec.structs.replace(self, action="", last=None, steps=0, owed=self._without_steps())
+        return msgspec.structs.replace(self, action="", plan=0, last=None, steps=0, owed=self._without_steps())
 
     def with_step(self, feedback: Feedback) -> "Memory":
         """The open action is at another point: only the newest one that has not been told is worth telling."""

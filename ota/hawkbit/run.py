@@ -1,0 +1,67 @@
+"""One run of the update agent that a hawkBit server steers: ask, take the update as far as it may go, tell."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ota.agent.agent import End, UpdateAgent
+from ota.agent.audit import read_seen
+from ota.agent.config import ConfigError, UpdateConfig
+from ota.agent.world import World
+from ota.errors import RefusedError, Rule
+from ota.hawkbit.client import HawkbitClient
+from ota.hawkbit.config import HawkbitConfig
+from ota.hawkbit.mapping import Module
+from ota.hawkbit.memory import FOLDER
+from ota.hawkbit.steering import Steering
+from ota.slots.lock import only_one
+from ota.storage import PosixStorage, make_durable
+
+
+@contextmanager
+def opened(config: HawkbitConfig, **more: Any) -> Iterator[HawkbitClient]:
+    """The client, alone on its memory. Raises `ConfigError`, `StorageError`, and `RefusedError` where it is not."""
+    folder = config.path(config.data)
+    storage = PosixStorage(folder)
+    storage.open()
+    make_durable(storage, FOLDER)
+    with only_one(folder / FOLDER) as is_alone:
+        if not is_alone:
+            raise RefusedError(Rule.CONDITION, str(folder), "another process speaks to hawkBit for this device")
+        yield HawkbitClient(config, storage, **more)
+
+
+def modules_of(config: HawkbitConfig) -> dict[str, Module]:
+    """ECU -> its software module."""
+    return {ecu: Module(each.module, each.family) for ecu, each in config.ecu.items()}
+
+
+def run(
+    update: UpdateConfig,
+    hawkbit: HawkbitConfig,
+    *,
+    running: str,
+    world: World | None = None,
+    say: Callable[[str], None] = lambda _line: None,
+) -> End:
+    """See `UpdateAgent.run`. Raises what that raises, and `ConfigError` where the files do not speak of one device."""
+    _check_pair(update, hawkbit)
+    world = world or World()
+    clock = {"monotonic": world.monotonic, "wall_s": world.wall_s, "uniform": world.uniform}
+    with opened(hawkbit, **clock) as client:
+        steering = Steering(client, modules_of(hawkbit), wall_s=world.wall_s, say=say)
+        agent = UpdateAgent(update, running=running, world=world, gate=steering, say=say)
+        steering.watch(agent.driver)
+        steering.look()
+        end = agent.run(is_forced=bool(client.memory.action))
+        record, seen = agent.driver.record(), read_seen(agent.storage)
+        steering.tell(record, agent.driver.state(record), seen.refusal, seen.rule)
+    return end
+
+
+def _check_pair(update: UpdateConfig, hawkbit: HawkbitConfig) -> None:
+    for ecu, each in hawkbit.ecu.items():
+        if ecu not in update.ecu:
+            raise ConfigError(f"{hawkbit.file}: ecu.{ecu}: {update.file} has no such ECU")
+        if each.family != update.ecu[ecu].family:
+            raise ConfigError(f"{hawkbit.file}: ecu.{ecu}.family: {update.file} says {update.ecu[ecu].family}")
