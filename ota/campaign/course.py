@@ -45,6 +45,8 @@ SILENT, REGRESSED = "silent", "regressed"
 """Stand in the place of a rule."""
 MAX_REASON_CHARS = 500
 DAY_S = 86_400.0
+HEARD_WITHIN_S = 900
+"""Within this time whoever can be heard has been."""
 CHANCE = 1e-4
 """What is less likely than this on a well device is not put down to chance."""
 LEAST_USUAL_STARTS = 0.5
@@ -87,6 +89,8 @@ class Course(msgspec.Struct, frozen=True, kw_only=True):
     usual_records: float = 0.0
     first: Vitals | None = None
     """The first look after it confirmed."""
+    is_overdue: bool = False
+    """The watch over it has ended, and it was not heard of since."""
 
 
 def told(course: Course, plan: int, at: int) -> Course:
@@ -112,7 +116,7 @@ def heard(course: Course, at: int) -> Course:
         return course
     if course.state == "silent":
         back: State = "confirmed" if course.ended_at else "reached"
-        return msgspec.structs.replace(course, state=back, heard_at=at, rule="", reason="")
+        return msgspec.structs.replace(course, state=back, heard_at=at, rule="", reason="", is_overdue=False)
     return msgspec.structs.replace(course, heard_at=at)
 
 
@@ -181,7 +185,7 @@ def _regressed(course: Course, at: int, reason: str) -> Course:
 
 
 def passed(campaign: Campaign, course: Course, now: int, listening_since: int = 0) -> Course:
-    """Time went by: it has been silent for too long, or well for long enough.
+    """Time went by: it has been silent for too long, or well for long enough and then was heard of.
 
     listening_since: when we could hear devices again; nobody is silent because we were deaf.
     """
@@ -192,8 +196,13 @@ def passed(campaign: Campaign, course: Course, now: int, listening_since: int = 
         what = "taken its plan" if course.state == "reached" else "confirmed"
         reason = f"not heard of for {silent_after_s / 3600:.1f} hours after it had {what}"
         return msgspec.structs.replace(course, state="silent", rule=SILENT, reason=reason)
-    if course.state == "confirmed" and now - course.ended_at >= campaign.stage[course.stage].soak_s:
+    if course.state != "confirmed":
+        return course
+    over_at = course.ended_at + campaign.stage[course.stage].soak_s
+    if now >= over_at and course.heard_at >= over_at:
         return msgspec.structs.replace(course, state="good")
+    if now >= over_at + HEARD_WITHIN_S and not course.is_overdue:
+        return msgspec.structs.replace(course, is_overdue=True)
     return course
 
 
@@ -208,5 +217,8 @@ def next_look_at(campaign: Campaign, course: Course) -> int:
     if course.state == "reached":
         return last + silent_after_s + longest_wait_s(campaign.when)
     if course.state == "confirmed":
-        return min(last + silent_after_s, course.ended_at + campaign.stage[course.stage].soak_s)
+        over_at = course.ended_at + campaign.stage[course.stage].soak_s
+        if course.heard_at >= over_at:
+            return over_at
+        return last + silent_after_s if course.is_overdue else min(last + silent_after_s, over_at + HEARD_WITHIN_S)
     return course.next_at if course.state == "retrying" else 0
