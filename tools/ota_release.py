@@ -3,7 +3,7 @@
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -18,13 +18,15 @@ FamilyOption = Annotated[
 
 def add_release(
     folder: Repository,
-    source: Annotated[Path, typer.Argument(metavar="FOLDER", help=_("what is to lie in a slot"))],
+    source: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help=_("what is to lie in a slot; a RAUC bundle is a file"))
+    ],
     family: FamilyOption,
     version: Annotated[str, typer.Option("--version", help=_("such as 1.4.2"))],
     counter: Annotated[int, typer.Option("--counter", help=_("the release counter; rises with each release"))],
     hardware: Annotated[list[str], typer.Option("--hardware", metavar="ID", help=_("hardware that it runs on"))],
     entry: Annotated[str, typer.Option("--entry", help=_("what is started, with its arguments"))] = "python -m edge",
-    kind: Annotated[str, typer.Option("--kind", help=_("release-dir or mcu"))] = "release-dir",
+    kind: Annotated[str, typer.Option("--kind", help=_("release-dir, mcu or rauc"))] = "release-dir",
     min_counter: Annotated[
         int,
         typer.Option(
@@ -43,14 +45,15 @@ def add_release(
     """Build a release of FOLDER and list it, unsigned, in DIR/staged. The family's holders sign it next."""
     with refusals(as_json=as_json):
         from ota.repository import release
-        from ota.repository.build import Facts
+        from ota.repository.build import ENDINGS, Facts, Kind
         from ota.repository.workspace import opened
         from ota.targets import Schema
 
-        if kind not in ("release-dir", "mcu"):
-            fail(_("there is no kind {kind}: release-dir or mcu").format(kind=kind), Exit.USAGE, as_json=as_json)
+        if kind not in ENDINGS:
+            text = _("there is no kind {kind}: {kinds}").format(kind=kind, kinds=", ".join(ENDINGS))
+            fail(text, Exit.USAGE, as_json=as_json)
         facts = Facts(
-            kind="mcu" if kind == "mcu" else "release-dir",
+            kind=cast("Kind", kind),
             family=family,
             version=version,
             counter=counter,

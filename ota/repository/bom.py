@@ -28,8 +28,8 @@ _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 """The document must have a time, and is to be the same whenever it is made."""
 
 
-def bom_of(folder: Path, *, name: str, version: str, image_sha256: str) -> bytes:
-    """The document. Raises `StorageError`."""
+def bom_of(folder: Path | None, *, name: str, version: str, image_sha256: str) -> bytes:
+    """The document; without a folder it does not say what is in the image. Raises `StorageError`."""
     product = Component(
         name=name,
         version=version,
@@ -38,17 +38,21 @@ def bom_of(folder: Path, *, name: str, version: str, image_sha256: str) -> bytes
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=image_sha256)],
     )
     try:
-        files = folder_files(folder)
-        libraries, owned = _libraries(folder, files)
-        rest = [_file(path, path.relative_to(folder).as_posix()) for path in files if path not in owned]
+        components = [] if folder is None else _components(folder)
     except OSError as error:
         raise StorageError(str(error.filename or folder), error.strerror or str(error)) from error
-    bom = Bom(components=[*libraries, *rest], serial_number=uuid5(NAMESPACE_URL, f"urn:sha256:{image_sha256}"))
+    bom = Bom(components=components, serial_number=uuid5(NAMESPACE_URL, f"urn:sha256:{image_sha256}"))
     bom.metadata.component = product
     bom.metadata.timestamp = _NO_TIME
-    bom.register_dependency(product, [*libraries, *rest])
+    bom.register_dependency(product, components)
     text = make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string(indent=1)
     return text.encode() + b"\n"
+
+
+def _components(folder: Path) -> list[Component]:
+    files = folder_files(folder)
+    libraries, owned = _libraries(folder, files)
+    return [*libraries, *(_file(path, path.relative_to(folder).as_posix()) for path in files if path not in owned)]
 
 
 def _libraries(folder: Path, files: list[Path]) -> tuple[list[Component], set[Path]]:

@@ -19,9 +19,11 @@ from ota.repository.layout import block_list_name
 from ota.targets import MAX_IMAGE_BYTES, Blob, Delta, ImageInfo, Schema, Target, to_json_types
 
 ZSTD_LEVEL = 19
-ENDINGS = {"release-dir": "tar", "mcu": "set"}
+ENDINGS = {"release-dir": "tar", "mcu": "set", "rauc": "raucb"}
+_SQUASHFS = b"hsqs"
+_MAX_CMS_BYTES = 1 << 20
 
-Kind = Literal["release-dir", "mcu"]
+Kind = Literal["release-dir", "mcu", "rauc"]
 
 
 class Facts(NamedTuple):
@@ -34,7 +36,7 @@ class Facts(NamedTuple):
     counter: int
     hardware: list[str]
     entry: list[str]
-    """What the launcher starts; none for `mcu`."""
+    """What the launcher starts; only of a `release-dir`."""
     min_counter: int = 0
     schema: Schema = Schema()
 
@@ -54,11 +56,18 @@ class Release(NamedTuple):
 
 
 def build(folder: Path, facts: Facts, bases: Iterable[bytes] = ()) -> Release:
-    """Build a release of a folder. `bases`: older images to make deltas from. Raises `RefusedError`, `StorageError`."""
+    """Build a release of a folder, or of the file that a bundle for RAUC is.
+
+    bases: older images to make deltas from. Raises `RefusedError`, `StorageError`.
+    """
     check(facts)
     image = _image(folder, facts)
     sha256 = hashlib.sha256(image).hexdigest()
     blobs: dict[str, bytes] = {}
+    name = facts.family.replace("/", "-")
+    if facts.kind == "rauc":  # it is packed already, and a device does not keep it as a base
+        target = _target(facts, len(image), sha256, [Blob(**_blob("none", image, blobs))], [])
+        return Release(target, blobs, bom_of(None, name=name, version=facts.version, image_sha256=sha256))
     packed = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(image)
     full = [Blob(**_blob("zstd", packed, blobs)), Blob(**_blob("none", image, blobs))]
     deltas = []
@@ -67,7 +76,7 @@ def build(folder: Path, facts: Facts, bases: Iterable[bytes] = ()) -> Release:
         if len(delta) < len(packed):  # else the whole is the cheaper way
             deltas.append(Delta(from_sha256=hashlib.sha256(base).hexdigest(), **_blob("delta", delta, blobs)))
     target = _target(facts, len(image), sha256, full, deltas)
-    bom = bom_of(folder, name=facts.family.replace("/", "-"), version=facts.version, image_sha256=sha256)
+    bom = bom_of(folder, name=name, version=facts.version, image_sha256=sha256)
     return Release(target, blobs, bom)
 
 
@@ -79,7 +88,7 @@ def check(facts: Facts) -> None:
         reason = f"the floor {facts.min_counter} is above its own counter {facts.counter}: it would refuse itself"
         raise RefusedError(Rule.FLOOR, facts.path, reason)
     if bool(facts.entry) != (facts.kind == "release-dir"):
-        reason = "a release-dir says what is started, a set for a microcontroller does not"
+        reason = "a release-dir says what is started, and no other kind does"
         raise RefusedError(Rule.FORMAT, facts.path, reason)
 
 
@@ -93,10 +102,21 @@ def _image(folder: Path, facts: Facts) -> bytes:
             entry=facts.entry,
             schema=facts.schema,
         )
+    if facts.kind == "rauc":
+        return _bundle(folder)
     files = {}
     for path in folder_files(folder):
         files[path.relative_to(folder).as_posix()] = read_file(path, MAX_IMAGE_BYTES)
     return make_image(files, counter=facts.counter, floor=facts.min_counter, version=facts.version)
+
+
+def _bundle(file: Path) -> bytes:
+    """A bundle as RAUC makes it: a squashfs, its CMS signature, and the length of that in 8 bytes."""
+    data = read_file(file, MAX_IMAGE_BYTES)
+    signature = int.from_bytes(data[-8:])
+    if data[:4] != _SQUASHFS or not 0 < signature <= min(_MAX_CMS_BYTES, len(data) - 8):
+        raise RefusedError(Rule.FORMAT, str(file), "it is no bundle that RAUC has made and signed")
+    return data
 
 
 def _target(facts: Facts, length: int, sha256: str, full: list[Blob], deltas: list[Delta]) -> Target:

@@ -60,7 +60,7 @@ def add_release(
         for path in dropped:
             del listed[path]
     bases = []
-    for path, info in older[:deltas]:
+    for path, info in older[: 0 if facts.kind == "rauc" else deltas]:
         progress(path)
         bases.append(_image(workspace, path, info))
     release = build(folder, facts, bases)

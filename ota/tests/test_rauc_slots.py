@@ -288,3 +288,12 @@ def test_a_new_box_is_taken_as_it_was_flashed(bench: RaucBench, storage: PosixSt
     with pytest.raises(RefusedError, match=r"^storage: rootfs\.1: it does not run; set the box up from the one that"):
         flashed.write("b", trailer, [])
     assert flashed.held("a") is None
+
+
+def test_what_rauc_makes_is_a_bundle_to_the_release_builder(bench: RaucBench, tmp_path: Path) -> None:
+    builder = pytest.importorskip("ota.repository.build", reason="what the signing side needs is not installed")
+    file = tmp_path / "os.raucb"
+    file.write_bytes(bench.bundle("1.2"))
+    facts = builder.Facts(kind="rauc", family="rsu/os", version="1.2", counter=2, hardware=["rsu-os"], entry=[])
+    made = builder.build(file, facts)
+    assert made.target.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()

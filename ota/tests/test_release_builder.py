@@ -213,3 +213,48 @@ def test_the_bill_of_materials_keeps_to_the_schema(tmp_path: Path) -> None:
 
     release = build(laid(tmp_path, FILES), FACTS)
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(release.bom.decode()) is None
+
+
+BUNDLE = b"hsqs" + bytes(range(256)) * 2000 + b"CMS" + (3).to_bytes(8)
+RAUC = FACTS._replace(kind="rauc", family="rsu/os", entry=[], schema=Schema())
+
+
+def test_a_bundle_for_rauc_is_the_image_itself_and_has_no_deltas(tmp_path: Path) -> None:
+    file = tmp_path / "os.raucb"
+    file.write_bytes(BUNDLE)
+    release = build(file, RAUC, [BUNDLE])
+    assert (release.target.path, release.target.info.kind) == ("rsu/os/1.4.2.raucb", "rauc")
+    (blob,) = release.target.info.full
+    assert (blob.codec, blob.sha256, blob.length) == ("none", release.target.sha256, len(BUNDLE))
+    assert release.blobs[blob.sha256] == BUNDLE
+    BlockList(blob, release.blobs[block_list_name(blob.sha256)])
+    assert release.target.info.deltas == []
+    bill = json.loads(release.bom)
+    assert bill["metadata"]["component"]["hashes"][0]["content"] == release.target.sha256
+    assert "components" not in bill
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"hsqs",
+        BUNDLE[1:],
+        BUNDLE[:-1],
+        BUNDLE[:-8],
+        BUNDLE[:-8] + bytes(8),
+        BUNDLE[:-8] + len(BUNDLE).to_bytes(8),
+        BUNDLE[:-8] + (1 << 63).to_bytes(8),
+    ],
+)
+def test_what_is_no_bundle_is_not_signed_as_one(tmp_path: Path, data: bytes) -> None:
+    file = tmp_path / "os.raucb"
+    file.write_bytes(data)
+    with pytest.raises(RefusedError, match=r"os\.raucb: it is no bundle that RAUC has made and signed$") as refused:
+        build(file, RAUC)
+    assert refused.value.rule is Rule.FORMAT
+
+
+def test_only_a_release_dir_says_what_is_started(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="a release-dir says what is started, and no other kind does"):
+        build(tmp_path, RAUC._replace(entry=["python"]))

@@ -15,7 +15,7 @@ from ota.repository.verify import read_images
 from ota.repository.workspace import HostStorage, Workspace
 from ota.storage import PosixStorage
 from ota.targets import decode_image_info
-from tools.tests.ota_repositories import Desk, done, hurry, refused, release_words, source, tree
+from tools.tests.ota_repositories import Desk, done, hurry, refused, release_words, repo, source, tree
 
 
 @pytest.fixture(scope="module")
@@ -203,3 +203,23 @@ def test_what_is_served_is_whole_after_each_step_of_a_publication(desk: Desk, re
     assert seen[:-1] == [[]] * (len(seen) - 1)
     assert seen[-1] == ["rsu/gateway/1.1.tar"]
     assert json.loads((repository / "public/metadata/2.snapshot.json").read_bytes())["signed"]["version"] == 2
+
+
+def test_a_bundle_for_rauc_is_released_as_any_image(desk: Desk, repository: Path, tmp_path: Path) -> None:
+    file = tmp_path / "os.raucb"
+    for number in (1, 2):
+        file.write_bytes(b"hsqs" + bytes([number]) * 300_000 + b"CMS" + (3).to_bytes(8))
+        words = release_words(repository, file, number, family="rsu/os", kind="rauc")
+        done(*words)
+        desk.sign(repository, "alice", "bob")
+        desk.publish(repository)
+    infos = listed(repository)
+    assert [infos[f"rsu/os/1.{number}.raucb"].kind for number in (1, 2)] == ["rauc", "rauc"]
+    assert infos["rsu/os/1.2.raucb"].deltas == []
+    assert done("verify", repository)["blobs"] == 2
+
+
+def test_a_kind_that_there_is_not(repository: Path, tmp_path: Path) -> None:
+    words = release_words(repository, tmp_path, 1, kind="deb")
+    result = repo(*words)
+    assert (result.exit_code, result.stderr) == (2, "wayside: there is no kind deb: release-dir, mcu, rauc\n")
