@@ -117,7 +117,7 @@ class DevelopmentCa:
         return self._issue(file_name, hosts[0], ExtendedKeyUsageOID.SERVER_AUTH, names, now)
 
     def issue_client(self, common_name: str, *, now: datetime) -> Credential:
-        """A certificate for a node, or for the roles `ingest` and `control`."""
+        """A certificate for a node, or for one of the roles `ingest`, `control` and `rollout`."""
         if not is_level(common_name):
             text = _("{name}: a node's name is 1 to 64 of a-z 0-9 _ -").format(name=repr(common_name[:80]))
             raise DevelopmentCaError(text)
