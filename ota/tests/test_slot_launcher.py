@@ -13,7 +13,7 @@ import pytest
 from ota.errors import StorageError
 from ota.installers.release_dir import ReleaseDir
 from ota.launcher import NOTHING_TO_START, Launcher, command
-from ota.slots.lock import record_lock
+from ota.slots.lock import only_one, record_lock
 from ota.slots.record import BOOTS, NAMES, Record, RecordStore
 from ota.slots.trailer import TRAILER
 from ota.storage import PosixStorage
@@ -313,6 +313,21 @@ def test_a_record_is_written_by_one_process_at_a_time(tmp_path: Path):
     with (tmp_path / "lock").open("rb") as other:
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     with pytest.raises(StorageError), record_lock(tmp_path / "nowhere"):
+        pass
+
+
+def test_where_a_lock_cannot_be_had_the_confirmed_slot_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As on a file system without locks, or one that is read-only."""
+
+    def refuse(_descriptor: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    disk, said = both_slots(state="ARMED", trial="b", boots_left=BOOTS), []
+    launcher = Launcher(disk, KEY, lock=lambda: record_lock(tmp_path), say=said.append)
+    assert next(launcher.starts()).slot == "a"
+    assert "cannot be counted" in said[0]
+    with pytest.raises(StorageError, match=r"^storage: .*agent\.lock: No locks available$"), only_one(tmp_path):
         pass
 
 
