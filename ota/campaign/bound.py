@@ -8,6 +8,9 @@ from functools import lru_cache
 from math import exp, lgamma, log, sqrt
 from statistics import NormalDist
 
+_NEGLIGIBLE = 1e-12
+"""Of a tail, summed from its great terms to its small ones; the other way round it would begin with zeros."""
+
 
 def wilson_lower(bad: int, all_: int, confidence: float) -> float:
     """The share that is exceeded with this one-sided confidence, when `bad` of `all_` were bad; 0 of none.
@@ -36,27 +39,43 @@ def wilson_upper(bad: int, all_: int, confidence: float) -> float:
 def chance_of_so_many(count: int, mean: float) -> float:
     """That this many or more are counted where `mean` are expected: the upper tail of the Poisson distribution.
 
-    >>> round(chance_of_so_many(2, 0.5), 4), chance_of_so_many(0, 0.5)
-    (0.0902, 1.0)
+    >>> round(chance_of_so_many(2, 0.5), 4), chance_of_so_many(0, 0.5), chance_of_so_many(200, 0.02)
+    (0.0902, 1.0, 0.0)
     """
-    return max(0.0, 1.0 - chance_of_so_few(count - 1, mean)) if count > 0 else 1.0
+    if count <= 0:
+        return 1.0
+    if mean <= 0:
+        return 0.0
+    if count <= mean:
+        return 1.0 - chance_of_so_few(count - 1, mean)
+    term = total = _chance_of(count, mean)
+    while term > total * _NEGLIGIBLE:
+        count += 1
+        term *= mean / count
+        total += term
+    return min(1.0, total)
 
 
 def chance_of_so_few(count: int, mean: float) -> float:
     """That no more than this are counted where `mean` are expected.
 
-    >>> round(chance_of_so_few(0, 2.0), 4), chance_of_so_few(3, 0.0)
-    (0.1353, 1.0)
+    >>> round(chance_of_so_few(0, 2.0), 4), chance_of_so_few(3, 0.0), chance_of_so_few(500, 1.0)
+    (0.1353, 1.0, 1.0)
     """
-    if mean <= 0:
-        return 1.0
-    term = total = exp(count * log(mean) - mean - lgamma(count + 1)) if count >= 0 else 0.0
-    for number in range(count, 0, -1):
-        term *= number / mean
+    if count < 0:
+        return 0.0
+    if count >= mean:
+        return 1.0 - chance_of_so_many(count + 1, mean)
+    term = total = _chance_of(count, mean)
+    while count and term > total * _NEGLIGIBLE:
+        term *= count / mean
+        count -= 1
         total += term
-        if term < total * 1e-12 and number < mean:
-            break
-    return min(1.0, total)
+    return total
+
+
+def _chance_of(count: int, mean: float) -> float:
+    return exp(count * log(mean) - mean - lgamma(count + 1))
 
 
 @lru_cache(maxsize=64)

@@ -82,3 +82,8 @@ def test_the_tails_meet() -> None:
     for mean in (0.02, 0.5, 9.3, 416.0):
         for number in (0, 1, 5, 400):
             assert chance_of_so_few(number, mean) + chance_of_so_many(number + 1, mean) == pytest.approx(1)
+
+
+def test_a_device_that_does_nothing_but_restart_is_seen_at_the_next_look() -> None:
+    for starts in (20, 150, 1_000, 100_000):
+        assert looks(confirmed(starts=0.5), (0, 7, 0), (0.5, 7 + starts, 0)).state == "regressed"
