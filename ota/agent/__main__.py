@@ -16,6 +16,9 @@ def main() -> int:
     if len(arguments) != 1 or arguments[0].startswith("-"):
         sys.stderr.write("usage: python -m ota.agent FILE [--now]\n")
         return _USAGE
+    from ota.agent.lean import leave_out
+
+    leave_out()
     from ota.agent.account import confirmed_slot
     from ota.agent.agent import UpdateAgent
     from ota.agent.config import ConfigError, read_config
