@@ -110,7 +110,7 @@ class Gateway:
             config.update,
             journal=self._recorder,
             on_restart=self._stop.set,
-            on_account=lambda: self._link.report(),
+            on_account=self._desired.report_too,
         )
         self._notices = Notices(self._clock)
         self._epochs = EpochRenewal(self._store.renew_epoch, self._epoch_renewed)

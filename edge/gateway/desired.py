@@ -130,6 +130,11 @@ class DesiredConfig:
         if self._trial is None and not self._lock.locked():  # in mid-change nobody knows yet what is running
             self._confirm()
 
+    def report_too(self) -> None:
+        """Something else that is reported has changed. In mid-change it waits for what comes of that."""
+        if not self._lock.locked():
+            self._on_outcome()
+
     def receive(self, data: bytes) -> None:
         """Take a pushed envelope. Never raises for what a peer sent."""
         try:

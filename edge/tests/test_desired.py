@@ -232,6 +232,22 @@ async def test_an_older_one_that_comes_while_a_newer_one_is_put_to_work_is_passe
     assert (box.applied, box.state.version) == (["second"], 2)
 
 
+async def test_what_else_is_reported_waits_for_the_end_of_a_change(box):
+    """The version is taken before the configuration runs: said in between, it would be believed to run already."""
+    box.reachable.add("second")
+    box.desired.report_too()
+    assert box.reported == 1
+    box.gate.clear()
+    box.push(document("second"), 2)
+    await box.look()
+    assert (box.state.version, box.desired.digest) == (2, parse_config(document().encode(), box.file).digest)
+    box.desired.report_too()
+    assert box.reported == 1
+    box.gate.set()
+    await box.settle()
+    assert box.reported == 2
+
+
 # Whom to believe
 
 
