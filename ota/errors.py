@@ -7,6 +7,16 @@ class OtaError(Exception):
     """The update cannot go on. Its text is one line for a person."""
 
 
+def printable(text: str) -> str:
+    """The text in one line that any file, log and terminal takes: what is not printable is escaped.
+
+    Names that a damaged disk gives are no Unicode; a peer's words may hold anything.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 class Rule(Enum):
     """What a refusal rests on; the word stands in front of its text, in the audit trail and in reports."""
 
@@ -49,10 +59,10 @@ class RefusedError(OtaError):
     """
 
     def __init__(self, rule: Rule, what: str, reason: str) -> None:
-        super().__init__(f"{rule.value}: {what}: {reason}")
         self.rule = rule
-        self.what = what
-        self.reason = reason
+        self.what = printable(what)
+        self.reason = printable(reason)
+        super().__init__(f"{rule.value}: {self.what}: {self.reason}")
 
 
 class Cause(Enum):
@@ -69,7 +79,7 @@ class StorageError(OtaError):
     """The medium refused. `cause` tells why."""
 
     def __init__(self, what: str, reason: str, cause: Cause = Cause.OTHER) -> None:
-        super().__init__(f"{Rule.STORAGE.value}: {what}: {reason}")
-        self.what = what
-        self.reason = reason
+        self.what = printable(what)
+        self.reason = printable(reason)
         self.cause = cause
+        super().__init__(f"{Rule.STORAGE.value}: {self.what}: {self.reason}")

@@ -14,7 +14,7 @@ import tarfile
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ota.errors import RefusedError, Rule, StorageError
+from ota.errors import RefusedError, Rule, StorageError, printable
 from ota.storage import Storage, parent, remove_all
 
 PIECE_BYTES = 1 << 16
@@ -146,7 +146,7 @@ def tree_fault(storage: Storage, slot: str) -> str:
         missing.update(entry.name for entry in listed if not entry.is_folder)
         for name in _walk(storage, tree, ""):  # not all at once: a large release has thousands
             if name not in missing:
-                return f"{tree}/{name} is not of the image"
+                return printable(f"{tree}/{name} is not of the image")
             missing.remove(name)
         if missing:
             return f"{tree}/{min(missing)} is missing"

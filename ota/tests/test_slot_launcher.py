@@ -316,6 +316,18 @@ def test_a_record_is_written_by_one_process_at_a_time(tmp_path: Path):
         pass
 
 
+def test_names_that_are_no_unicode_keep_no_slot_from_being_started():
+    """A damaged file system gives such names, and does not remove them."""
+    disk = both_slots(state="ARMED", trial="b", boots_left=BOOTS)
+    disk.write("slots/b/tree/!\udcff\n", 0, b"rubbish")
+    disk.failing["remove"] = errno.EIO
+    start, said = launch(disk)
+    assert start is not None
+    assert start.slot == "a"
+    assert all(line.isprintable() for line in said)
+    assert record_on(disk).fell_back == r"storage: slots/b/tree/!\udcff\n: Input/output error"
+
+
 def test_where_a_lock_cannot_be_had_the_confirmed_slot_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """As on a file system without locks, or one that is read-only."""
 
