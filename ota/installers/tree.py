@@ -87,11 +87,13 @@ def manifest_of(storage: Storage, image: str, listed: list[Entry]) -> Manifest:
     try:
         body = json.loads(storage.read(image, first.offset, first.size))
         manifest = Manifest(body["name"], body["version"], body["counter"], body["entry"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _refused(image, f"{MANIFEST} lacks name, version, counter or entry") from error
     if not _is_entry(manifest.entry) or type(manifest.counter) is not int:
         raise _refused(image, f"{MANIFEST} names nothing that can be started")
-    if manifest.entry[0] != "python" and not any(each.name == manifest.entry[0] for each in listed):
+    if manifest.entry[0] != "python" and not any(
+        each.name == manifest.entry[0] and not each.is_folder for each in listed
+    ):
         raise _refused(image, f"it is to start {manifest.entry[0]!r}, which it does not hold")
     return manifest
 
@@ -215,7 +217,10 @@ def _is_same(storage: Storage, image: str, entry: Entry, name: str) -> bool:
 
 
 def _is_entry(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(word, str) and word for word in value)
+    """A row of words that a program can be given."""
+    if not isinstance(value, list) or not value:
+        return False
+    return all(isinstance(word, str) and word and word.isprintable() for word in value)
 
 
 def _refused(image: str, reason: str) -> RefusedError:

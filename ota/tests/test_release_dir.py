@@ -2,7 +2,7 @@
 
 import io
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import sha256
 
@@ -25,11 +25,11 @@ def trailer_of(image: bytes) -> Trailer:
     return replace(GOOD.trailer, sha256=sha256(image).hexdigest(), length=len(image))
 
 
-def tar_with(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
-    """The good image and something more."""
+def tar_with(*members: tuple[tarfile.TarInfo, bytes], files: Mapping[str, bytes] = GOOD.files) -> bytes:
+    """The good image, or another, and something more."""
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, data in GOOD.files.items():
+        for name, data in files.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(data)
             tar.addfile(entry, io.BytesIO(data))
@@ -75,6 +75,12 @@ BAD: dict[str, Callable[[], bytes]] = {
     "a manifest that starts what is elsewhere": lambda: tar_of(
         {"manifest.json": b'{"name":"x","version":"1","counter":1,"entry":["/bin/sh"]}'}
     ),
+    "a manifest without an end": lambda: tar_of({"manifest.json": b"[" * 60_000}),
+    "a manifest that starts a folder": lambda: tar_with(
+        member("bin", tarfile.DIRTYPE), files=Release(1, entry=["bin"]).files
+    ),
+    "a manifest with a word that no program can be given": lambda: Release(1, entry=["python", "a\0"]).image,
+    "a manifest with a word that is no Unicode": lambda: Release(1, entry=["python", "\udc80"]).image,
     "another release than the metadata says": lambda: Release(2).image,
     "no tar": lambda: b"x" * 20_480,
     "a tar cut short": lambda: GOOD.image[:700],
