@@ -17,7 +17,7 @@ Nothing of this raises: what can be started is started, and what was wrong is sa
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -166,8 +166,8 @@ def main() -> NoReturn:
     """`python -m ota.launcher <folder> [arguments]`."""
 
     def say(line: str) -> None:
-        sys.stderr.write(f"launcher: {line}\n")
-        sys.stderr.flush()
+        with suppress(OSError):  # whoever read the log has gone: what can be started is started
+            os.write(2, f"launcher: {line}\n".encode(errors="backslashreplace"))
 
     if len(sys.argv) < 2:
         say("usage: python -m ota.launcher <folder> [arguments of the agent]")

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import os
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -305,6 +306,21 @@ def test_what_the_kernel_does_not_start_leaves_the_other_slot(tmp_path: Path):
     after = store.read()
     assert after is not None
     assert after.boots_left == 1
+
+
+def test_a_log_that_nobody_reads_any_more_keeps_no_slot_from_being_started(tmp_path: Path):
+    storage = PosixStorage(tmp_path)
+    set_up_with(storage, Release(1, source=b"print('the old one')\n"))
+    store = RecordStore(storage, KEY, nullcontext)
+    record = store.read()
+    assert record is not None
+    store.write(replace(record, state="ARMED", trial="b", boots_left=2))
+    reader, writer = os.pipe()
+    os.close(reader)
+    line = [sys.executable, "-m", "ota.launcher", str(tmp_path)]
+    with os.fdopen(writer, "wb") as log:
+        done = subprocess.run(line, stdout=subprocess.PIPE, stderr=log, text=True, timeout=60, check=False)
+    assert (done.stdout, done.returncode) == ("the old one\n", 0)
 
 
 def test_a_record_is_written_by_one_process_at_a_time(tmp_path: Path):
