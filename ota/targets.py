@@ -24,11 +24,11 @@ MAX_IMAGE_BYTES = 1 << 30
 MAX_DELTAS = 32
 MAX_ECUS = 64
 
-Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Counter = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 Length = Annotated[int, msgspec.Meta(ge=0, le=MAX_IMAGE_BYTES)]
-Word = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$")]
-Path = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*(/[A-Za-z0-9][A-Za-z0-9._+-]*){1,7}$", max_length=200)]
+Word = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")]
+Path = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*(/[A-Za-z0-9][A-Za-z0-9._+-]*){1,7}\Z", max_length=200)]
 """`{family}/{product}/{file}`: no dots in front, no way out of a folder."""
 Instant = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
 """Seconds since 1970, UTC."""

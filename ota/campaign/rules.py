@@ -21,14 +21,15 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from ota.errors import OtaError
+from ota.errors import OtaError, Rule, printable
 from ota.targets import Path, Word
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=366 * 86_400)]
 Minute = Annotated[int, msgspec.Meta(ge=0, lt=1440)]
 Percent = Annotated[float, msgspec.Meta(gt=0, le=100)]
-Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9._-]{0,63}$")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}\Z")]
+Clock = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z")]
 Term = Annotated[str, msgspec.Meta(min_length=3, max_length=500)]
 OnFailure = Literal["pause", "halt", "halt-and-revert"]
 MAX_FILE_BYTES = 64 * 1024
@@ -47,6 +48,13 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A device counts as good when nothing is wrong with it this long after it has confirmed."""
     patience_s: Seconds = 7 * 86_400
     """A stage that has not come to its end by then is paused, and a person is asked."""
+
+    def __post_init__(self) -> None:
+        """It can come to its end in time."""
+        if self.patience_s <= self.soak_s:
+            raise ValueError(
+                f"patience_s {self.patience_s} must be longer than soak_s {self.soak_s}: it could only end as a pause"
+            )
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,8 +90,13 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Window(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}):
     """When slots are switched, by each device's own local time, `"01:30"`."""
 
-    from_: Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-    to: Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+    from_: Clock
+    to: Clock
+
+    def __post_init__(self) -> None:
+        """It is open at some time."""
+        if self.from_ == self.to:
+            raise ValueError(f"a window from {self.from_} to {self.to} never opens; leave it out for the whole day")
 
 
 class When(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,12 +143,18 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Seconds since 1970."""
 
     def __post_init__(self) -> None:
-        """Stages rise to 100 %."""
+        """Stages rise to 100 %; what is tried again is something that fails, with pauses that grow."""
         shares = [stage.percent for stage in self.stage]
         if shares != sorted(set(shares)):
             raise ValueError("stages must rise: each percent counts the stages before it in")
         if shares[-1] != 100:
             raise ValueError(f"the last stage is at {shares[-1]:g} percent: the last one has 100")
+        known = {rule.value for rule in Rule}
+        for rule, retry in self.retry.items():
+            if rule not in known:
+                raise ValueError(f"retry: nothing fails by the rule {rule}; there are {', '.join(sorted(known))}")
+            if retry.longest_s < retry.first_s:
+                raise ValueError(f"retry.{rule}: longest_s {retry.longest_s} is below first_s: pauses grow")
 
 
 def read_campaign(data: bytes, what: str) -> Campaign:
@@ -144,8 +163,9 @@ def read_campaign(data: bytes, what: str) -> Campaign:
         raise CampaignError(f"{what}: {len(data)} bytes are no campaign; at most {MAX_FILE_BYTES}")
     try:
         document = tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as error:  # not its own error alone: an integer may have too many digits
+        raise CampaignError(f"{what}: not TOML: {printable(str(error))}") from error
+    try:
         return msgspec.convert(document, Campaign)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise CampaignError(f"{what}: not TOML: {error}") from error
-    except msgspec.ValidationError as error:
-        raise CampaignError(f"{what}: {error}") from error
+    except (msgspec.ValidationError, OverflowError) as error:
+        raise CampaignError(f"{what}: {printable(str(error))}") from error
