@@ -97,19 +97,24 @@ def setup(
     image: Annotated[Path, typer.Argument(help=_("the image of the release that the device is made with"))],
     *,
     target: Annotated[str, typer.Option(help=_("its name in the image repository: rsu/gateway/1.0.0.tar"))],
+    counter: Annotated[
+        int | None,
+        typer.Option(min=0, help=_("its release counter, where the slots are RAUC's; else the image says it")),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring the first image into slot a and make the device's key: at the bench, once."""
-    import hashlib
+    """Bring the first image into slot a and make the device's key: at the bench, once.
 
-    from ota.installers.release_dir import ReleaseDir
-    from ota.installers.tree import entries, manifest_of
+    Where the slots are RAUC's, the system that runs is taken as it was flashed, out of the bundle that IMAGE is.
+    """
+    from ota.agent.own_slots import first_slots
     from ota.slots.lock import record_lock
     from ota.slots.setup import set_up
-    from ota.slots.trailer import Trailer
     from ota.storage import PosixStorage
 
     settings = _config(config, as_json=as_json)
+    if (settings.rauc is None) is not (counter is None):
+        fail(_("--counter goes with [rauc] in the file, and only with that"), Exit.USAGE, as_json=as_json)
     try:
         data = image.read_bytes()
     except OSError as error:
@@ -118,21 +123,13 @@ def setup(
     storage = PosixStorage(folder)
     try:
         storage.open()
-        source = PosixStorage(image.parent)
-        manifest = manifest_of(source, image.name, entries(source, image.name))
-        trailer = Trailer(
-            target=target,
-            sha256=hashlib.sha256(data).hexdigest(),
-            length=len(data),
-            version=manifest.version,
-            counter=manifest.counter,
-        )
+        first = first_slots(settings, storage, image, target, counter)
         set_up(
             storage,
             partial(secrets.token_bytes, 32),
             lock=partial(record_lock, folder),
-            installer_of=lambda key: ReleaseDir(storage, key),
-            trailer=trailer,
+            installer_of=first.installer_of,
+            trailer=first.trailer,
             pieces=[data],
         )
     except RefusedError as error:
@@ -140,7 +137,10 @@ def setup(
     except OtaError as error:
         fail(str(error), as_json=as_json)
     text = _("{folder}: slot a holds version {version}; started by: python -m ota.launcher {folder}")
-    say(text.format(folder=folder, version=manifest.version))
+    if settings.rauc is not None:
+        text = _("{folder}: slot a, RAUC's {name}, holds version {version}; started by its bootloader")
+    name = "" if settings.rauc is None else settings.rauc.a
+    say(text.format(folder=folder, version=first.trailer.version, name=name))
 
 
 def _account(config: Path, *, as_json: bool) -> Any:  # of a module that is loaded when it is needed

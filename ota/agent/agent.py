@@ -18,6 +18,7 @@ from ota.agent.account_file import write_account
 from ota.agent.audit import Audit, read_seen, write_seen
 from ota.agent.config import OWN, ConfigError, UpdateConfig
 from ota.agent.gate import Gate, OpenGate
+from ota.agent.own_slots import own_slots
 from ota.agent.parts import installers, lines, report_queue, repositories, sources, trust_client
 from ota.agent.payload import FetchedPayload
 from ota.agent.receipts import leave_receipts
@@ -26,7 +27,6 @@ from ota.agent.wellbeing import GatewayHealth
 from ota.agent.world import World, why_not_now
 from ota.errors import OtaError, RefusedError, Rule, StorageError
 from ota.installers.mcu import SecondaryLineError
-from ota.installers.release_dir import ReleaseDir
 from ota.payload.choice import Held, Way
 from ota.payload.limits import DailyBudget, SpeedLimit
 from ota.reports import MAX_LOG_BYTES, EcuOutcome, Report
@@ -54,7 +54,7 @@ class End(IntEnum):
     WAITING = 10
     """Something waits: for a window, a network, a condition. Start it again soon."""
     RESTART = 11
-    """Another slot is to be started: end what runs, and let the launcher choose."""
+    """Another slot is to be started: end what runs, and let the launcher choose. RAUC's: the machine is restarting."""
 
 
 class UpdateAgent:
@@ -86,7 +86,7 @@ class UpdateAgent:
         if key is None:
             raise ConfigError(f"{folder}: this device is not set up: there is no key (wayside ota setup)")
         self.audit = Audit(self.storage, self.world.wall_s)
-        self._installer = ReleaseDir(self.storage, key)
+        self._slots = own_slots(config, self.storage, key, running, say)
         self._plan: Plan | None = None
         """The plan that this run has verified, and what it names by ECU."""
         self._targets: dict[str, Target] = {}
@@ -109,13 +109,13 @@ class UpdateAgent:
             self.storage,
             key,
             lock=partial(record_lock, folder),
-            installer=self._installer,
+            installer=self._slots.installer,
             payload=self._payload,
             secondaries=self._secondaries,
             health=self._health,
             reports=_Queue(self, config.device),
             own_ecu=OWN,
-            running=running,
+            running=self._slots.running,
             may_switch=self._may_switch,
         )
 
@@ -134,6 +134,8 @@ class UpdateAgent:
             end = self._run(is_forced=is_forced) if is_alone else End.WAITING
             if self._stick is not None and self.reports is not None:  # before the gateway may take them
                 leave_receipts(self._stick, self._config.device, self.reports, self._say)
+            if end is End.RESTART:
+                self._slots.restart()
         return end
 
     def _run(self, *, is_forced: bool) -> End:
@@ -262,7 +264,7 @@ class UpdateAgent:
 
     def _raise_floors(self) -> None:
         """In the trust's own record too; done again after a cut it changes nothing."""
-        if self._plan is None or self._installer.trailer(self.driver.record().confirmed) is None:
+        if self._plan is None or self._slots.installer.trailer(self.driver.record().confirmed) is None:
             return
         record = self.driver.record()
         if record.plan_number != self._plan.number:
@@ -299,8 +301,8 @@ class UpdateAgent:
 
     def _held(self, target: Target) -> list[Held]:
         """Of the slot that is confirmed, which nobody writes to; for a set what all secondaries run that want it."""
-        if target.info.kind == "release-dir":
-            held = self._installer.held(self.driver.record().confirmed)
+        if target.info.kind != "mcu":
+            held = self._slots.installer.held(self.driver.record().confirmed)
             return [] if held is None else [held]
         running = {self._running_on(ecu) for ecu, each in self._targets.items() if each.path == target.path}
         return [Held(each, 0, _not_here) for each in running if each and len(running) == 1]

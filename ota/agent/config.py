@@ -22,6 +22,10 @@
     mirrors = ["http://depot.example/wayside"]
     root = "trust/image.root.json"
 
+    [rauc]                                     # only where the agent's own slots are RAUC's (docs/ota_rauc.md)
+    a = "rootfs.0"
+    b = "rootfs.1"
+
 Paths are beside the file.
 """
 
@@ -79,6 +83,21 @@ class Limits(_Table, frozen=True, kw_only=True):
     """The link costs by the byte: a plan must allow it."""
 
 
+class RaucConfig(_Table, frozen=True, kw_only=True):
+    """The two slots that RAUC's `system.conf` has with a bootname each."""
+
+    a: Word = "rootfs.0"
+    b: Word = "rootfs.1"
+    install_within_s: Annotated[float, msgspec.Meta(ge=60, le=86_400)] = 3_600.0
+    restart: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=16)] = ("systemctl", "reboot")
+    """What restarts the machine, once the bootloader has been told which slot is next."""
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Our slot -> RAUC's."""
+        return {"a": self.a, "b": self.b}
+
+
 class UpdateConfig(_Table, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -87,6 +106,7 @@ class UpdateConfig(_Table, frozen=True, kw_only=True):
     ecu: Annotated[dict[Name, EcuConfig], msgspec.Meta(min_length=1, max_length=64)]
     director: RepositoryConfig
     images: RepositoryConfig
+    rauc: RaucConfig | None = None
     status_socket: str | None = None
     """Of the gateway whose health counts."""
     log_file: str | None = None
@@ -123,4 +143,6 @@ def parse_config(document: bytes, file: Path) -> UpdateConfig:
             raise ConfigError(f"{file}: ecu.{name}: a secondary has a line and a key_file, and `{OWN}` has neither")
     if OWN not in config.ecu:
         raise ConfigError(f"{file}: ecu.{OWN} is missing")
+    if config.rauc is not None and config.rauc.a == config.rauc.b:
+        raise ConfigError(f"{file}: rauc: a and b are two slots")
     return msgspec.structs.replace(config, file=str(file))
