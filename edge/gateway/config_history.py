@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import logging
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -65,7 +65,7 @@ class ConfigHistory:
         except OSError as error:
             raise HistoryError(f"{self._directory}: {error.strerror}") from error
         with contextlib.suppress(OSError):
-            self.state = decode_kept((self._directory / "state.json").read_bytes(), HistoryState) or HistoryState()
+            self.state = _state_in((self._directory / "state.json").read_bytes())
         if self.state.trial_sha256:
             # A disk that cannot take note of it, a full one, is no reason to stay down: the next start notes it again.
             with contextlib.suppress(HistoryError):
@@ -166,6 +166,14 @@ class ConfigHistory:
         """Note that a change was refused and nothing was put to work."""
         self._save(version=self.state.version if version is None else version, outcome="refused", reason=reason)
 
+    def pass_over(self, reason: str) -> None:
+        """What holds is for a newer release, and something else runs.
+
+        That is written down with the next change, once what runs has proven itself: should the newer release come back
+        before, it finds all as it was.
+        """
+        self.state = msgspec.structs.replace(self.state, outcome="refused", reason=reason)
+
     def accept_equal(self, *, version: int) -> None:
         """Note that a pushed document says what runs already: only its version is new."""
         self._save(version=version, outcome="running", reason=None)
@@ -173,6 +181,18 @@ class ConfigHistory:
     def _save(self, **changes: object) -> None:
         self.state = msgspec.structs.replace(self.state, **changes)
         _write_whole(self._directory / "state.json", encode_kept(self.state))
+
+
+def _state_in(data: bytes) -> HistoryState:
+    """What the file says; of an outcome that only a newer release knows, that it is so, and all the rest."""
+    state = decode_kept(data, HistoryState)
+    if state is not None:
+        return state
+    said = decode_kept(data, dict[str, Any], needs_checksum=True) or {}
+    other = {"outcome": "refused", "reason": f"outcome of a newer release: {said.get('outcome')}"}
+    with contextlib.suppress(msgspec.ValidationError):
+        return msgspec.convert(said | other, HistoryState) if said else HistoryState()
+    return HistoryState()
 
 
 def sha256_of(document: bytes) -> str:

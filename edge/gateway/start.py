@@ -59,8 +59,11 @@ def _start_configuration(file: Path) -> tuple[bytes, NodeConfigFile, ConfigHisto
     document = history.open()
     try:
         config = parse_config(document, file)
-    except ConfigError:  # the disk has damaged what was pushed
+    except ConfigError as error:  # a newer release has taken it up, and this one has its place again
         document, config = history.newest_good() or (read_document(file), given)
+        reason = "; ".join(": ".join(filter(None, (each.path, each.text))) for each in error.problems)
+        history.pass_over(reason)
+        log.error(_("configuration: this release cannot use what was pushed, so %s runs: %s"), config.digest, reason)
     if config.digest != given.digest:
         text = _("configuration: a pushed or an earlier one holds, %s; edit %s to change that")
         log.warning(text, config.digest, file)

@@ -8,6 +8,7 @@ import pytest
 
 from edge.gateway import config_history
 from edge.gateway.config_history import KEPT_GOOD, ConfigHistory, HistoryError
+from edge.gateway.durable import encode_kept
 
 OLD, NEW, PUSHED = b"# old\n", b"# new\n", b"# pushed\n"
 
@@ -92,6 +93,19 @@ def test_a_damaged_state_is_begun_anew(tmp_path, file, rubbish):
     opened(tmp_path, file)
     (tmp_path / "config" / "state.json").write_bytes(rubbish)
     assert opened(tmp_path, file)[1] == OLD
+
+
+def test_an_outcome_that_only_a_newer_release_knows_loses_nothing_else(tmp_path, file):
+    """Above all not the number below which nothing that was pushed is taken any more."""
+    history, _ = opened(tmp_path, file)
+    ran_well(history, OLD, PUSHED)
+    state = tmp_path / "config" / "state.json"
+    said = json.loads(state.read_bytes().partition(b"\n")[0]) | {"outcome": "waits-for-the-tide", "rings": 3}
+    state.write_bytes(encode_kept(said))
+    history, document = opened(tmp_path, file)
+    assert document == PUSHED
+    assert (history.state.version, history.state.outcome) == (2, "refused")
+    assert "waits-for-the-tide" in history.state.reason
 
 
 def test_a_refused_change_leaves_what_runs(tmp_path, file):

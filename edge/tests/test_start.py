@@ -94,3 +94,25 @@ def test_a_broken_file_and_a_damaged_last_good_one_lead_to_the_good_one_before(f
     (file.parent / "data" / "config" / "good-1.toml").write_bytes(b"[node")
     file.write_bytes(BAD)
     assert start._start_configuration(file)[0] == GOOD + b"# one\n"
+
+
+def test_a_pushed_configuration_that_only_a_newer_release_knows_is_told_and_not_reported_as_running(file, caplog):
+    """After a rollback of the release: it was good, nothing has damaged it, and this one cannot run it."""
+    pushed(file, GOOD, GOOD + b"[radar]\nport = 1\n")
+    document, _config, history = start._start_configuration(file)
+    assert document == GOOD
+    assert "radar" in caplog.text
+    assert (history.state.version, history.state.outcome) == (2, "refused")
+    assert "radar" in history.state.reason
+    history.confirm(document)
+    again = ConfigHistory(file.parent / "data" / "config", file)
+    assert again.open() == GOOD
+    assert (again.state.version, again.state.outcome) == (2, "refused")
+    assert again.good(2) == GOOD + b"[radar]\nport = 1\n", "it is kept for the release that knows it"
+
+
+def test_until_something_else_has_run_well_the_newer_release_finds_it_as_it_left_it(file):
+    pushed(file, GOOD, GOOD + b"[radar]\nport = 1\n")
+    before = (file.parent / "data" / "config" / "state.json").read_bytes()
+    start._start_configuration(file)
+    assert (file.parent / "data" / "config" / "state.json").read_bytes() == before
