@@ -4,16 +4,23 @@ from ota.campaign.rules import Campaign, When, Window
 from ota.campaign.selection import place
 from ota.targets import Conditions
 
+_DAY_MINUTES = 24 * 60
+
 
 def conditions_of(campaign: Campaign, device: str, told_at: int) -> Conditions:
     """For a device that is told at this time, in seconds since 1970.
 
-    The jitter is the device's own and always the same: told again, it does not begin later.
+    The jitter is the device's own and always the same: told again, it does not begin later. Its window opens later by
+    as much: else all that were told by day would switch in the same minute of the night.
     """
     when = campaign.when
+    share = place(f"{campaign.name} jitter", device)
     start, end = window_minutes(when)
+    if start is not None and end is not None:
+        longest = min(when.jitter_s // 60, (end - start) % _DAY_MINUTES // 2)
+        start = (start + int(longest * share)) % _DAY_MINUTES
     return Conditions(
-        not_before=told_at + int(when.jitter_s * place(f"{campaign.name} jitter", device)),
+        not_before=told_at + int(when.jitter_s * share),
         deadline=told_at + when.deadline_s if when.deadline_s else 0,
         window_from_minute=start,
         window_to_minute=end,
