@@ -133,6 +133,11 @@ def decode_image_info(custom: Any, path: str) -> ImageInfo:  # what JSON gives
     return _convert(custom, ImageInfo, path)
 
 
+def decode_target(path: str, length: int, sha256: Any, custom: Any, what: str) -> Target:  # what JSON gives
+    """An image as a repository lists it. Raises `RefusedError` with `Rule.FORMAT`."""
+    return _convert({"path": path, "length": length, "sha256": sha256, "info": custom}, Target, what)
+
+
 def decode_plan(value: Any, what: str) -> Plan:  # what JSON gives
     """The Director's plan. Raises `RefusedError` with `Rule.FORMAT`."""
     return _convert(value, Plan, what)

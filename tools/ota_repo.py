@@ -26,6 +26,7 @@ from tools.ota_step import (
 from tools.output import Exit, fail, print_json, print_line, say
 
 if TYPE_CHECKING:
+    from ota.repository.ceremony import Paper
     from ota.repository.change_set import ChangeSet
     from ota.repository.keys import PublicKey
     from ota.repository.token_keys import TokenReference
@@ -157,7 +158,7 @@ def sign(
 ) -> None:
     """Read what you sign, then write your signature beside it: FILE.HOLDER-KEYID.sig, to be carried to DIR/staged."""
     with refusals(as_json=as_json):
-        from ota.repository.ceremony import look_at
+        from ota.repository.ceremony import look_at, read_to_sign
         from ota.repository.keys import role_of
         from ota.repository.token_keys import read_reference
         from ota.repository.workspace import HostStorage
@@ -166,13 +167,14 @@ def sign(
             fail(_("--against goes with one file"), Exit.USAGE, as_json=as_json)
         reference = read_reference(key_file)
         role = reference.public.role if reference is not None else role_of(key_file)[0]
-        looked = [look_at(file, role, against) for file in files]
+        papers = [read_to_sign(file, role) for file in files]
+        looked = [look_at(paper, against) for paper in papers]
         made = []
         if not dry_run:
             if passphrase_file is None and not as_json:
                 while looked:
                     show(looked.pop(0))  # before it is asked for: who gives a passphrase has read what it is for
-            made = _signatures(files, key_file, reference, passphrase_file, as_json=as_json)
+            made = _signatures(papers, key_file, reference, passphrase_file, as_json=as_json)
             for file, one in zip(files, made, strict=True):
                 one.apply(HostStorage(file.parent))
     if as_json:
@@ -218,7 +220,7 @@ def publish(
 
 
 def _signatures(
-    files: list[Path],
+    papers: "list[Paper]",
     key_file: Path,
     reference: "TokenReference | None",
     passphrase_file: Path | None,
@@ -226,15 +228,15 @@ def _signatures(
     as_json: bool,
 ) -> "list[ChangeSet]":
     """All of them or none: a token may be pulled between two."""
-    from ota.repository.ceremony import sign_file
+    from ota.repository.ceremony import sign_paper
     from ota.repository.keys import SigningKey
     from ota.repository.token_keys import opened_key
 
     if reference is None:
         key = SigningKey.read(key_file, passphrase_of(passphrase_file, key_file.name, as_json=as_json))
-        return [sign_file(file, key) for file in files]
+        return [sign_paper(paper, key) for paper in papers]
     with opened_key(reference, pin_of(reference.uri, passphrase_file, as_json=as_json)) as held:
-        return [sign_file(file, held) for file in files]
+        return [sign_paper(paper, held) for paper in papers]
 
 
 def _family(word: str, signers: "list[PublicKey]") -> "tuple[str, list[PublicKey]]":

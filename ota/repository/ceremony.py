@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from tuf.api.metadata import Metadata
+from tuf.api.metadata import Metadata, Root
 
 from ota.errors import RefusedError, Rule
 from ota.repository import signatures
@@ -14,7 +14,17 @@ from ota.repository.differences import differences
 from ota.repository.files import read_file
 from ota.repository.keys import KeyRole, PublicKey, Signatory
 from ota.repository.layout import PUBLIC, STAGED, STAGED_DIRECTOR, STAGED_IMAGE
-from ota.repository.roles import director_root, family_targets, image_root, top_targets
+from ota.repository.roles import (
+    check_family,
+    check_root,
+    check_tree,
+    director_root,
+    family_targets,
+    image_root,
+    is_directors,
+    top_targets,
+)
+from ota.repository.verify import DIRECTOR_ONLINE
 from ota.repository.workspace import Workspace, staged_bytes
 from ota.storage import Storage
 
@@ -70,23 +80,44 @@ def renew(workspace: Workspace, role: str, now: datetime) -> ChangeSet:
     return made
 
 
-def look_at(file: Path, role: KeyRole, against: Path | None = None) -> ChangeSet:
-    """What a holder is asked to sign with a key of that role. Raises `RefusedError` where it is nothing for it.
+class Paper(NamedTuple):
+    """What a holder has in front of them, read once: what they are shown is what they sign."""
 
-    against: the version before it, so that what is shown is what is new.
-    """
-    metadata = signatures.parse(read_file(file), str(file))
-    old = signatures.parse(read_file(against), str(against)) if against is not None else None
-    signatures.check_key_role(metadata, str(file), role)
-    return ChangeSet(changes=differences(old, metadata, file.name))
+    file: Path
+    metadata: Metadata[Any]
 
 
-def sign_file(file: Path, key: Signatory) -> ChangeSet:
+def read_to_sign(file: Path, role: KeyRole) -> Paper:
+    """Read what is to be signed with a key of that role. Raises `RefusedError` where no holder signs such a thing."""
+    what = str(file)
+    metadata = signatures.parse(read_file(file), what)
+    name = signatures.check_key_role(metadata, what, role)
+    if isinstance(metadata.signed, Root):
+        online = DIRECTOR_ONLINE if is_directors(metadata.signed) else DIRECTOR_ONLINE[1:]
+        check_root(metadata.signed, what, online=online)
+    elif name == "targets":
+        check_tree(metadata.signed, {}, what)
+    else:
+        check_family(name, metadata.signed, what)
+    return Paper(file, metadata)
+
+
+def look_at(paper: Paper, against: Path | None = None) -> ChangeSet:
+    """What it says, in words. `against`: the version before it, so that what is shown is what is new."""
+    old = None
+    if against is not None:
+        old = signatures.parse(read_file(against), str(against))
+        if type(old.signed) is not type(paper.metadata.signed):
+            raise RefusedError(Rule.ROLE, str(against), f"it holds {old.signed.type}, not what {paper.file.name} does")
+    return ChangeSet(changes=differences(old, paper.metadata, paper.file.name))
+
+
+def sign_paper(paper: Paper, key: Signatory) -> ChangeSet:
     """A holder's signature, to lie beside the file that they have in front of them. Raises `RefusedError`.
 
     One that lies there stays: the same key may sign the same words otherwise each time (ECDSA).
     """
-    metadata = signatures.parse(read_file(file), str(file))
+    file, metadata = paper
     name, data = signatures.sign(metadata, str(file), key)
     beside = file.parent / name
     if beside.exists() and signatures.is_by(key, metadata, str(file), known := read_file(beside)):

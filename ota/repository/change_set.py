@@ -11,14 +11,15 @@ from ota.storage import FRESH, Storage, parent
 from ota.text import _
 
 Action = Literal[
-    "new version", "add key", "remove key", "delegate", "add image", "remove image", "change image", "add blob", "sign",
-    "put plan", "copy",
+    "new version", "add key", "remove key", "threshold", "delegate", "add image", "remove image", "change image",
+    "add blob", "sign", "put plan", "copy",
 ]  # fmt: skip
 
 _WORDS: dict[Action, Callable[[], str]] = {
     "new version": lambda: _("{file}: a new version: {subject}"),
     "add key": lambda: _("{file}: lets sign: {subject}"),
     "remove key": lambda: _("{file}: lets sign no more: {subject}"),
+    "threshold": lambda: _("{file}: signatures that must come: {subject}"),
     "delegate": lambda: _("{file}: a product family: {subject}"),
     "add image": lambda: _("{file}: a new image: {subject}"),
     "remove image": lambda: _("{file}: lists no more: {subject}"),

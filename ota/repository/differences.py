@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from tuf.api.metadata import Delegations, Metadata, Root, TargetFile, Targets
+from tuf.api.metadata import Delegations, Metadata, Role, Root, TargetFile, Targets
 
 from ota.repository.change_set import Change
-from ota.repository.keys import holder_of
+from ota.repository.keys import holder_of, introduced
 from ota.targets import decode_image_info
 
 
@@ -28,11 +28,12 @@ def _keys(old: Root | None, new: Root, file: str) -> list[Change]:
         before = set(old.roles[role].keyids) if old is not None else set()
         for keyid in value.keyids:
             if keyid not in before:
-                said = f"{holder_of(new.keys[keyid])} for {role}, {value.threshold} of {len(value.keyids)}"
+                said = f"{introduced(new.keys[keyid])} for {role}, {value.threshold} of {len(value.keyids)}"
                 changes.append(Change("add key", file, said))
         for keyid in sorted(before - set(value.keyids)):
             assert old is not None
             changes.append(Change("remove key", file, f"{holder_of(old.keys[keyid])} for {role}"))
+        changes += _threshold(old.roles[role] if old is not None else None, value, role, file)
     return changes
 
 
@@ -43,16 +44,24 @@ def _families(old: Targets | None, new: Targets, file: str) -> list[Change]:
     for name, role in (delegations.roles or {}).items():
         was = before.get(name)
         if was is None:
-            said = ", ".join(holder_of(delegations.keys[keyid]) for keyid in role.keyids)
+            said = ", ".join(introduced(delegations.keys[keyid]) for keyid in role.keyids)
             subject = f"{name} ({', '.join(role.paths or [])}), {role.threshold} of {said}"
             changes.append(Change("delegate", file, subject))
             continue
         keys = {**(old.delegations.keys if old is not None and old.delegations is not None else {}), **delegations.keys}
         added = [keyid for keyid in role.keyids if keyid not in was.keyids]
         removed = [keyid for keyid in was.keyids if keyid not in role.keyids]
-        changes += [Change("add key", file, f"{holder_of(keys[keyid])} for {name}") for keyid in added]
+        changes += [Change("add key", file, f"{introduced(keys[keyid])} for {name}") for keyid in added]
         changes += [Change("remove key", file, f"{holder_of(keys[keyid])} for {name}") for keyid in removed]
+        changes += _threshold(was, role, name, file)
     return changes
+
+
+def _threshold(was: Role | None, role: Role, name: str, file: str) -> list[Change]:
+    if was is None or was.threshold == role.threshold:
+        return []
+    before = f"{was.threshold} of {len(was.keyids)}"
+    return [Change("threshold", file, f"{name}: {role.threshold} of {len(role.keyids)}, was {before}")]
 
 
 def _images(old: dict[str, TargetFile], new: dict[str, TargetFile], file: str) -> list[Change]:
@@ -69,5 +78,5 @@ def _image(file: TargetFile) -> str:
     floor = f", nothing below {info.min_counter} after it" if info.min_counter else ""
     return (
         f"{file.path} (counter {info.counter}{floor}, for {', '.join(info.hardware)}, {file.length:,} bytes,"
-        f" sha256 {file.hashes['sha256'][:16]}…)"
+        f" sha256 {file.hashes['sha256']})"
     )

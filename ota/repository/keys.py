@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Annotated, Literal, Protocol
 
 import msgspec
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from securesystemslib.signer import CryptoSigner, Signer, SSlibKey
 from tuf.api.metadata import Key
 
@@ -242,6 +243,26 @@ def role_of(file: Path) -> tuple[KeyRole, str]:
 def holder_of(key: Key) -> str:
     """Who holds a key that metadata lists, and its id, for a person."""
     return f"{key.unrecognized_fields.get(HOLDER_FIELD, '?')} ({key.keyid[:8]})"
+
+
+def introduced(key: Key) -> str:
+    """As `holder_of` says it, with the whole id: of another key that begins so one can be made in an hour."""
+    return f"{key.unrecognized_fields.get(HOLDER_FIELD, '?')} ({key.keyid})"
+
+
+def has_own_id(key: Key) -> bool:
+    """Whether its id is made of it. python-tuf takes any (TAP 12); here it is what people have read to each other."""
+    public = key.keyval["public"] if isinstance(key, SSlibKey) else ""
+    try:
+        if key.scheme == ED25519:
+            made = SSlibKey.from_crypto(Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)))
+        elif key.scheme == P256:
+            made = SSlibKey.from_crypto(load_pem_public_key(public.encode()))
+        else:
+            return False
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+    return bool(made.keyid == key.keyid and made.scheme == key.scheme)
 
 
 def read_passphrase(file: Path) -> bytes:

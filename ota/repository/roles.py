@@ -21,6 +21,7 @@ from typing import TypeVar
 from tuf.api.metadata import (
     DelegatedRole,
     Delegations,
+    Key,
     Metadata,
     MetaFile,
     Role,
@@ -33,8 +34,8 @@ from tuf.api.metadata import (
 )
 
 from ota.errors import RefusedError, Rule
-from ota.repository.keys import PublicKey
-from ota.targets import SIGNED_AT_KEY, Target, to_json_types
+from ota.repository.keys import PublicKey, has_own_id, holder_of
+from ota.targets import SIGNED_AT_KEY, Target, decode_target, to_json_types
 
 THRESHOLD = 2
 KEYS = 3
@@ -44,7 +45,7 @@ FAMILIES = ("rsu", "buoy", "obu", "etc", "reader")
 OFFLINE = timedelta(days=365)
 SNAPSHOT = timedelta(days=7)
 TIMESTAMP = timedelta(days=1)
-_FAMILY = re.compile(r"^[a-z0-9][a-z0-9-]{0,30}$")
+_FAMILY = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 _TOP_LEVEL = ("root", "targets", "snapshot", "timestamp")
 
 S = TypeVar("S", bound=Signed)
@@ -137,7 +138,7 @@ def families_of(targets: Targets) -> list[str]:
 
 def check_family_name(family: str) -> None:
     """Raises `RefusedError` where a name cannot be a family's."""
-    if family in _TOP_LEVEL or not _FAMILY.match(family):
+    if family in _TOP_LEVEL or not _FAMILY.fullmatch(family):
         raise RefusedError(
             Rule.ROLE, family, "a product family's name is 1 to 31 of a-z 0-9 - and no role of TUF itself"
         )
@@ -157,6 +158,12 @@ def check_root(root: Root, what: str, *, online: Sequence[str] = ("snapshot", "t
         raise RefusedError(Rule.FORMAT, what, "it has no consistent snapshots: a half-updated mirror could not be told")
     for name, role in root.roles.items():
         _check_role(role, name, what, 1 if name in online else THRESHOLD)
+        _check_keys(role, root.keys, name, what)
+
+
+def is_directors(root: Root) -> bool:
+    """Whether it is the Director's: one key, online, says what is to run and that it is the newest word."""
+    return root.roles["targets"].keyids == root.roles["timestamp"].keyids
 
 
 def check_tree(targets: Targets, families: Mapping[str, Targets], what: str = "targets.json") -> None:
@@ -170,6 +177,7 @@ def check_tree(targets: Targets, families: Mapping[str, Targets], what: str = "t
     for name, role in delegations.roles.items():
         check_family_name(name)
         _check_role(role, name, what, THRESHOLD)
+        _check_keys(role, delegations.keys, name, what)
         if role.paths != [paths_of(name)]:
             said = ", ".join(role.paths or ["hashes"])
             raise RefusedError(Rule.ROLE, what, f"{name} speaks for {said}; it may for {paths_of(name)} and no other")
@@ -180,7 +188,7 @@ def check_tree(targets: Targets, families: Mapping[str, Targets], what: str = "t
 
 
 def check_family(name: str, family: Targets, what: str | None = None) -> None:
-    """Raises `RefusedError` where a family delegates, is too large, or speaks for others."""
+    """Raises `RefusedError` where a family delegates, is too large, speaks for others, or lists what is no image."""
     what = what or f"{name}.json"
     if family.delegations is not None:
         to = ", ".join(family.delegations.roles or ["bins"])
@@ -190,9 +198,10 @@ def check_family(name: str, family: Targets, what: str | None = None) -> None:
         reason = f"{len(family.targets)} images; one role has at most {MAX_TARGETS}: remove old ones"
         raise RefusedError(Rule.LENGTH, what, reason)
     role = DelegatedRole(name, [], 1, terminating=True, paths=[paths_of(name)])
-    for path in family.targets:
+    for path, file in family.targets.items():
         if not role.is_delegated_path(path):
             raise RefusedError(Rule.ROLE, what, f"{path} is not one of {paths_of(name)}")
+        decode_target(path, file.length, file.hashes.get("sha256"), file.custom, f"{what}: {path}")
 
 
 def _check_role(role: Role, name: str, what: str, least: int) -> None:
@@ -201,6 +210,15 @@ def _check_role(role: Role, name: str, what: str, least: int) -> None:
     if len(set(role.keyids)) < role.threshold:
         reason = f"{name} wants {role.threshold} signatures and has {len(set(role.keyids))} keys: it could never speak"
         raise RefusedError(Rule.THRESHOLD, what, reason)
+
+
+def _check_keys(role: Role, keys: Mapping[str, Key], name: str, what: str) -> None:
+    for keyid in role.keyids:
+        key = keys.get(keyid)
+        if key is None:
+            raise RefusedError(Rule.KEY, what, f"{name} may be signed by {keyid[:8]}…, and that key is not in it")
+        if not has_own_id(key):
+            raise RefusedError(Rule.KEY, what, f"{name}: the id of its key {holder_of(key)} is another key's")
 
 
 def _give(root: Root, role: str, keys: Sequence[PublicKey]) -> None:

@@ -11,7 +11,8 @@ import msgspec
 from securesystemslib.exceptions import UnverifiedSignatureError
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root, Signature, Signed, Targets
-from tuf.api.serialization import DeserializationError
+from tuf.api.serialization import DeserializationError, SerializationError
+from tuf.api.serialization.json import CanonicalJSONSerializer
 
 from ota.errors import RefusedError, Rule
 from ota.repository.keys import KeyRole, Signatory, holder_of
@@ -31,9 +32,11 @@ class DetachedSignature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 def parse(data: bytes, what: str) -> Metadata[Any]:
     """Metadata of any role. Raises `RefusedError`."""
     try:
-        return Metadata.from_bytes(data)
-    except DeserializationError as error:
+        metadata: Metadata[Any] = Metadata.from_bytes(data)
+        CanonicalJSONSerializer().serialize(metadata.signed)  # not every JSON can be signed: no fraction, for one
+    except (DeserializationError, SerializationError) as error:
         raise RefusedError(Rule.FORMAT, what, "it is no TUF metadata") from error
+    return metadata
 
 
 def name_of(metadata: Metadata[Any], role: str) -> str:
@@ -61,11 +64,13 @@ def check_name(metadata: Metadata[Any], file: str) -> str:
     return role
 
 
-def check_key_role(metadata: Metadata[Any], file: str, role: KeyRole) -> None:
-    """Raises `RefusedError` where keys of that role do not sign this."""
-    wanted = KeyRole.ROOT if check_name(metadata, file) == "root" else KeyRole.TARGETS
+def check_key_role(metadata: Metadata[Any], file: str, role: KeyRole) -> str:
+    """The role of a file. Raises `RefusedError` where keys of `role` do not sign it."""
+    name = check_name(metadata, file)
+    wanted = KeyRole.ROOT if name == "root" else KeyRole.TARGETS
     if role is not wanted:
         raise RefusedError(Rule.KEY, file, f"{wanted.value} keys sign this, and this one is for {role.value}")
+    return name
 
 
 def sign(metadata: Metadata[Any], file: str, key: Signatory) -> tuple[str, bytes]:
@@ -82,7 +87,7 @@ def is_by(key: Signatory, metadata: Metadata[Any], file: str, data: bytes) -> bo
     try:
         found = msgspec.json.decode(data, type=DetachedSignature)
         key.public.tuf.verify_signature(Signature(found.keyid, found.sig), metadata.signed_bytes)
-    except (msgspec.DecodeError, UnverifiedSignatureError):
+    except (msgspec.DecodeError, UnicodeDecodeError, UnverifiedSignatureError):
         return False
     return found.file == PurePath(file).name and found.keyid == key.public.keyid
 
@@ -91,7 +96,7 @@ def attach(metadata: Metadata[Any], file: str, data: bytes, what: str) -> None:
     """Put a signature file's content to the metadata that it is for. Raises `RefusedError`."""
     try:
         found = msgspec.json.decode(data, type=DetachedSignature)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RefusedError(Rule.FORMAT, what, "it is no signature of `wayside ota repo sign`") from error
     if found.file != file:
         raise RefusedError(Rule.SIGNATURE, what, f"it signs {found.file}, not {file}")
