@@ -1,21 +1,23 @@
 """Who is meant by a campaign, and who comes first.
 
-A term is `property=value`, `property=value,other*` (any of them, `*` and `?` as in file names) or `property!=value`;
-all terms of a campaign must hold. Properties are `id`, `model`, `hardware`, `version`, `target` and the fleet's own
-labels, such as `region`.
+A term is `property=value`, `property=value,other*` (any of them; `*` is any letters, `?` is any one) or
+`property!=value` (none of them); all terms of a campaign must hold. Properties are `id`, `model`, `version`, `hardware`
+and `target` of the main ECU, and the fleet's own labels, such as `region`. What a device does not have equals nothing:
+`region!=north` means the devices without a region too, `region=*` those that have one, `region!=*` those that do not.
 
 The order is a hash of the campaign's name and the device's id: the same on each machine and after each restart, evenly
 spread, and another one in the next campaign, so that it is not always the same boxes that go ahead.
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated
 
 import msgspec
 
 from ota.campaign.rules import Campaign, CampaignError
+from ota.errors import printable
 from ota.targets import Path, Sha256, Word
 
 OWN_PROPERTIES = ("id", "model", "hardware", "version", "target")
@@ -58,14 +60,15 @@ class Filter:
         for name, _values, _is_wanted in self._terms:
             if name not in OWN_PROPERTIES and name not in known:
                 there_are = ", ".join((*OWN_PROPERTIES, *sorted(known)))
-                raise CampaignError(f"where: no device has a property {name}; there are {there_are}")
+                raise CampaignError(f"where: no device has a property {printable(name)}; there are {there_are}")
 
     def means(self, device: FleetDevice) -> bool:
         """Whether each term holds."""
-        return all(
-            any(fnmatchcase(device.value_of(name), value) for value in values) is is_wanted
-            for name, values, is_wanted in self._terms
-        )
+        return all(_is_any_of(device.value_of(name), values) is is_wanted for name, values, is_wanted in self._terms)
+
+
+def _is_any_of(value: str, wanted: list[str]) -> bool:
+    return bool(value) and any(fnmatchcase(value, each) for each in wanted)
 
 
 def _parse(term: str) -> tuple[str, list[str], bool]:
@@ -74,8 +77,9 @@ def _parse(term: str) -> tuple[str, list[str], bool]:
     name = name.removesuffix("!").strip()
     wanted = [value.strip() for value in values.split(",")]
     if not equals or not name or not all(wanted):
-        raise CampaignError(f'where: "{term}" is not property=value, property=value,value or property!=value')
-    return name, wanted, is_wanted
+        said = printable(term)
+        raise CampaignError(f'where: "{said}" is not property=value, property=value,value or property!=value')
+    return name, [value.replace("[", "[[]") for value in wanted], is_wanted  # `[` is a letter here
 
 
 def place(campaign: str, device: str) -> float:
@@ -90,11 +94,28 @@ def stage_of(campaign: Campaign, device: str) -> int:
     return next(index for index, stage in enumerate(campaign.stage) if percent < stage.percent)
 
 
+def stages_of(campaign: Campaign, devices: Iterable[str]) -> dict[str, int]:
+    """The stage of each device by its place, in their order.
+
+    Where a stage has nobody, as the first one of a small fleet, the first of those behind it comes forward: else ten
+    buoys would all be told at once.
+    """
+    in_order = sorted(devices, key=lambda device: place(campaign.name, device))
+    stages = {device: stage_of(campaign, device) for device in in_order}
+    least = 0
+    for device, own in stages.items():
+        stages[device] = min(own, least)
+        least = max(least, stages[device] + 1)
+    return stages
+
+
 def stage_of_late_joiner(campaign: Campaign, device: str, running: int) -> int:
     """The stage of a device that came when stage `running` had begun: a stage that is over takes it, where one is.
 
     A stage that runs is not disturbed in its counts by who comes late: what the stages before it have proven is good
-    enough for one more. In the first stage there is nothing proven yet, and it waits for its own turn.
+    enough for one more. In the first stage nothing is proven yet, and it waits for the second one, where there is one.
     """
     own = stage_of(campaign, device)
-    return own if own > running or running == 0 else running - 1
+    if own > running:
+        return own
+    return running - 1 if running else min(1, len(campaign.stage) - 1)

@@ -12,7 +12,7 @@ from ota.campaign.engine import steps
 from ota.campaign.engine.planning import why_not
 from ota.campaign.people import Deed, SignedDeed, check
 from ota.campaign.rules import Campaign, CampaignError
-from ota.campaign.selection import stage_of
+from ota.campaign.selection import stages_of
 from ota.campaign.store import campaigns, courses, devices, trail
 from ota.campaign.store.campaigns import OPEN, Kept
 from ota.campaign.store.database import Database
@@ -41,8 +41,8 @@ class Clerk:
         with self._database.reading() as connection:
             meant = self._check(connection, campaign)
         result = {str(number + 1): 0 for number in range(len(campaign.stage))}
-        for one in meant:
-            result[str(stage_of(campaign, one.device.id) + 1)] += 1
+        for stage in stages_of(campaign, [one.device.id for one in meant]).values():
+            result[str(stage + 1)] += 1
         return result
 
     def new(self, campaign: Campaign, signed: SignedDeed) -> None:

@@ -13,7 +13,7 @@ from ota.campaign.course import BAD, ON_ITS_WAY, Course, State
 from ota.campaign.engine.planning import plan_of, why_not
 from ota.campaign.judge import Verdict, condemned, judge
 from ota.campaign.rules import Campaign
-from ota.campaign.selection import Filter, stage_of, stage_of_late_joiner
+from ota.campaign.selection import Filter, stage_of_late_joiner, stages_of
 from ota.campaign.store import campaigns, courses, devices, plans, trail
 from ota.campaign.store.campaigns import OPEN, Kept
 from ota.campaign.store.devices import Known
@@ -58,13 +58,11 @@ def begin(connection: Connection, kept: Kept, now: int) -> int:
     campaign = kept.campaign
     fleet = devices.every(connection)
     meant = meant_of(campaign, fleet, devices.labels(connection))
+    stages = stages_of(campaign, [one.device.id for one in meant])
     courses.add(
         connection,
         campaign.name,
-        [
-            Course(device=one.device.id, model=one.device.model, stage=stage_of(campaign, one.device.id))
-            for one in meant
-        ],
+        [Course(device=one.device.id, model=one.device.model, stage=stages[one.device.id]) for one in meant],
     )
     newest = max((one.added_at for one in fleet), default=0)
     campaigns.move(connection, campaign.name, state="running", stage=0, begun_at=now, enrolled_at=newest, reason="")
