@@ -31,6 +31,7 @@ from ota.payload.choice import Held, Way
 from ota.payload.limits import DailyBudget, SpeedLimit
 from ota.reports import MAX_LOG_BYTES, EcuOutcome, Report
 from ota.slots.driver import Did, Driver, Outcome
+from ota.slots.ecus import table_of
 from ota.slots.lock import only_one, record_lock
 from ota.slots.machine import RESTING, State
 from ota.slots.neighbours import Offer
@@ -269,8 +270,9 @@ class UpdateAgent:
         record = self.driver.record()
         if record.plan_number != self._plan.number:
             return
-        for ecu, target in self._targets.items():
-            if ecu in self._config.ecu:
+        for ecu, row in table_of(record).items():
+            target = self._targets.get(ecu)
+            if target is not None and target.sha256 == row.sha256 and row.progress != "failed":
                 self._trust.floors.confirm(self._config.ecu[ecu].hardware, target.info)
 
     # Building ---------------------------------------------------------------------------------------------------

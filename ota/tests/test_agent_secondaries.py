@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,9 +61,9 @@ class Pair:
             deltas = [Delta(codec="delta", length=blob.length, sha256=blob.sha256, blocks=blob.blocks, from_sha256=sha)]
         self.repository.add_image(f"{FAMILY}/2.set", NEW, counter=2, version="2", deltas=deltas, **facts)
 
-    def plan(self, main: str, lamp: str) -> None:
+    def plan(self, main: str, lamp: str, **more: Any) -> None:
         ecus = {"main": f"rsu/gateway/{main}.tar", LAMP: f"{FAMILY}/{lamp}.set"}
-        self.repository.set_plan(DEVICE, ecus)
+        self.repository.set_plan(DEVICE, ecus, **more)
 
     def run(self) -> list[End]:
         """Until it rests, as a gateway and its launcher would have it."""
@@ -150,6 +151,22 @@ def test_a_lamp_that_goes_away_in_a_trial_ends_the_trial(pair: Pair):
     pair.lamp.boot()
     assert pair.lamp.runs() == OLD_FILES
     assert "line.sock" in pair.report().reason
+
+
+def test_no_floor_rises_for_a_lamp_that_did_not_take_its_set(pair: Pair):
+    """Else a plan that leaves the lamp as it is would be refused, and with it all that is for the gateway."""
+    facts = {"kind": "mcu", "hardware": ["lamp-c3"], "family": FAMILY}
+    pair.repository.add_image(f"{FAMILY}/1.set", OLD, counter=1, version="1", **facts)
+    pair.repository.add_image(f"{FAMILY}/2.set", NEW, counter=2, min_counter=2, version="2", **facts)
+    ask = pair.lamp.ask
+    pair.lamp.ask = lambda request: b"\1hash: it is not right" if request[:1] == b"o" else ask(request)
+    with pair.lamp.serving(pair.socket):
+        for lamp in ("2", "1"):
+            pair.plan("2", lamp, policy="best-effort")
+            assert pair.run()[-1] is End.RESTING
+            assert read_seen(pair.device.storage).refusal == ""
+    assert pair.device.runs() == "2"
+    assert pair.lamp.runs() == OLD_FILES
 
 
 @pytest.mark.parametrize(
