@@ -5,18 +5,35 @@
 
 The bootloader counts the starts of a slot on trial. `boots_left` of the record tells who has them: it is not 0 while
 they are still to be given to the bootloader, and 0 from then on. A cut in between gives them once more, never less.
-A slot that is confirmed is marked good at each start, for many bootloaders count those too.
+A slot that is confirmed is marked good at each start of the system, for many bootloaders count those too.
+
+    good     which start of which slot was marked good last: a bootloader's flash is not written at each run
 """
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from pathlib import Path
 
+from ota.errors import StorageError
 from ota.installers.rauc import NAMES
 from ota.installers.rauc_command import Rauc, RaucError, Status
 from ota.slots.machine import State
 from ota.slots.record import Record, RecordStore
 from ota.storage import Storage
+from ota.storage import replace as replace_file
+
+GOOD = "good"
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_MAX_BYTES = 256
+
+
+def boot_id() -> str:
+    """Another one at each start of the machine. Raises `StorageError`."""
+    try:
+        return _BOOT_ID.read_text("ascii").strip()
+    except OSError as error:
+        raise StorageError(str(_BOOT_ID), error.strerror or str(error)) from error
 
 
 class RaucBoot:
@@ -30,7 +47,10 @@ class RaucBoot:
         *,
         lock: Callable[[], AbstractContextManager[object]],
         names: Mapping[str, str] = NAMES,
+        boot: Callable[[], str] = boot_id,
     ) -> None:
+        self._storage = storage
+        self._boot = boot
         self._store = RecordStore(storage, key, lock)
         self._rauc = rauc
         self._names = names
@@ -75,12 +95,19 @@ class RaucBoot:
     def _settle_confirmed(self, record: Record, status: Status, running: str) -> None:
         name = self._names[running]
         if running == record.confirmed:
-            self._rauc.mark("good", name)
+            self._mark_good(name)
             if status.primary != name:  # a plan was cancelled after the switch
                 self._rauc.mark("active", name)
         elif status.slot(self._names[record.confirmed]).boot_status == "bad":
             reason = f"the bootloader gave {self._names[record.confirmed]} up, which was confirmed"
             self._store.write(replace(record, confirmed=running, trial="", boots_left=0, fell_back="", reason=reason))
+
+    def _mark_good(self, name: str) -> None:
+        known = f"{self._boot()} {name}\n".encode()
+        if self._storage.size(GOOD) >= 0 and self._storage.read(GOOD, 0, _MAX_BYTES) == known:
+            return
+        self._rauc.mark("good", name)
+        replace_file(self._storage, GOOD, known)
 
     def _give(self, record: Record) -> None:
         if record.boots_left:

@@ -35,12 +35,14 @@ _RULES = (
     ("Compatible mismatch", Rule.HARDWARE),
     ("signature verification failed", Rule.SIGNATURE),
     ("Invalid bundle format", Rule.FORMAT),
-    ("Failed to load manifest", Rule.FORMAT),
-    ("No matching image", Rule.FORMAT),
+    ("to load manifest", Rule.FORMAT),
+    ("to check manifest", Rule.FORMAT),
+    ("No target slot for class", Rule.FORMAT),
+    ("does not fit to slot size", Rule.SPACE),
 )
 """What RAUC's own words are among our rules; anything else is `Rule.STORAGE`, with its words."""
 _FULL = "No space left on device"
-_BUSY = "Already processing a different method"
+_BUSY = "already processing a different method"
 
 Word = Annotated[str, msgspec.Meta(max_length=256)]
 Progress = Callable[[int, str], None]
@@ -160,7 +162,7 @@ class Rauc:
             return
         reason = next((line for line in _lines(out, err) if line.startswith(_LAST_ERROR)), "")
         reason = reason.removeprefix(_LAST_ERROR)
-        if not reason or _BUSY in reason:
+        if not reason or _BUSY in reason.lower():
             raise RaucError("rauc install", reason or _last_words(err, out))
         if _FULL in reason:
             raise StorageError("rauc install", reason, Cause.FULL)

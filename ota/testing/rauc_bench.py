@@ -131,6 +131,8 @@ class RaucBench:
         for name in ("rootfs.0", "rootfs.1"):
             (self.slots / name).write_bytes(bytes(SLOT_BYTES))
         self.booted = "A"
+        self.boots = 0
+        """How often it was restarted."""
         self._environment: dict[str, str] = {}
         self._service: subprocess.Popen[bytes] | None = None
 
@@ -172,6 +174,7 @@ class RaucBench:
 
     def boot(self) -> str:
         """Restart the box: the bootloader takes a start of the slot that it chooses; which it was."""
+        self.boots += 1
         first = self._kept("primary")
         for name in (first, "B" if first == "A" else "A"):
             if (left := int(self._kept(name))) > 0:

@@ -151,6 +151,9 @@ def test_progress_is_told_line_by_line(saying: Callable[..., Rauc], tmp_path: Pa
         ("Installation error: Compatible mismatch: Expected 'rsu' but bundle manifest has 'obu'", Rule.HARDWARE),
         ("signature verification failed: Verify error: self-signed certificate", Rule.SIGNATURE),
         ("Invalid bundle format: Failed to seek to end of bundle", Rule.FORMAT),
+        ("Failed to load manifest: Key file does not start with a group", Rule.FORMAT),
+        ("Installation error: No target slot for class kernel of image kernel.img found", Rule.FORMAT),
+        ("Size of image (9) does not fit to slot size 8", Rule.SPACE),
         ("Failed mounting bundle: no loop device", Rule.STORAGE),
     ],
 )

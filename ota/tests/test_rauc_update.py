@@ -78,7 +78,9 @@ class Box:
         RecordStore(self.storage, KEY, nullcontext).write(replace(self.record(), **values))
 
     def boot_side(self, rauc: Rauc | None = None) -> RaucBoot:
-        return RaucBoot(self.storage, KEY, rauc or self.bench.rauc(), lock=nullcontext)
+        return RaucBoot(
+            self.storage, KEY, rauc or self.bench.rauc(), lock=nullcontext, boot=lambda: str(self.bench.boots)
+        )
 
     def start(self, rauc: Rauc | None = None) -> Outcome:
         """The agent of the system that runs, once; it ends as the driver does."""
@@ -259,6 +261,15 @@ def test_flaky_power_does_not_use_up_a_slot_that_is_confirmed(box: Box) -> None:
         assert box.bench.starts_left("A") == 2
         assert box.start().did is Did.RESTING
     assert (box.bench.booted, box.bench.starts_left("A"), box.told()) == ("A", 3, [])
+
+
+def test_a_confirmed_slot_is_marked_good_once_a_start_and_not_once_a_run(box: Box) -> None:
+    asked = box.bench.folder / "bootloader/asked"
+    for boots in (1, 2):
+        box.restart()
+        for _ in range(3):
+            assert box.start().did is Did.RESTING
+        assert asked.read_text().count("set-state A good") == 1 + boots  # once when it was set up
 
 
 def test_a_confirmed_slot_that_does_not_start_any_more_is_given_up(box: Box) -> None:
