@@ -18,6 +18,7 @@ from ota.repository.roles import target_file
 from ota.targets import PLAN_KEY, ImageInfo, Target, decode_image_info
 from ota.testing.repository_double import RepositoryDouble
 from ota.testing.trusting_device import GATEWAY, TrustingDevice, file_pieces
+from ota.trust.agreement import MAX_PLAN_STEP
 from ota.trust.fetcher import Pieces
 
 OLD, ONE, TWO = "rsu/gateway/0.tar", "rsu/gateway/1.tar", "rsu/gateway/2.tar"
@@ -221,6 +222,28 @@ def _older_number(scene: Scene) -> None:
     _set_plan(number=1)(scene)
 
 
+def _fast_forward_director(scene: Scene) -> None:
+    number = 1 + MAX_PLAN_STEP
+    change = lambda targets: targets.unrecognized_fields[PLAN_KEY].update(number=number)  # noqa: E731  # short
+    scene.double.forge_plan(DEVICE, change, by=scene.keys["director"], version=FAST)
+    scene.device.refresh()
+    stolen = scene.keys["director"].pop()
+    scene.keys["director"].append(SigningKey.new(KeyRole.DIRECTOR, "director-2"))
+
+    def hand_over(root: Any) -> None:
+        for role in ("targets", "snapshot", "timestamp"):
+            root.revoke_key(stolen.public.keyid, role)
+            root.add_key(scene.keys["director"][0].public.tuf, role)
+
+    scene.double.new_root(hand_over, by=scene.keys["root"][:2], side=DIRECTOR)
+    scene.double.forge_plan(
+        DEVICE,
+        lambda targets: targets.unrecognized_fields[PLAN_KEY].update(number=number + 1),
+        by=scene.keys["director"],
+        version=20,
+    )
+
+
 def _same_number(scene: Scene) -> None:
     scene.device.refresh()
     scene.order(scene.order_image(ONE))
@@ -300,6 +323,10 @@ ATTACKS = (
     Attack(DIRECTOR_KEY, "say plan 1 once more", _older_number, Rule.PLAN, NO_CHANGE),
     Attack(DIRECTOR_KEY, "change a plan and keep its number",
            _same_number, Rule.PLAN, NO_CHANGE),
+    Attack(DIRECTOR_KEY, "use up the plan numbers", _set_plan(number=1 << 53), Rule.PLAN, NO_CHANGE),
+    Attack(DIRECTOR_KEY, "use up the version numbers, and plan numbers as far as it gets (fast forward)",
+           _fast_forward_director, None,
+           "healed by the new root that takes the key away, and a plan with a higher number", TWO),
     Attack(DIRECTOR_KEY, "say for ever that nothing is new", _old_plan_for_ever, None,
            "no update reaches the device until the root holders take the key away", ONE),
     Attack(DIRECTOR_KEY, "order an older image, not below the floor",

@@ -12,7 +12,7 @@ from ota.targets import PLAN_KEY, Schema
 from ota.testing.disk_double import DiskDouble
 from ota.testing.repository_double import RepositoryDouble
 from ota.testing.trusting_device import GATEWAY, TrustingDevice
-from ota.trust.agreement import EcuKind, check_no_diamond
+from ota.trust.agreement import MAX_PLAN_STEP, EcuKind, check_no_diamond
 
 V1, V2, V3 = (f"rsu/gateway/{number}.tar" for number in (1, 2, 3))
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -110,6 +110,28 @@ def test_a_plan_number_never_falls(double: RepositoryDouble) -> None:
     device.refresh()
     double.forge_plan("rsu-7", set_plan(number=1), by=double.keys["director"])
     refused(device, Rule.PLAN, "plan 2 was here before it")
+
+
+def test_a_plan_number_rises_by_steps_so_that_there_is_always_a_higher_one(double: RepositoryDouble) -> None:
+    """Else who has the Director's key for an hour says the last number that there is, and no plan can follow it."""
+    device = TrustingDevice(double)
+    double.forge_plan("rsu-7", set_plan(number=MAX_PLAN_STEP + 1), by=double.keys["director"])
+    refused(device, Rule.PLAN, r"plan 4294967297: it is more than 4,294,967,296 above the last one, 0")
+    double.forge_plan("rsu-7", set_plan(number=MAX_PLAN_STEP), by=double.keys["director"])
+    assert device.refresh().plan.number == MAX_PLAN_STEP
+
+
+@pytest.mark.parametrize("sha256", ["../../x", "E" * 64, "0" * 64 + "\n", 7])
+def test_an_image_hash_is_one(double: RepositoryDouble, sha256: object) -> None:
+    """Files on the device are called by it."""
+
+    def change(targets: Any) -> None:
+        targets.targets[V1].hashes = {"sha256": sha256}
+
+    double.forge("rsu", change, by=double.keys["rsu"])
+    double.relist()
+    double.forge_plan("rsu-7", change, by=double.keys["director"])
+    refused(TrustingDevice(double), Rule.FORMAT, "sha256" if isinstance(sha256, str) else "deserialize")
 
 
 def test_a_plan_number_stands_for_one_plan(double: RepositoryDouble) -> None:

@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ota.errors import RefusedError, Rule
-from ota.targets import Plan, Target, decode_image_info
+from ota.targets import Plan, Target, decode_target
 from ota.trust.floors import FloorRecord, ReleaseFloor
 
 DIRECTOR = "Director"
 IMAGES = "image repository"
+MAX_PLAN_STEP = 1 << 32
+"""Whoever has had the Director's key for a while cannot say the last number that there is: a plan can always follow."""
 
 
 class EcuKind(NamedTuple):
@@ -55,6 +57,9 @@ def check_plan(plan: Plan, digest: str, device: Device, record: FloorRecord) -> 
         raise RefusedError(Rule.PLAN, what, f"it is for {plan.device}; this is {device.name}")
     if plan.number < record.plan_number:
         raise RefusedError(Rule.PLAN, what, f"plan {record.plan_number} was here before it")
+    if plan.number > record.plan_number + MAX_PLAN_STEP:
+        reason = f"it is more than {MAX_PLAN_STEP:,} above the last one, {record.plan_number}"
+        raise RefusedError(Rule.PLAN, what, reason)
     if plan.number == record.plan_number and digest != record.plan_sha256:
         raise RefusedError(Rule.PLAN, what, "a plan with this number was here, and said something else")
     for ecu in plan.ecus:
@@ -107,10 +112,9 @@ def _image(
     sha256 = made.hashes.get("sha256")
     if sha256 is None:
         raise RefusedError(Rule.HASH, path, "it has no SHA-256")
-    info = decode_image_info(made.custom, path)
-    target = Target(path=path, length=made.length, sha256=sha256, info=info)
+    target = decode_target(path, made.length, sha256, made.custom, path)
     _check_fit(target, ecu, kind)
-    _check_floor(target, release(kind.hardware, info.family))
+    _check_floor(target, release(kind.hardware, target.info.family))
     if plan.number <= quarantined.get(sha256, 0):
         raise RefusedError(Rule.QUARANTINE, path, "it has failed here; a plan with a higher number may try it again")
     return target
