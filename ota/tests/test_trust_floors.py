@@ -130,9 +130,10 @@ def test_fields_of_a_newer_release_do_no_harm() -> None:
     assert floors.record == FloorRecord(plan_number=7)
 
 
-def test_a_record_of_another_kind_is_told() -> None:
+@pytest.mark.parametrize("record", [b"[]", b'{"plan_sha256": "\xff"}', b'{"plan_number": "'])
+def test_a_record_of_another_kind_is_told(record: bytes) -> None:
     disk = DiskDouble()
-    TwoCopies(disk, "floors").write(b"[]")
+    TwoCopies(disk, "floors").write(record)
     with pytest.raises(StorageError, match="no record of floors"):
         Floors(disk, "floors").open()
 

@@ -233,6 +233,18 @@ def test_an_odd_target_name_stays_in_its_folder(
 # Artifacts -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("by_hash", [False, True])
+def test_a_target_name_that_is_no_text_is_refused(
+    repository: AnyRepository, client: Client, capsys: pytest.CaptureFixture[str], *, by_hash: bool
+) -> None:
+    """An argument may be any bytes; Python gives those that are no UTF-8 as half characters."""
+    if by_hash:
+        repository.delegate("A", path_hash_prefixes=["00"])
+        repository.publish_all()
+    assert client.download("\udcff") == 1
+    assert capsys.readouterr().err.startswith("tuf-client: format: ")
+
+
 def test_a_target_is_fetched_once_and_again_when_it_changes(repository: AnyRepository, client: Client) -> None:
     repository.add_target("file", b"one")
     repository.publish_all()

@@ -73,7 +73,7 @@ class Floors:
         data = self._copies.read()
         try:
             self.record = FloorRecord() if data is None else msgspec.json.decode(data, type=FloorRecord)
-        except msgspec.DecodeError as error:  # another program's: its checksum holds
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:  # another program's: its checksum holds
             raise StorageError(self._copies.stem, f"no record of floors: {error}") from error
 
     def role_floors(self, repository: str) -> dict[str, RoleFloor]:

@@ -63,6 +63,10 @@ class SingleRepository:
 
     def download(self, workflow: Workflow, pieces: Pieces, path: str, base_url: str, folder: Path) -> None:
         """Have a target's file in the folder, fetched where it is not there yet. Raises as `refresh` does."""
+        try:
+            path.encode()
+        except UnicodeEncodeError as error:
+            raise RefusedError(Rule.FORMAT, path, "this name is no text") from error
         target = find(workflow, path)
         self._floors.keep({_REPOSITORY: workflow.floors})
         if target is None:
