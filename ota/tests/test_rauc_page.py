@@ -16,7 +16,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_file_of_the_box_can_be_read() -> None:
-    (text,) = blocks("toml")
+    (text,) = blocks("toml update")
     config = parse_config(text.encode(), Path("update.toml"))
     assert config.rauc is not None
     assert config.rauc.names == {"a": "rootfs.0", "b": "rootfs.1"}
