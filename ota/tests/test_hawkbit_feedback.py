@@ -133,11 +133,32 @@ def test_a_result_that_was_taken_and_whose_answer_was_lost_is_not_a_second_one(b
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
-def test_a_server_in_trouble_hears_it_again_and_is_polled(bench: Bench, status: int) -> None:
-    bench.client.report(SUCCESS)
+@pytest.mark.parametrize("feedback", [way("7", Execution.DOWNLOADED), SUCCESS])
+def test_a_server_in_trouble_hears_it_again_and_is_polled(bench: Bench, status: int, feedback: Feedback) -> None:
+    bench.client.report(feedback)
     bench.round(told(status=status))
+    bench.now += 300
+    assert bench.round(poll(deployment="7", sleep="00:05:00"), told())[1] == Told(feedback)
+
+
+@pytest.mark.parametrize("feedback", [way("7", Execution.DOWNLOADED), SUCCESS])
+def test_a_token_that_was_not_right_loses_nothing(bench: Bench, feedback: Feedback) -> None:
+    bench.client.report(feedback)
+    assert bench.round(told(status=401)) == [
+        Trouble("feedback: the server says 401: the token is not right, or not for this", 300.0)
+    ]
     bench.wait()
-    assert bench.round(poll(deployment="7"), told()) == [Polled(300.0, "7"), Told(SUCCESS)]
+    assert bench.round(told(), poll())[0] == Told(feedback)
+
+
+def test_polls_while_a_result_is_owed_write_nothing(bench: Bench) -> None:
+    bench.client.report(SUCCESS)
+    bench.round(told(status=503))
+    written = (bench.folder / "data" / FILE).stat().st_mtime_ns
+    for _ in range(2):
+        bench.wait()
+        bench.round(poll(deployment="7"), told(status=503))
+    assert (bench.folder / "data" / FILE).stat().st_mtime_ns == written
 
 
 def test_a_result_that_is_refused_is_told_with_each_poll_and_holds_up_nothing(bench: Bench) -> None:
@@ -345,6 +366,18 @@ def test_an_action_that_was_never_begun_here_may_be_cancelled_too(tmp_path: Path
         assert bench.round(*CANCELLING)[-1] == CancelAsked("7", is_open=False)
         assert bench.client.answer_cancel("7", CancelAnswer.CANCELLED, "nothing was begun")
         bench.round(told(channel="cancelAction"))
+
+
+def test_a_cancellation_of_another_action_leaves_the_open_one(bench: Bench) -> None:
+    """Where a target may have several actions, the one of most weight is shown."""
+    bench.wait()
+    events = bench.round(poll(cancel="9"), asks("cancelAction", "9", cancellation("9")))
+    assert events == [Polled(300.0, "9"), CancelAsked("9", is_open=False)]
+    assert bench.client.memory.action == "7"
+    bench.client.answer_cancel("9", CancelAnswer.CANCELLED)
+    bench.round(told("9", "cancelAction"))
+    bench.wait()
+    assert kinds(bench.round(*ASSIGNED)) == [Polled, Assigned]
 
 
 @pytest.mark.parametrize(("result", "execution"), [(SUCCESS, "rejected"), (FAILURE, "closed")])

@@ -16,10 +16,13 @@ from ota.agent.audit import read_seen
 from ota.agent.config import ConfigError
 from ota.errors import RefusedError
 from ota.hawkbit.config import read_hawkbit_config
-from ota.hawkbit.run import opened, run
+from ota.hawkbit.run import modules_of, opened, run
+from ota.hawkbit.steering import Steering
 from ota.slots.machine import State
+from ota.slots.record import Record
 from ota.targets import Conditions
 from ota.testing.hawkbit_double import Exchange, HawkbitDouble
+from ota.testing.web_double import Faults
 from ota.tests.agent_device import WELL, Device, publish
 from ota.tests.hawkbit_exchanges import BASE, Bench, asks, cancellation, deployment, poll, told
 
@@ -161,6 +164,27 @@ def test_forced_is_not_above_the_conditions_of_the_plan(steered: Steered, images
     publish(steered.device, images, "2", conditions=Conditions(local=["lane-closed"]))
     assert steered.run(*assigned(steered, download="forced", update="forced"), told()) is End.WAITING
     assert "lane-closed" in read_seen(steered.device.storage).waits_for
+
+
+def test_a_director_that_is_away_is_no_matter_for_hawkbit(steered: Steered, images: dict[str, bytes]) -> None:
+    publish(steered.device, images, "2")
+    steered.device.web.faults = Faults(status=503)
+    assert steered.run(*assigned(steered)) is End.RESTING
+    assert read_seen(steered.device.storage).rule == "network"
+    steered.device.web.faults = Faults()
+    assert steered.run(*assigned(steered), told()) is End.RESTART
+
+
+def test_a_plan_that_was_let_go_and_not_begun_has_no_result_yet(steered: Steered) -> None:
+    """As when a secondary did not answer: what the record has is the end of the plan before."""
+    steered.server.expect(*assigned(steered))
+    with opened(steered.bench.config) as client:
+        steering = Steering(client, modules_of(steered.bench.config), wall_s=lambda: 0.0)
+        steering.look()
+        client.follow(2)
+        record = Record(plan_number=1, attempt="1", outcome="confirmed")
+        steering.tell(record, State.REPORTED)
+        assert client.memory.action == "7"
 
 
 # Trust ----------------------------------------------------------------------------------------------------------
