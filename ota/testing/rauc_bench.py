@@ -150,6 +150,13 @@ class RaucBench:
             finally:
                 self.end_service()
                 daemon.terminate()
+                while self.mounted.is_mount():  # a service that died has left it
+                    _run("umount", self.mounted)
+
+    @property
+    def mounted(self) -> Path:
+        """Where a bundle is while it is installed."""
+        return self.folder / "mnt/bundle"
 
     def start_service(self) -> None:
         """RAUC's service, told which slot the kernel was started with."""

@@ -267,6 +267,37 @@ def test_an_installation_that_takes_too_long_is_given_up_and_done_again(
     assert slots.fault("b") == ""
 
 
+def test_a_service_that_dies_in_the_middle_is_no_refusal_and_the_next_one_does_it_again(
+    bench: RaucBench, slots: RaucSlots, storage: PosixStorage
+) -> None:
+    bundle = bench.bundle("1.2")
+    slots.erase("b")
+    script = bench.folder / "bootloader.sh"
+    fast = script.read_text()
+    script.write_text(
+        fast.replace("set-state)", "set-state) until [ -e go ]; do sleep 0.1; done;")
+    )  # RAUC waits for it
+    busy: list[str] = []
+
+    def progress(percent: int, _what: str) -> None:
+        if percent == 80 and not busy:
+            with pytest.raises(RaucError) as refused:
+                bench.rauc().status()
+            busy.append(str(refused.value))
+            bench.end_service()
+
+    with pytest.raises(RaucError, match=r"^storage: rauc install: D-Bus error while installing"):
+        RaucSlots(storage, KEY, bench.rauc(), progress=progress).write("b", trailer_of(bundle, "1.2"), [bundle])
+    assert "already processing a different method" in busy[0]
+    assert bench.mounted.is_mount()
+    assert slots.trailer("b") is None
+    script.write_text(fast)
+    (bench.folder / "bootloader/go").touch()
+    bench.start_service()
+    install(slots, bundle)
+    assert slots.fault("b") == ""
+
+
 def test_without_its_service_rauc_says_so_in_one_line(bench: RaucBench, slots: RaucSlots) -> None:
     bench.end_service()
     with pytest.raises(RaucError, match=r"^storage: rauc status: .*de\.pengutronix\.rauc was not provided") as away:
