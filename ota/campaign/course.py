@@ -6,7 +6,10 @@
                  │        │  └── retrying ── told           what the surroundings did is tried again
                  │        └─────────────────── silent       it took the plan and was not heard of again
                  └── cancelled
-    told, reached, confirmed, good, ... ── reverting ── reverted | stranded
+    told, reached, confirmed, good, ... ── reverting ── reverted | stranded ── reverted    it came back in the end
+
+One that is silent goes back to where it was when it turns up; what a report says of a plan holds in every state before
+its end, also when nothing was heard of in between.
 
 A function for each thing that can be heard; each gives the course as it is then, the same object where nothing has
 changed. What belongs to another plan than the one that the device was told last changes nothing but when it was heard.
@@ -101,8 +104,11 @@ def told(course: Course, plan: int, at: int) -> Course:
 
 
 def reverting(course: Course, plan: int, at: int) -> Course:
-    """A plan for the way back is made. Why it has failed stays written."""
-    return msgspec.structs.replace(course, state="reverting", plan=plan, told_at=at, next_at=0)
+    """A plan for the way back is made. Why it has failed stays written; what was to be tried again is no failure."""
+    rule, reason = (course.rule, course.reason) if course.state in BAD else ("", "")
+    return msgspec.structs.replace(
+        course, state="reverting", plan=plan, told_at=at, next_at=0, rule=rule, reason=reason
+    )
 
 
 def cancelled(course: Course, plan: int, at: int) -> Course:
@@ -136,9 +142,10 @@ def ended(
     if plan != course.plan or not plan:
         return course
     reason = reason[:MAX_REASON_CHARS]
-    if course.state == "reverting":
-        state: State = "reverted" if outcome == "confirmed" else "stranded"
-        return msgspec.structs.replace(course, state=state, ended_at=at, reason=reason or course.reason)
+    if course.state == "silent" and not course.ended_at:  # said before it fell silent, and heard of late
+        course = msgspec.structs.replace(course, state="reached", rule="", reason="")
+    if course.state in ("reverting", "stranded"):
+        return _sent_back(course, outcome, at, reason)
     if course.state not in ON_ITS_WAY:
         return course
     if outcome == "confirmed":
@@ -148,9 +155,19 @@ def ended(
     return _failed(campaign, course, outcome, at, rule, reason)
 
 
+def _sent_back(course: Course, outcome: str, at: int, reason: str) -> Course:
+    is_back = outcome == "confirmed"
+    if course.state == "stranded" and not (is_back and course.before):
+        return course
+    state: State = "reverted" if is_back else "stranded"
+    return msgspec.structs.replace(course, state=state, ended_at=at, reason=reason or course.reason)
+
+
 def _failed(campaign: Campaign, course: Course, outcome: str, at: int, rule: str, reason: str) -> Course:
     wait_s = None if outcome == "rolled-back" else next_try_s(rule, course.tries, campaign.retry)
     if wait_s is not None:
+        if course.state == "retrying":  # said once more: it is tried again when it was to be
+            return course
         return msgspec.structs.replace(course, state="retrying", next_at=at + wait_s, rule=rule, reason=reason)
     rule = rule or (Rule.HEALTH.value if outcome == "rolled-back" else outcome)
     return msgspec.structs.replace(course, state="failed", ended_at=at, rule=rule, reason=reason)
@@ -159,9 +176,10 @@ def _failed(campaign: Campaign, course: Course, outcome: str, at: int, rule: str
 def watched(campaign: Campaign, course: Course, now: Vitals) -> Course:
     """A look at its counters: after it has confirmed it must not be worse off than before."""
     course = heard(course, now.at)
-    if course.state != "confirmed":
-        return course
     first = course.first
+    is_late = now.at < (course.ended_at if first is None else first.at)  # looked at before, and heard of after it
+    if course.state != "confirmed" or is_late:
+        return course
     if first is None or now.starts < first.starts or now.records < first.records:  # its journals began anew
         return msgspec.structs.replace(course, first=now)
     past_s = now.at - first.at
