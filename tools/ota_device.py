@@ -47,12 +47,23 @@ def status(config: ConfigArgument, *, as_json: JsonOption = False) -> None:
 
 
 def explain(
-    config: ConfigArgument,
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help=_("the device's update.toml; with --fleet, the device's name"))
+    ],
     *,
+    fleet: Annotated[
+        Path | None,
+        typer.Option("--fleet", metavar="FILE", help=_("ask the operator's side instead: its rollouts.toml")),
+    ] = None,
     as_json: JsonOption = False,
     log: Annotated[bool, typer.Option("--log", help=_("also the last lines of the audit trail"))] = False,
 ) -> None:
     """Say in words why an update was taken or not."""
+    if fleet is not None:
+        from tools.rollouts.explain import explain_device
+
+        explain_device(str(config), fleet, as_json=as_json)
+        return
     from ota.agent.account import explained, read_audit
 
     account = _account(config, as_json=as_json)

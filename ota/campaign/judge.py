@@ -93,36 +93,43 @@ def condemned(gate: Gate, so_far: Mapping[str, Tally]) -> Verdict | None:
     A release that fails everywhere condemns all of them in the end; one that fails on two models, each too few to be
     judged alone, condemns those two.
     """
-    reasons = [(model, _said(gate, model, one)) for model, one in sorted(so_far.items()) if _is_bad(gate, one)]
-    guilty = {model for model, _reason in reasons}
-    left = sorted(set(so_far) - guilty, key=lambda model: (_share(so_far[model]), model))
-    while left and _is_bad(gate, rest := _sum(so_far[model] for model in left)):
-        if not reasons or reasons[-1][0]:
-            who = "the other models together" if guilty else "all models together"
-            reasons.append(("", _said(gate, who, rest)))
-        guilty.add(left.pop())
+    guilty = [model for model, one in sorted(so_far.items()) if _is_bad(gate, one)]
+    reasons = [_said(gate, model, so_far[model]) for model in guilty]
+    left = sorted(set(so_far) - set(guilty), key=lambda model: (_share(so_far[model]), model))
+    rest = _sum(so_far[model] for model in left)
+    if _is_bad(gate, rest):
+        reasons.append(_said(gate, "the other models together" if guilty else "all models together", rest))
+    while left and _is_bad(gate, _sum(so_far[model] for model in left)):
+        worst = left.pop()
+        guilty.append(worst)
+        reasons.append(f"the worst of them {worst}: {so_far[worst].bad} of {_ended(so_far[worst])}")
     if not guilty:
         return None
-    reason = "; ".join(said for _model, said in reasons)
-    return Verdict(action=gate.on_failure, reason=reason, models=tuple(sorted(guilty)))
+    return Verdict(action=gate.on_failure, reason="; ".join(reasons), models=tuple(sorted(guilty)))
 
 
 def _is_bad(gate: Gate, counts: Tally) -> bool:
-    return is_condemned(gate, counts.bad, counts.bad + counts.well)
+    return is_condemned(gate, counts.bad, _ended(counts), counts.of("reached"))
 
 
 def _share(counts: Tally) -> float:
-    return counts.bad / max(1, counts.bad + counts.well)
+    return counts.bad / max(1, _ended(counts))
 
 
-def is_condemned(gate: Gate, bad: int, ended: int) -> bool:
+def _ended(counts: Tally) -> int:
+    return counts.bad + counts.well
+
+
+def is_condemned(gate: Gate, bad: int, ended: int, on_their_way: int = 0) -> bool:
     """Whether a release that fails no more often than is tolerated would hardly fail so often.
 
-    bad: of `ended` devices that came to an end, how many did not come to a good one.
+    bad: of `ended` devices that came to an end, how many did not come to a good one. on_their_way: those that have
+    their plan and may yet fail; they are taken for well, since a failure is heard of sooner than a confirmation: when
+    a stage begins, those that have come to an end are at first those that failed at once.
     """
     if bad < gate.min_failures or ended < gate.min_sample:
         return False
-    return wilson_lower(bad, ended, gate.confidence) > gate.tolerated
+    return wilson_lower(bad, ended + on_their_way, gate.confidence) > gate.tolerated
 
 
 def judge(
@@ -155,7 +162,7 @@ def judge(
 
 def _settle(gate: Gate, stage: int, counts: Tally, *, is_last: bool) -> Verdict:
     """The stage is over, and nothing is condemned."""
-    ended = counts.bad + counts.well
+    ended = _ended(counts)
     if counts.bad and ended < gate.min_sample:
         reason = f"stage {stage + 1}: {counts.bad} of {ended} failed; so few are for a person to judge"
         return Verdict(action="pause", reason=reason)
@@ -185,8 +192,8 @@ def in_words(counts: Tally) -> str:
 
 
 def _said(gate: Gate, who: str, counts: Tally) -> str:
-    ended = counts.bad + counts.well
-    at_least = 100 * wilson_lower(counts.bad, ended, gate.confidence)
+    ended = _ended(counts)
+    at_least = 100 * wilson_lower(counts.bad, ended + counts.of("reached"), gate.confidence)
     why = ", ".join(f"{number} {rule}" for rule, number in sorted(counts.rules.items(), key=lambda item: -item[1]))
     return (
         f"{who}: {counts.bad} of {ended} failed ({why}): at least {at_least:.1f} % of all would, "

@@ -22,6 +22,8 @@ from ota.targets import Plan
 
 PASSING = frozenset(DEFAULTS)
 """Rules by which a device refuses today what it takes tomorrow: it asks again by itself."""
+UNANSWERED = frozenset({"told", "reverting"})
+"""What a device was told may have gone to nobody, when it had no session at the broker: its birth tells that it has."""
 _OUTCOMES = frozenset({"confirmed", "rolled-back", "failed", "cancelled", "refused"})
 VerifyBy = Callable[[str, bytes, bytes], bool]
 """Whether (public key in hexadecimal, signature, bytes) is so."""
@@ -83,7 +85,7 @@ class Intake:
         known = self._known[one.device]
         if one.is_fresh and one.at > known.heard_at:
             self._known[one.device] = known._replace(heard_at=one.at)
-            self._each(one.device, lambda _campaign, course: courses_of.heard(course, one.at))
+            self._each(one.device, lambda campaign, course: _alive(campaign, course, one.at))
         match one:
             case Look():
                 self._look(one)
@@ -110,6 +112,9 @@ class Intake:
         vitals = Vitals(at=one.at, starts=starts, records=records)
         self._known[one.device] = known._replace(looks=known.looks.with_(vitals))
         self._each(one.device, lambda campaign, course: courses_of.watched(campaign, course, vitals))
+        is_birth = one.starts is not None
+        if is_birth and any(each.state in UNANSWERED for each in self._courses.get(one.device, {}).values()):
+            plans.send_again(self._connection, one.device, known.plan, before=one.at)
 
     def _answer(self, one: Answer) -> None:
         plan = self._plans.get(one.device)
@@ -188,6 +193,11 @@ class Intake:
             device,
             lambda campaign, course: courses_of.ended(campaign, course, number, outcome, at, rule, reason),
         )
+
+
+def _alive(campaign: Campaign, course: Course, at: int) -> Course:
+    """Heard of, and with that perhaps at the end of the watch over it."""
+    return courses_of.passed(campaign, courses_of.heard(course, at), at)
 
 
 def _is_other(now: Course, before: Course) -> bool:

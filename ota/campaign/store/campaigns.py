@@ -14,6 +14,7 @@ from ota.campaign.store.tables import approval, campaign, course
 
 Standing = Literal["waiting", "running", "paused", "reverting", "halted", "finished"]
 OPEN: tuple[Standing, ...] = ("waiting", "running", "paused", "reverting")
+EVERY: tuple[Standing, ...] = ("waiting", "running", "paused", "reverting", "halted", "finished")
 ACTIVE: tuple[Standing, ...] = ("running", "paused", "reverting", "halted")
 """In these what is heard of devices still counts; a finished one is history."""
 

@@ -97,6 +97,13 @@ def give_back(connection: Connection, ids: Collection[str]) -> None:
         connection.execute(update(command).where(command.c.id.in_(sorted(ids))).values(claimed_until=0))
 
 
+def send_again(connection: Connection, device: str, number: int, *, before: int) -> None:
+    """The command of a plan, the same one, where it was sent before this time: a device does it once."""
+    query = update(command).where(command.c.device == device, command.c.plan == number)
+    query = query.where(command.c.sent_at > 0, command.c.sent_at < before)
+    connection.execute(query.values(sent_at=0, claimed_until=0))
+
+
 def withdraw(connection: Connection, campaign: str, now: int) -> int:
     """Commands of a campaign that were not sent are not sent any more; how many."""
     query = update(command).where(
