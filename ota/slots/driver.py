@@ -134,7 +134,7 @@ class Driver:
                 reason = "the plan is cancelled" if self._next.plan.is_cancelled else "a newer plan has come"
                 return self._move(record, Event.CANCEL, Rule.CANCELLED, reason)
             if self._running != record.to_start:
-                return self._start_another(record, state)
+                return self._start_another(record)
             handler: Callable[[Record], Outcome] = getattr(self, f"_when_{state.name.lower()}")
             return handler(record)
         except StaleRecordError:
@@ -157,12 +157,12 @@ class Driver:
             pass
         return outcome
 
-    def _start_another(self, record: Record, state: State) -> Outcome:
+    def _start_another(self, record: Record) -> Outcome:
         if record.to_start == record.confirmed and (fault := self._installer.fault(record.confirmed)):
             # it cannot be started: the launcher has taken what was left, and that is what is known to be good now
             self._store.write(replace(record, confirmed=self._running, reason=fault))
             return Outcome(Did.STEP)
-        if state is State.ARMED:  # the launcher must be able to count: what cannot be written now, is not then
+        if record.to_start == record.trial:  # the launcher must count: what cannot be written now, is not then
             self._store.write(record)
         return Outcome(Did.RESTART, f"slot {record.to_start} is to be started")
 

@@ -99,6 +99,18 @@ def test_a_disk_that_turns_read_only_boots_and_goes_on_when_it_is_well_again(at:
     assert ends(disk.settled(), world) == ["confirmed"]
 
 
+def test_a_trial_on_a_disk_that_has_turned_read_only_is_not_started_again_for_ever():
+    """The launcher cannot count its start and takes the old slot; a restart would end there again."""
+    disk, world = a_device()
+    boot(disk, world)
+    driver = driver_on(disk, world, launch(disk)[0].slot)
+    step_to(driver, State.TRIAL)
+    disk.is_read_only_from = 0
+    assert launch(disk)[0].slot == "a"
+    assert boot_on(disk, world, Cause.READ_ONLY) is None
+    assert ends(disk.settled(), world) == ["confirmed"]
+
+
 def test_a_medium_that_keeps_nothing_is_not_written_for_ever():
     disk, world = a_device()
     installer = driver_on(disk, world, "a")._installer
