@@ -1,10 +1,12 @@
 """What a record becomes by an action of the table. Pure; what an action does to the disk is the driver's."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from ota.slots.ecus import Ecu, recorded, table_of
 from ota.slots.machine import Action, Event
+from ota.slots.neighbours import Offer, Report
 from ota.slots.record import BOOTS, Record
 from ota.slots.trailer import Mark, Trailer
 
@@ -45,6 +47,38 @@ def with_row(record: Record, ecu: str, **changes: Any) -> Record:
     rows = table_of(record)
     values = {name: getattr(rows[ecu], name) for name in rows[ecu].__struct_fields__}
     return replace(record, ecus=recorded(rows | {ecu: Ecu(**(values | changes))}))
+
+
+def is_same_work(record: Record, offer: Offer) -> bool:
+    """Whether a plan wants of every ECU what is under way already: it ends nothing, and is taken afterwards."""
+    wants = {ecu: (each.target, offer.targets[each.target].sha256) for ecu, each in offer.plan.ecus.items()}
+    has = {ecu: (row.target, row.sha256) for ecu, row in table_of(record).items()}
+    return not offer.plan.is_cancelled and wants == has
+
+
+def trailer_of(own: Ecu, proof: Mapping[str, Any]) -> Trailer:
+    """What the slot is to say of its image. `proof`: of the metadata that it was verified by."""
+    return Trailer(
+        target=own.target,
+        sha256=own.sha256,
+        length=own.length,
+        version=own.version,
+        counter=own.counter,
+        proof=dict(proof),
+    )
+
+
+def report_of(record: Record, log_tail: bytes) -> Report:
+    """How the attempt has ended."""
+    return Report(
+        attempt=record.attempt,
+        plan_number=record.plan_number,
+        outcome=record.outcome or "failed",
+        rule=record.rule,
+        reason=record.reason,
+        ecus=recorded(table_of(record)),
+        log_tail=log_tail,
+    )
 
 
 def mark_of(record: Record, trailer: Trailer) -> Mark:

@@ -10,21 +10,20 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ota.errors import Cause, OtaError, RefusedError, Rule, StorageError
 from ota.installers.installer import Installer
-from ota.slots.changes import after, mark_of, other, own_row, with_row
+from ota.slots.barrier import Barrier, Step
+from ota.slots.changes import after, is_same_work, mark_of, other, own_row, report_of, trailer_of
 from ota.slots.ecus import Ecu, recorded, rows_of, table_of
 from ota.slots.machine import MAY_BE_OVERTAKEN, RESTING, VOLATILE, Action, Event, State, follow, state_of
-from ota.slots.neighbours import Health, Offer, Payload, Report, Reports, Secondaries, Wellbeing
+from ota.slots.neighbours import LATER, Health, Offer, Payload, Reports, Secondaries, Wellbeing
 from ota.slots.record import Record, RecordStore, StaleRecordError
-from ota.slots.trailer import Trailer, rebuild
+from ota.slots.trailer import rebuild
 from ota.storage import Storage
 from ota.targets import Plan, Target
 
-_LATER = frozenset({Rule.NETWORK, Rule.BUDGET, Rule.CONDITION, Rule.SPACE, Rule.CANCELLED})
-"""Refusals of a download that may not hold tomorrow. One that is cancelled is ended by the plan that has done so."""
 _RETURNS = frozenset({Event.BLOBS_WRONG, Event.SLOT_WRONG})
 MAX_RETURNS = 3
 """So often a process begins anew with what the disk has spoiled: a broken medium is not worn out further."""
@@ -77,6 +76,7 @@ class Driver:
         self._installer = installer
         self._payload = payload
         self._secondaries = secondaries
+        self._barrier = Barrier(secondaries, own_ecu)
         self._health = health
         self._reports = reports
         self._own_ecu = own_ecu
@@ -86,7 +86,6 @@ class Driver:
         self._next: Offer | None = None
         """What ends the update that is under way."""
         self._is_healthy = False
-        self._armed: set[str] = set()
         self._returns = 0
 
     # What others ask --------------------------------------------------------------------------------------------
@@ -118,7 +117,7 @@ class Driver:
         if state in RESTING:
             return self._take(record, offer)
         is_it = plan.number == record.plan_number and not plan.is_cancelled
-        if is_it or (state in MAY_BE_OVERTAKEN and self._is_same_work(record, offer)):
+        if is_it or (state in MAY_BE_OVERTAKEN and is_same_work(record, offer)):
             self._offer = offer  # a newer plan that wants the same vouches for it, under its own conditions
         else:
             self._next = offer
@@ -139,6 +138,10 @@ class Driver:
             return handler(record)
         except StaleRecordError:
             return Outcome(Did.STEP)
+        except StorageError:
+            raise
+        except OtaError as error:  # not now
+            return Outcome(Did.WAITING, str(error))
 
     @property
     def is_overtaken(self) -> bool:
@@ -149,7 +152,7 @@ class Driver:
         """The trial has had its time: the old slot is to run again. Anywhere else it does nothing."""
         record = self.record()
         if self.state(record) in (State.TRIAL, State.HEALTHY):
-            self._move(record, Event.ILL, Rule.HEALTH, reason)
+            self._move(record, Event.ILL, Rule.HEALTH, reason or "it has not been well for long enough")
 
     def run(self) -> Outcome:
         """Step until it waits, rests, or wants a restart."""
@@ -193,19 +196,16 @@ class Driver:
         self._move(replace(fresh, outcome="", rule="", reason=""), Event.PLAN)
         return True
 
-    def _is_same_work(self, record: Record, offer: Offer) -> bool:
-        """A newer plan that wants of every ECU what is under way already ends nothing: it is taken afterwards."""
-        rows = table_of(record)
-        wants = {ecu: (each.target, offer.targets[each.target].sha256) for ecu, each in offer.plan.ecus.items()}
-        has = {ecu: (row.target, row.sha256) for ecu, row in rows.items()}
-        return not offer.plan.is_cancelled and wants == has
-
     # States -----------------------------------------------------------------------------------------------------
 
     def _when_idle(self, _record: Record) -> Outcome:
         if self._next is not None:
             offer, self._next = self._next, None
-            if self.offer(offer):
+            try:
+                is_taken = self.offer(offer)
+            except RefusedError as error:  # it is offered again, to be refused before all
+                return Outcome(Did.RESTING, str(error))
+            if is_taken:
                 return Outcome(Did.STEP)
         return Outcome(Did.RESTING)
 
@@ -223,11 +223,9 @@ class Driver:
             try:
                 self._payload.fetch_next(target)
             except RefusedError as error:
-                return self._later_or_refused(record, error)
-            except StorageError:
-                raise
-            except OtaError as error:
-                return Outcome(Did.WAITING, str(error))
+                if error.rule in LATER:
+                    raise
+                return self._move(record, Event.REFUSED, error.rule, str(error))
             return self._move(record, Event.BLOCK)
         return self._move(record, Event.ALL_FETCHED) if self._offer is not None else _UNVERIFIED
 
@@ -248,7 +246,8 @@ class Driver:
     def _when_writing(self, record: Record) -> Outcome:
         own = self._own(record)
         if self._offer is None or own is None:
-            return _UNVERIFIED
+            reason = "its record is of a newer release"
+            return _UNVERIFIED if own is not None else self._move(record, Event.REFUSED, Rule.FORMAT, reason)
         target = self._offer.targets[own.target]
         if not self._payload.is_complete(target):  # after a cut, another way to the image may be the one that is left
             return self._move(record, Event.BLOBS_WRONG)
@@ -256,7 +255,7 @@ class Driver:
         self._installer.erase(slot)
         try:
             pieces = self._payload.image(target, self._installer.held(record.confirmed))
-            self._installer.write(slot, self._trailer(own), pieces)
+            self._installer.write(slot, trailer_of(own, self._offer.proof), pieces)
         except RefusedError as error:
             if not self._payload.is_complete(target):
                 return self._move(record, Event.BLOBS_WRONG)
@@ -275,13 +274,9 @@ class Driver:
     def _when_secondaries_staged(self, record: Record) -> Outcome:
         if self._offer is None:
             return _UNVERIFIED
+        if (outcome := self._follow(record, self._barrier.stage(record, self._offer.targets))) is not None:
+            return outcome
         rows = table_of(record)
-        for ecu, row in rows.items():
-            if ecu != self._own_ecu and row.progress == "wanted":
-                return self._stage(record, ecu, row)
-        for ecu, row in rows.items():
-            if ecu != self._own_ecu and row.progress == "staged" and not self._secondaries.is_staged(ecu, row.sha256):
-                return self._row(record, ecu, Event.ECU_STAGED, progress="wanted")
         if self._own(record) is None and all(row.progress in ("runs", "failed") for row in rows.values()):
             return self._move(record, Event.REFUSED, Rule.ECU, "no secondary has taken its set")
         reason = self._may_switch(self._offer.plan)
@@ -299,13 +294,10 @@ class Driver:
     def _when_trial(self, record: Record) -> Outcome:
         if record.fell_back:
             return self._move(record, Event.FELL_BACK, Rule.HEALTH, record.fell_back)
-        for ecu, row in table_of(record).items():
-            if ecu != self._own_ecu and row.progress == "staged" and ecu not in self._armed:
-                return self._arm(record, ecu, row)
-        return self._judge(record, Event.WELL)
+        return self._follow(record, self._barrier.arm(record)) or self._judge(record, Event.WELL)
 
     def _when_healthy(self, record: Record) -> Outcome:
-        return self._judge(record, Event.GATES_PASSED)
+        return self._follow(record, self._barrier.hold(record)) or self._judge(record, Event.GATES_PASSED)
 
     def _judge(self, record: Record, well: Event) -> Outcome:
         wellbeing, reason = self._health.check()
@@ -319,11 +311,12 @@ class Driver:
         trailer = self._installer.trailer(record.confirmed)
         if trailer is not None:
             self._installer.mark(record.confirmed, mark_of(record, trailer))
-        return self._tell_secondaries(record, self._secondaries.commit, "kept") or self._report(record, Event.COMMITTED)
+        step = self._barrier.keep(record, is_awaited=self.is_overtaken)
+        return self._follow(record, step) or self._report(record, Event.COMMITTED)
 
     def _when_rolling_back(self, record: Record) -> Outcome:
-        told = self._tell_secondaries(record, self._secondaries.revert, "failed")
-        return told or self._move(record, Event.REVERTED)
+        step = self._barrier.go_back(record, is_awaited=self.is_overtaken)
+        return self._follow(record, step) or self._move(record, Event.REVERTED)
 
     def _when_rolled_back(self, record: Record) -> Outcome:
         return self._report(record, Event.REPORT_KEPT)
@@ -349,84 +342,33 @@ class Driver:
             self._store.write(replace(changed, state=end.name))
         return Outcome(Did.STEP)
 
+    def _follow(self, record: Record, step: Step | None) -> Outcome | None:
+        """Record what has become of a secondary; None where there is nothing to record."""
+        if step is None:
+            return None
+        if step.event is not None:
+            return self._move(step.record, step.event, step.rule, step.reason)
+        if step.record is not record:
+            self._store.write(step.record)
+        return Outcome(Did.STEP)
+
     def _do(self, action: Action, record: Record) -> None:
         if action is Action.ERASE_TRAILER:
             self._installer.erase(other(record.confirmed))
         elif action is Action.WRITE_TRAILER:
             own = self._own(record)
             assert own is not None, "an image was written"
-            self._installer.seal(other(record.confirmed), self._trailer(own))
+            assert self._offer is not None, "of an offer"
+            self._installer.seal(other(record.confirmed), trailer_of(own, self._offer.proof))
 
     def _report(self, record: Record, event: Event) -> Outcome:
         try:
-            self._reports.put(
-                Report(
-                    attempt=record.attempt,
-                    plan_number=record.plan_number,
-                    outcome=record.outcome or "failed",
-                    rule=record.rule,
-                    reason=record.reason,
-                    ecus=recorded(table_of(record)),
-                    log_tail=self._health.log_tail() if record.outcome == "rolled back" else b"",
-                )
-            )
+            log_tail = self._health.log_tail() if record.outcome == "rolled back" else b""
+            self._reports.put(report_of(record, log_tail))
             self._payload.tidy()
         except OtaError as error:  # it is tried again for ever, and decides nothing
             return Outcome(Did.WAITING, str(error))
         return self._move(record, event)
-
-    # Secondaries ------------------------------------------------------------------------------------------------
-
-    def _stage(self, record: Record, ecu: str, row: Ecu) -> Outcome:
-        assert self._offer is not None, "asked before"
-        try:
-            is_staged = self._secondaries.stage(ecu, self._offer.targets[row.target])
-        except RefusedError as error:
-            if error.rule in _LATER:
-                return Outcome(Did.WAITING, str(error))
-            if record.policy == "atomic":
-                return self._move(record, Event.REFUSED, error.rule, str(error))
-            return self._row(record, ecu, Event.ECU_STAGED, progress="failed", reason=str(error))
-        except StorageError:
-            raise
-        except OtaError as error:
-            return Outcome(Did.WAITING, str(error))
-        return self._row(record, ecu, Event.ECU_STAGED, progress="staged") if is_staged else Outcome(Did.STEP)
-
-    def _arm(self, record: Record, ecu: str, row: Ecu) -> Outcome:
-        try:
-            self._secondaries.arm(ecu, row.sha256)
-        except RefusedError as error:
-            if record.policy == "atomic":
-                return self._move(record, Event.ILL, error.rule, str(error))
-            self._store.write(with_row(record, ecu, progress="failed", reason=str(error)))
-        except StorageError:
-            raise
-        except OtaError as error:
-            return Outcome(Did.WAITING, str(error))
-        self._armed.add(ecu)
-        return Outcome(Did.STEP)
-
-    def _tell_secondaries(self, record: Record, tell: Callable[[str, str], None], done: str) -> Outcome | None:
-        """Commit or revert what is staged. Who does not answer is asked again, until another plan wants to begin."""
-        for ecu, row in table_of(record).items():
-            if ecu == self._own_ecu or row.progress != "staged":
-                continue
-            try:
-                tell(ecu, row.sha256)
-            except StorageError:
-                raise
-            except OtaError as error:
-                if self._next is None:
-                    return Outcome(Did.WAITING, str(error))
-                self._store.write(with_row(record, ecu, progress="unanswered", reason=str(error)))
-            else:
-                self._store.write(with_row(record, ecu, progress=done))
-            return Outcome(Did.STEP)
-        return None
-
-    def _row(self, record: Record, ecu: str, event: Event, **changes: Any) -> Outcome:
-        return self._move(with_row(record, ecu, **changes), event)
 
     # Looks ------------------------------------------------------------------------------------------------------
 
@@ -448,22 +390,6 @@ class Driver:
             for ecu, row in table_of(record).items()
             if row.progress == "wanted" and not (ecu == self._own_ecu and lies_here)
         ]
-
-    def _trailer(self, own: Ecu) -> Trailer:
-        proof = dict(self._offer.proof) if self._offer is not None else {}
-        return Trailer(
-            target=own.target,
-            sha256=own.sha256,
-            length=own.length,
-            version=own.version,
-            counter=own.counter,
-            proof=proof,
-        )
-
-    def _later_or_refused(self, record: Record, error: RefusedError) -> Outcome:
-        if error.rule in _LATER:
-            return Outcome(Did.WAITING, str(error))
-        return self._move(record, Event.REFUSED, error.rule, str(error))
 
 
 _UNVERIFIED = Outcome(Did.WAITING, "the metadata of the plan is to be verified again")

@@ -8,8 +8,12 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
+from ota.errors import Rule
 from ota.payload.choice import Held
 from ota.targets import Plan, Target
+
+LATER = frozenset({Rule.NETWORK, Rule.BUDGET, Rule.CONDITION, Rule.SPACE, Rule.CANCELLED})
+"""Refusals of a download that may not hold tomorrow. One that is cancelled is ended by the plan that has done so."""
 
 
 class Offer(NamedTuple):
@@ -56,7 +60,7 @@ class Secondaries(Protocol):
     """The other ECUs. Each call may be repeated and then changes nothing."""
 
     def running(self, ecu: str) -> str:
-        """SHA-256 of the image that an ECU runs and has confirmed."""
+        """SHA-256 of the image that an ECU runs and has confirmed; nothing where it is on trial, or not known."""
 
     def stage(self, ecu: str, target: Target) -> bool:
         """Bring a bit more of a set into the part that is not in use; whether all of it is there and verified."""

@@ -217,7 +217,7 @@ class SecondariesDouble:
 
     def running(self, ecu: str) -> str:
         """See `Secondaries`."""
-        return self._world.mcu_running
+        return "" if self._world.mcu_on_trial else self._world.mcu_running
 
     def stage(self, ecu: str, target: Target) -> bool:
         """See `Secondaries`."""

@@ -5,10 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from ota.errors import OtaError, RefusedError, Rule
+from ota.errors import RefusedError, Rule
 from ota.slots import driver as driver_module
 from ota.slots.driver import MAX_RETURNS, Did, Driver, NoSlotError, Outcome
-from ota.slots.ecus import table_of
 from ota.slots.machine import (
     CRASH_TABLE,
     MAY_BE_OVERTAKEN,
@@ -21,11 +20,11 @@ from ota.slots.machine import (
     state_of,
 )
 from ota.slots.neighbours import Offer, Verdict, Wellbeing
-from ota.slots.record import NAMES, Record, RecordStore
-from ota.targets import Conditions, EcuPlan, Plan
+from ota.slots.record import NAMES, RecordStore
 from ota.testing.disk_double import DiskDouble
-from ota.testing.slot_world import KEY, MCU, MCU_TARGETS, OWN, Release, World, driver_on, launch, offer_of
+from ota.testing.slot_world import KEY, MCU_TARGETS, OWN, Release, World, driver_on, launch, offer_of
 from ota.tests import test_slot_disks as disks
+from ota.tests import test_slot_secondaries as secondaries
 from ota.tests.power_cuts import FLOOR, NEW, OLD, a_device
 from ota.tests.slot_boots import PLAN, boot, drive, record_on, step_to, updated
 
@@ -86,8 +85,8 @@ def test_every_way_of_the_table_is_gone(monkeypatch: pytest.MonkeyPatch):
         driver.offer(offer_of(5, NEW, mcu=2, is_cancelled=True))
         driver.run()
     test_health_that_takes_its_time_is_waited_for_and_lost_by_a_restart()
-    test_a_secondary_alone_is_updated_without_touching_a_slot()
-    test_a_secondary_that_refuses_ends_an_atomic_plan_and_not_another("atomic")
+    secondaries.test_one_alone_is_updated_without_touching_a_slot()
+    secondaries.test_one_that_refuses_ends_an_atomic_plan_and_not_another("atomic")
     disks.test_a_disk_that_fills_up_ends_the_attempt_with_its_reason()
     disks.test_a_medium_that_keeps_nothing_is_not_written_for_ever()
     test_a_trial_that_is_damaged_while_it_waits_falls_back()
@@ -257,57 +256,6 @@ def test_health_that_takes_its_time_is_waited_for_and_lost_by_a_restart():
     assert record_on(disk).state == "ROLLING_BACK"
 
 
-@pytest.mark.parametrize("policy", ["atomic", "best-effort"])
-def test_a_secondary_that_refuses_ends_an_atomic_plan_and_not_another(policy: str):
-    disk, world = a_device()
-    ecus = {OWN: EcuPlan(target=NEW.target.path), MCU: EcuPlan(target=MCU_TARGETS[2].path)}
-    offer = PLAN._replace(plan=Plan(device="d1", number=5, ecus=ecus, policy=policy, conditions=Conditions()))
-
-    def stage(_ecu: str, _target: object) -> bool:
-        raise RefusedError(Rule.HARDWARE, MCU, "it is another board")
-
-    driver = driver_on(disk, world, "a")
-    driver._secondaries.stage = stage
-    driver.offer(offer)
-    outcome = driver.run()
-    if policy == "atomic":
-        assert outcome.did is Did.RESTING
-        assert [(report.outcome, report.rule) for report in world.reports] == [("failed", "hardware")]
-        assert record_on(disk).confirmed == "a"
-    else:
-        assert boot(disk, world, offer)[1].did is Did.RESTING
-        assert world.reports[0].ecus[MCU]["progress"] == "failed"
-        assert record_on(disk).confirmed == "b"
-
-
-def test_a_secondary_alone_is_updated_without_touching_a_slot():
-    disk, world = a_device()
-    before = {name: data for name, data in disk.contents().items() if name.startswith("slots/")}
-    outcome = boot(disk, world, offer_of(5, OLD, mcu=2))[1]
-    assert outcome.did is Did.RESTING
-    after = {name: data for name, data in disk.contents().items() if name.startswith("slots/")}
-    assert {name for name in after if after[name] != before.get(name)} <= {"slots/a/confirmed"}
-    assert world.mcu_running == MCU_TARGETS[2].sha256
-    assert [report.outcome for report in world.reports] == ["confirmed"]
-
-
-def test_a_secondary_that_never_answers_again_does_not_stop_the_next_plan():
-    disk, world = a_device()
-    boot(disk, world)
-
-    def silent(_ecu: str, _sha256: str) -> None:
-        raise OtaError("mast: no answer")
-
-    driver = driver_on(disk, world, launch(disk)[0].slot)
-    driver._secondaries.commit = silent
-    driver.offer(PLAN)
-    assert driver.run() == Outcome(Did.WAITING, "mast: no answer")
-    driver.offer(offer_of(6, NEW, mcu=2))
-    driver.run()
-    assert world.reports[0].outcome == "confirmed"
-    assert world.reports[0].ecus[MCU]["progress"] == "unanswered"
-
-
 def test_a_trial_that_is_damaged_while_it_waits_falls_back():
     disk, world = a_device()
     boot(disk, world)
@@ -442,21 +390,3 @@ def test_another_process_that_was_quicker_is_no_error():
     driver.record = lambda: replace(seen(), sequence=seen().sequence - 1)
     assert driver.step() == Outcome(Did.STEP)
     assert store.read() == seen()
-
-
-def test_the_rows_of_a_record_come_in_the_order_of_their_groups():
-    record = Record(
-        ecus={
-            name: {
-                "target": "a/b",
-                "sha256": "",
-                "length": 0,
-                "version": "1",
-                "counter": 1,
-                "floor_name": "",
-                "group": n,
-            }
-            for name, n in (("z", 0), ("a", 2), ("b", 1))
-        }
-    )
-    assert list(table_of(record)) == ["z", "b", "a"]
