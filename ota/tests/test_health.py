@@ -164,7 +164,41 @@ def test_nobody_and_rubbish_are_said_in_a_line(tmp_path: Path, monkeypatch: pyte
     for path in (tmp_path / "status.sock", tmp_path / "none" / "status.sock"):
         with pytest.raises(GatewayAwayError, match=r"no gateway answers \(No such file"):
             read_vitals(path)
-    thread = serve(Path("status.sock"), b"[1]\n")
+
+
+@pytest.mark.parametrize("answer", [b"[1]\n", b"", b'{"version": "\xff"}\n', b'{"a": ' + b"[" * 60_000 + b"\n"])
+def test_what_is_no_answer_of_a_gateway_is_said_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes
+):
+    monkeypatch.chdir(tmp_path)
+    thread = serve(Path("status.sock"), answer)
     with pytest.raises(GatewayAwayError, match="what answers is no gateway"):
         read_vitals(tmp_path / "status.sock")
     thread.join()
+
+
+def test_a_gateway_that_drips_its_answer_does_not_hold_up_who_judges_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Each byte comes in time; the whole never does."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("ota.vitals.ANSWER_S", 0.3)
+    stop = threading.Event()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind("status.sock")
+        server.listen()
+
+        def drip() -> None:
+            with server.accept()[0] as connection:
+                while not stop.wait(0.02):
+                    try:
+                        connection.sendall(b" ")
+                    except OSError:
+                        return
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        with pytest.raises(GatewayAwayError, match="no gateway answers"):
+            read_vitals(tmp_path / "status.sock")
+        stop.set()
+        thread.join()
