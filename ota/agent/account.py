@@ -11,6 +11,7 @@ import msgspec
 
 from ota.agent.audit import AUDIT, OLD_AUDIT, Seen, read_seen
 from ota.agent.config import OWN, UpdateConfig
+from ota.agent.kept import UNREADABLE
 from ota.errors import StorageError
 from ota.installers.release_dir import ReleaseDir
 from ota.reports import ReportQueue
@@ -118,7 +119,7 @@ def read_audit(config: UpdateConfig, last: int) -> list[dict[str, Any]]:
             lines += storage.read(name, 0, _MAX_AUDIT_BYTES).splitlines()
     found = []
     for line in lines[-last:]:
-        with suppress(msgspec.MsgspecError):
+        with suppress(*UNREADABLE):
             found.append(msgspec.json.decode(line, type=dict[str, Any]))
     return found
 

@@ -43,6 +43,8 @@ from ota.vitals import GatewayAwayError, Vitals
 
 LOOK_S = 5.0
 """Between two looks at a release on trial, or at what an update waits for."""
+_JITTER = (0.5, 1.5)
+"""Of the time between two looks at the repositories."""
 _JUDGED = frozenset({State.ARMED, State.TRIAL, State.HEALTHY})
 _MAX_KEY_BYTES = 4_096
 
@@ -144,7 +146,7 @@ class UpdateAgent:
         if self._finish_trial() is End.RESTART:
             return End.RESTART
         state = self.driver.state(self.driver.record())
-        if is_forced or state not in RESTING | _JUDGED or self.world.wall_s() >= read_seen(self.storage).next_at:
+        if is_forced or state not in RESTING | _JUDGED or self._is_due():
             self._poll()
         end = self._finish_trial()
         return End.WAITING if end is End.RESTING and self._is_soon else end
@@ -169,11 +171,16 @@ class UpdateAgent:
                 self._raise_floors()
             return End.RESTING if outcome.did is Did.RESTING else End.WAITING
 
+    def _is_due(self) -> bool:
+        """Also where the next look lies further ahead than any does: the clock was wrong when that was written."""
+        left = read_seen(self.storage).next_at - self.world.wall_s()
+        return not 0 < left <= self._config.poll_s * _JITTER[1]
+
     def _poll(self) -> None:
         """Ask both repositories; what they say is offered to the slots."""
         now = self.world.wall_s()
         seen = read_seen(self.storage)
-        jitter = self.world.uniform(0.5, 1.5)
+        jitter = self.world.uniform(*_JITTER)
         seen = msgspec.structs.replace(seen, asked_at=int(now), next_at=int(now + self._config.poll_s * jitter))
         try:
             self._offer()

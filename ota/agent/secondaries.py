@@ -5,12 +5,12 @@ here, `secondaries/{ecu}.json`, when a set is staged. Where that is lost, nothin
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 
 import msgspec
 
+from ota.agent.kept import read_kept
 from ota.agent.payload import FetchedPayload
-from ota.errors import RefusedError, Rule, StorageError
+from ota.errors import RefusedError, Rule
 from ota.installers.mcu import McuInstaller
 from ota.payload.file_set import make_package
 from ota.payload.image import image_pieces
@@ -88,9 +88,7 @@ class McuSecondaries:
         return {image: name for name, image in self._image_of(ecu).items()}
 
     def _image_of(self, ecu: str) -> dict[str, str]:
-        with suppress(StorageError, msgspec.MsgspecError):
-            return msgspec.json.decode(self._storage.read(f"{FOLDER}/{ecu}.json", 0, _MAX_BYTES), type=dict[str, str])
-        return {}
+        return read_kept(self._storage, f"{FOLDER}/{ecu}.json", dict[str, str], _MAX_BYTES) or {}
 
     def _keep(self, ecu: str, name: str, sha256: str) -> None:
         known = self._image_of(ecu)

@@ -1,12 +1,10 @@
 """The health gates for the driver: what was well when the slot was switched stands on the disk meanwhile."""
 
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
 
 import msgspec
 
-from ota.errors import StorageError
+from ota.agent.kept import read_kept
 from ota.health import Gates, HealthGate
 from ota.slots.neighbours import Verdict, Wellbeing
 from ota.storage import Storage, replace
@@ -64,7 +62,5 @@ class GatewayHealth:
 
     def _before(self) -> Vitals:
         """Where the file is lost, a connected gateway with a disk is asked for, and nothing that only this one has."""
-        with suppress(StorageError, msgspec.MsgspecError):
-            document: dict[str, Any] = msgspec.json.decode(self._storage.read(BEFORE, 0, _MAX_BYTES))
-            return msgspec.convert(document, Vitals)
-        return Vitals(has_uplink=True, has_disk=True, lost=1 << 53)
+        kept = read_kept(self._storage, BEFORE, Vitals, _MAX_BYTES)
+        return Vitals(has_uplink=True, has_disk=True, lost=1 << 53) if kept is None else kept
