@@ -88,16 +88,24 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Take updates as far as they go; the exit code says what comes next (0, 10: soon again, 11: restart)."""
-    from ota.agent.account import confirmed_slot
+    from ota.agent.account import confirmed_slot, read_account
     from ota.agent.agent import UpdateAgent
+    from ota.agent.config import ConfigError
+    from ota.hawkbit.run import run as run_steered
 
     settings = _config(config, as_json=as_json)
+    talk = _quiet if as_json else say
     try:
         running = slot or os.environ.get(SLOT_VARIABLE) or confirmed_slot(settings)
-        agent = UpdateAgent(settings, running=running, stick=stick, say=_quiet if as_json else say)
-        end = agent.run(is_forced=now or stick is not None)
+        if settings.hawkbit is not None and stick is None:
+            end = run_steered(settings, running=running, is_forced=now, say=talk)
+        else:
+            agent = UpdateAgent(settings, running=running, stick=stick, say=talk)
+            end = agent.run(is_forced=now or stick is not None)
         if as_json:
-            print_json({"end": end.name.lower(), "state": agent.driver.state(agent.driver.record()).value})
+            print_json({"end": end.name.lower(), "state": read_account(settings).state})
+    except ConfigError as error:
+        fail(str(error), Exit.USAGE, as_json=as_json)
     except OtaError as error:
         fail(str(error), Exit.REFUSED, as_json=as_json)
     raise typer.Exit(int(end))

@@ -1,6 +1,5 @@
-"""`wayside ota hawkbit ...`: the device's side of a hawkBit server: its wish, its news, a run that it steers."""
+"""`wayside ota hawkbit ...`: the device's side of a hawkBit server: its wish, and what it is told."""
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -135,35 +134,6 @@ def cancel(
             fail(_("the server has no cancellation to answer"), as_json=as_json)
         client.answer_cancel(asked.action, CancelAnswer[answer.name], reason)
         _send(client, as_json=as_json)
-
-
-@app.command()
-def run(
-    update: Annotated[Path, typer.Argument(metavar="UPDATE", help=_("the device's update.toml"))],
-    config: ConfigArgument,
-    *,
-    slot: Annotated[str | None, typer.Option(help=_("the slot that runs, where no launcher has said so"))] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Take updates as far as hawkBit lets them go; exit codes as of `wayside ota run`."""
-    from ota.agent.account import confirmed_slot
-    from ota.agent.config import ConfigError, read_config
-    from ota.errors import OtaError
-    from ota.hawkbit.config import read_hawkbit_config
-    from ota.hawkbit.run import run as run_steered
-    from tools.ota_device import SLOT_VARIABLE
-
-    try:
-        settings = read_config(update)
-        running = slot or os.environ.get(SLOT_VARIABLE) or confirmed_slot(settings)
-        end = run_steered(settings, read_hawkbit_config(config), running=running, say=say)
-    except ConfigError as error:
-        fail(str(error), Exit.USAGE, as_json=as_json)
-    except OtaError as error:
-        fail(str(error), as_json=as_json)
-    if as_json:
-        print_json({"end": end.name.lower()})
-    raise typer.Exit(int(end))
 
 
 @contextmanager

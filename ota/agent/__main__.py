@@ -27,6 +27,10 @@ def main() -> int:
     try:
         config = read_config(Path(arguments[0]))
         running = os.environ.get("WAYSIDE_SLOT") or confirmed_slot(config)
+        if config.hawkbit is not None:
+            from ota.hawkbit.run import run
+
+            return run(config, running=running, is_forced="--now" in sys.argv, say=_say)
         return UpdateAgent(config, running=running, say=_say).run(is_forced="--now" in sys.argv)
     except ConfigError as error:
         _say(str(error))

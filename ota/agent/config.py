@@ -107,6 +107,8 @@ class UpdateConfig(_Table, frozen=True, kw_only=True):
     director: RepositoryConfig
     images: RepositoryConfig
     rauc: RaucConfig | None = None
+    hawkbit: str | None = None
+    """The file of a hawkBit server that says when a plan is followed (docs/ota_hawkbit.md)."""
     status_socket: str | None = None
     """Of the gateway whose health counts."""
     log_file: str | None = None

@@ -10,7 +10,7 @@ from ota.agent.config import ConfigError, UpdateConfig
 from ota.agent.world import World
 from ota.errors import RefusedError, Rule
 from ota.hawkbit.client import HawkbitClient
-from ota.hawkbit.config import HawkbitConfig
+from ota.hawkbit.config import HawkbitConfig, read_hawkbit_config
 from ota.hawkbit.mapping import Module
 from ota.hawkbit.memory import FOLDER
 from ota.hawkbit.steering import Steering
@@ -38,13 +38,15 @@ def modules_of(config: HawkbitConfig) -> dict[str, Module]:
 
 def run(
     update: UpdateConfig,
-    hawkbit: HawkbitConfig,
     *,
     running: str,
+    is_forced: bool = False,
     world: World | None = None,
     say: Callable[[str], None] = lambda _line: None,
 ) -> End:
-    """See `UpdateAgent.run`. Raises what that raises, and `ConfigError` where the files do not speak of one device."""
+    """See `UpdateAgent.run`; the configuration names the server's file. Raises what that raises, and `ConfigError`."""
+    assert update.hawkbit is not None, "asked before"
+    hawkbit = read_hawkbit_config(update.path(update.hawkbit))
     _check_pair(update, hawkbit)
     world = world or World()
     clock = {"monotonic": world.monotonic, "wall_s": world.wall_s, "uniform": world.uniform}
@@ -53,7 +55,7 @@ def run(
         agent = UpdateAgent(update, running=running, world=world, gate=steering, say=say)
         steering.watch(agent.driver)
         steering.look()
-        end = agent.run(is_forced=bool(client.memory.action))
+        end = agent.run(is_forced=is_forced or bool(client.memory.action))
         record, seen = agent.driver.record(), read_seen(agent.storage)
         steering.tell(record, agent.driver.state(record), seen.refusal, seen.rule)
     return end

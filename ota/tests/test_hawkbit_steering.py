@@ -15,7 +15,6 @@ from ota.agent.agent import End
 from ota.agent.audit import read_seen
 from ota.agent.config import ConfigError
 from ota.errors import RefusedError
-from ota.hawkbit.config import read_hawkbit_config
 from ota.hawkbit.run import modules_of, opened, run
 from ota.hawkbit.steering import Steering
 from ota.slots.machine import State
@@ -33,6 +32,7 @@ class Steered:
     """A device, its hawkBit server, and runs of both as processes would make them."""
 
     def __init__(self, device: Device, bench: Bench) -> None:
+        device.config = msgspec.structs.replace(device.config, hawkbit=str(bench.folder / "hawkbit.toml"))
         self.device = device
         self.bench = bench
         self.server = bench.server
@@ -41,7 +41,7 @@ class Steered:
         """One process, in which just these exchanges happen."""
         self.server.expect(*exchanges)
         device = self.device
-        end = run(device.config, self.bench.config, running=device.slot, world=device.world, say=device.said.append)
+        end = run(device.config, running=device.slot, world=device.world, say=device.said.append)
         assert not self.server.unexpected, self.server.unexpected
         assert not self.server.script, f"not asked for: {list(self.server.script)}"
         if end is End.RESTART:
@@ -317,6 +317,5 @@ def test_two_files_that_do_not_speak_of_one_device_are_refused(steered: Steered)
         (text.replace("rsu/gateway", "rsu/other"), "says rsu/gateway"),
     ):
         file.write_text(wrong)
-        steered.bench.config = read_hawkbit_config(file)
         with pytest.raises(ConfigError, match=reason):
             steered.run()

@@ -1,6 +1,8 @@
 """`wayside ota hawkbit ...` against a server over HTTP, as an operator tries it on a bench and a timer runs it."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +12,6 @@ import pytest
 from typer.testing import CliRunner
 
 from ota.hawkbit.mapping import TARGET_KEY
-from ota.slots.machine import State
 from ota.testing.hawkbit_double import Exchange, HawkbitDouble
 from ota.testing.repository_double import RepositoryDouble
 from ota.tests.agent_device import Device, publish, release
@@ -146,12 +147,13 @@ def test_the_exit_code_says_whether_the_server_is_away_or_refuses(bench: Bench, 
 def test_a_wrong_file_is_wrong_usage(bench: Bench) -> None:
     (bench.folder / "hawkbit.toml").write_text("server = 1")
     assert hawkbit(bench, "poll").exit_code == 2
-    result = CliRunner().invoke(app, ["ota", "hawkbit", "run", str(bench.folder / "none.toml"), "x.toml"])
-    assert result.exit_code == 2
 
 
-def test_a_run_takes_the_update_that_is_assigned_and_says_what_comes_next(bench: Bench, tmp_path: Path) -> None:
-    """A living repository, real slots, and the exit code of `wayside ota run`; the image is named by metadata."""
+@pytest.mark.parametrize("starts", [["-m", "tools.cli", "ota", "run"], ["-m", "ota.agent"]])
+def test_a_run_takes_the_update_that_is_assigned_and_says_what_comes_next(
+    bench: Bench, tmp_path: Path, starts: list[str]
+) -> None:
+    """By hand and as the gateway starts it: a process, a living repository, real slots; the image named by metadata."""
     pytest.importorskip("detools", reason="detools is not installed: deltas cannot be made")
     (tmp_path / "sources").mkdir()
     images = {str(number): release(str(number), number, tmp_path / "sources") for number in (1, 2)}
@@ -159,10 +161,22 @@ def test_a_run_takes_the_update_that_is_assigned_and_says_what_comes_next(bench:
     with repository.serving() as web:
         device = Device(tmp_path / "box", repository, web, images["1"])
         publish(device, images, "2")
+        update = device.folder / "update.toml"
+        update.write_text(f'hawkbit = "{bench.folder / "hawkbit.toml"}"\n{update.read_text()}')
         named = deployment(version="2", filename="letter.txt", metadata={TARGET_KEY: "rsu/gateway/2.tar"})
-        bench.server.expect(poll(deployment="7"), asks("deploymentBase", "7", named), told())
-        files = [str(device.folder / "update.toml"), str(bench.folder / "hawkbit.toml")]
-        result = CliRunner().invoke(app, ["ota", "hawkbit", "run", *files, "--json"])
-        assert (result.exit_code, json.loads(result.stdout)) == (11, {"end": "restart"}), result.output
-        assert device.state() is State.ARMED
+        bench.server.expect(poll(), poll(deployment="7"), asks("deploymentBase", "7", named), told())
+        ends = [subprocess.run([sys.executable, *starts, str(update)], check=False).returncode for _ in range(2)]
+    assert ends == [0, 11], "first there is a plan and no action"
     assert bench.server.asked[-1].json["status"]["execution"] == "proceeding"
+
+
+def test_a_run_with_a_wrong_file_of_hawkbit_is_wrong_usage(bench: Bench, tmp_path: Path) -> None:
+    pytest.importorskip("detools", reason="detools is not installed: deltas cannot be made")
+    (tmp_path / "sources").mkdir()
+    repository = RepositoryDouble(now=datetime.now(UTC))
+    with repository.serving() as web:
+        device = Device(tmp_path / "box", repository, web, release("1", 1, tmp_path / "sources"))
+        update = device.folder / "update.toml"
+        update.write_text(f'hawkbit = "none.toml"\n{update.read_text()}')
+        result = CliRunner().invoke(app, ["ota", "run", str(update)])
+    assert (result.exit_code, "none.toml: No such file" in result.stderr) == (2, True)
