@@ -40,15 +40,19 @@ def next_plan(
     plan = {
         "device": device,
         "number": last.number if last is not None else 1,
-        "ecus": {**before, **{ecu: EcuPlan(target=target) for ecu, target in ecus.items()}},
+        "ecus": {**before, **{ecu: _ordered(before.get(ecu), target) for ecu, target in ecus.items()}},
         "policy": last.policy if last is not None else "atomic",
         "conditions": conditions if conditions is not None else (last.conditions if last else Conditions()),
         "is_cancelled": is_cancelled,
     }
     made = decode_plan(msgspec.to_builtins(plan), device)
-    if last is not None and made != last:
-        made = msgspec.structs.replace(made, number=last.number + 1)
-    return made if number is None else msgspec.structs.replace(made, number=number)
+    if number is None and last is not None and made != last:
+        number = last.number + 1
+    return made if number is None else decode_plan(msgspec.to_builtins({**plan, "number": number}), device)
+
+
+def _ordered(before: EcuPlan | None, target: str) -> EcuPlan:
+    return EcuPlan(target=target) if before is None else msgspec.structs.replace(before, target=target)
 
 
 class Planner:

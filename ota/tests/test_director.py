@@ -8,6 +8,7 @@ from tuf.api.metadata import Metadata, Targets
 from ota.errors import RefusedError, Rule
 from ota.repository.director import ONLINE, Director, check_follows, check_hardware, sign_plan
 from ota.repository.keys import KeyRole
+from ota.repository.planning import next_plan
 from ota.targets import PLAN_KEY, EcuPlan, Plan, decode_plan
 from ota.testing.repository_double import RepositoryDouble
 
@@ -30,6 +31,14 @@ def targets_of(files: dict[str, bytes]) -> Targets:
     (name,) = [name for name in files if name.endswith(".targets.json")]
     metadata: Metadata[Targets] = Metadata.from_bytes(files[name])
     return metadata.signed
+
+
+def test_what_a_person_does_not_say_stays_as_it_was() -> None:
+    ecus = {"gateway": EcuPlan(target=ONE, group=1), "lamp": EcuPlan(target=ONE, group=2)}
+    last = Plan(device="rsu-7", number=4, ecus=ecus, policy="best-effort")
+    made = next_plan("rsu-7", {"lamp": TWO}, last)
+    assert (made.number, made.policy) == (5, "best-effort")
+    assert made.ecus == {**ecus, "lamp": EcuPlan(target=TWO, group=2)}
 
 
 def test_a_plan_lists_every_ecu_and_each_image_once(double: RepositoryDouble) -> None:
