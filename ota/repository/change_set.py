@@ -11,8 +11,8 @@ from ota.storage import FRESH, Storage, parent
 from ota.text import _
 
 Action = Literal[
-    "new version", "add key", "remove key", "threshold", "delegate", "add image", "remove image", "change image",
-    "add blob", "sign", "put plan", "copy",
+    "new version", "add key", "remove key", "threshold", "delegate", "remove family",
+    "add image", "remove image", "change image", "add blob", "sign", "put plan", "copy",
 ]  # fmt: skip
 
 _WORDS: dict[Action, Callable[[], str]] = {
@@ -21,6 +21,7 @@ _WORDS: dict[Action, Callable[[], str]] = {
     "remove key": lambda: _("{file}: lets sign no more: {subject}"),
     "threshold": lambda: _("{file}: signatures that must come: {subject}"),
     "delegate": lambda: _("{file}: a product family: {subject}"),
+    "remove family": lambda: _("{file}: a product family no more: {subject}"),
     "add image": lambda: _("{file}: a new image: {subject}"),
     "remove image": lambda: _("{file}: lists no more: {subject}"),
     "change image": lambda: _("{file}: says otherwise of: {subject}"),

@@ -54,6 +54,7 @@ def _families(old: Targets | None, new: Targets, file: str) -> list[Change]:
         changes += [Change("add key", file, f"{introduced(keys[keyid])} for {name}") for keyid in added]
         changes += [Change("remove key", file, f"{holder_of(keys[keyid])} for {name}") for keyid in removed]
         changes += _threshold(was, role, name, file)
+    changes += [Change("remove family", file, name) for name in before if name not in (delegations.roles or {})]
     return changes
 
 

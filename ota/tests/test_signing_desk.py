@@ -128,6 +128,13 @@ def test_a_new_threshold_is_in_plain_sight(double: RepositoryDouble) -> None:
     assert said == ["2.targets.json: signatures that must come: rsu: 3 of 3, was 2 of 3"]
 
 
+def test_a_family_that_goes_is_in_plain_sight(double: RepositoryDouble) -> None:
+    targets = roles.next_of(double.targets, double.now)
+    del targets.signed.delegations.roles["buoy"]
+    said = [change.words() for change in differences(double.targets, targets, "2.targets.json")[1:]]
+    assert said == ["2.targets.json: a product family no more: buoy"]
+
+
 def test_a_new_key_and_a_new_image_are_shown_whole(double: RepositoryDouble) -> None:
     """Eight digits of a key id can be met by trying, in an hour; holders compare what is shown."""
     root = roles.next_of(double.root, double.now)
