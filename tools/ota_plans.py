@@ -55,7 +55,7 @@ def plan(
         if conditions is not None:
             try:
                 when = msgspec.json.decode(read_file(conditions), type=Conditions)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 fail(f"{conditions}: {error}", Exit.USAGE, as_json=as_json)
         with opened(folder) as workspace:
             names = workspace.devices() if every else devices or []
@@ -98,7 +98,8 @@ def bundle(
         from ota.repository.keys import SigningKey
         from ota.repository.workspace import HostStorage, opened
 
-        if out.exists() and any(out.iterdir()):
+        stick = HostStorage(out)
+        if stick.list(""):
             raise RefusedError(Rule.STORAGE, str(out), "it is not empty; a bundle is never mixed with another")
         with opened(folder) as workspace:
             made, served = make_bundle(
@@ -111,7 +112,6 @@ def bundle(
                 now=datetime.now(UTC),
                 holds=timedelta(days=days),
             )
-            stick = HostStorage(out)
             if not dry_run:
                 served.apply(workspace.storage)  # first: a stick is never newer than what is served next
                 stick.open()

@@ -52,13 +52,17 @@ def add_release(
         if kind not in ENDINGS:
             text = _("there is no kind {kind}: {kinds}").format(kind=kind, kinds=", ".join(ENDINGS))
             fail(text, Exit.USAGE, as_json=as_json)
+        try:
+            start = shlex.split(entry) if kind == "release-dir" else []
+        except ValueError as error:
+            fail(f"--entry: {error}", Exit.USAGE, as_json=as_json)
         facts = Facts(
             kind=cast("Kind", kind),
             family=family,
             version=version,
             counter=counter,
             hardware=hardware,
-            entry=shlex.split(entry) if kind == "release-dir" else [],
+            entry=start,
             min_counter=min_counter,
             schema=Schema(reads_from=reads_from, writes=writes),
         )

@@ -66,9 +66,9 @@ def key(
     With --token nothing is made: HOLDER-ROLE.key says where in the token the key lies, and holds no secret.
     """
     with refusals(as_json=as_json):
-        from ota.repository.keys import KeyRole, SigningKey, key_files
+        from ota.repository.keys import KeyRole, SigningKey, new_key_files
         from ota.repository.pkcs11_uri import parse_uri
-        from ota.repository.token_keys import write_reference
+        from ota.repository.token_keys import check_offline, write_reference
 
         if role not in {one.value for one in KeyRole}:
             fail(
@@ -76,10 +76,11 @@ def key(
                 Exit.USAGE,
                 as_json=as_json,
             )
-        private, public = key_files(out, holder, KeyRole(role))
+        private, public = new_key_files(out, holder, KeyRole(role))
         keyid = ""
         if token is not None:
             uri = parse_uri(token)
+            check_offline(KeyRole(role), holder)
             if not dry_run:
                 pin = pin_of(uri, passphrase_file, as_json=as_json)
                 keyid = write_reference(out, KeyRole(role), holder, token, pin).public.keyid

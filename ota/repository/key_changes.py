@@ -17,6 +17,7 @@ from ota.repository.change_set import ChangeSet
 from ota.repository.keys import HOLDER_FIELD, KeyRole, PublicKey, holder_of
 from ota.repository.layout import STAGED_DIRECTOR, STAGED_IMAGE
 from ota.repository.roles import THRESHOLD, check_family_name, enough_keys, family_targets, paths_of
+from ota.repository.signatures import name_of
 from ota.repository.verify import Images
 from ota.repository.workspace import Workspace
 
@@ -42,12 +43,12 @@ def change_key(workspace: Workspace, keyid: str, new: PublicKey | None, now: dat
     if places.image:
         root = workspace.draft(STAGED_IMAGE, "root", root, now)
         for name in places.image:
-            _swap_in_root(root.signed, name, places.key, new)
+            _swap_in_root(root.signed, name, places.key, new, f"{STAGED_IMAGE}/{name_of(root, 'root')}")
         stage(made, STAGED_IMAGE, "root", root, images.roots[-1])
     if places.director:
         draft = workspace.draft(STAGED_DIRECTOR, "root", director[-1], now)
         for name in places.director:
-            _swap_in_root(draft.signed, name, places.key, new)
+            _swap_in_root(draft.signed, name, places.key, new, f"{STAGED_DIRECTOR}/{name_of(draft, 'root')}")
         stage(made, STAGED_DIRECTOR, "root", draft, director[-1])
     _change_targets(workspace, images, root.signed, places, new, now, made)
     return made
@@ -87,7 +88,7 @@ def _find(images: Images, director: Root, keyid: str) -> _Places:
         key,
         [name for name, role in images.root.roles.items() if key.keyid in role.keyids],
         [name for name, role in director.roles.items() if key.keyid in role.keyids],
-        [name for name, role in (delegations.roles or {}).items() if key.keyid in role.keyids],
+        _used_by(images.targets.signed, key),
     )
 
 
@@ -108,8 +109,10 @@ def _check_successor(places: _Places, new: PublicKey) -> None:
         raise RefusedError(Rule.KEY, holder_of(new.tuf), "the new key is the old one")
 
 
-def _swap_in_root(root: Root, name: str, old: Key, new: PublicKey | None) -> None:
+def _swap_in_root(root: Root, name: str, old: Key, new: PublicKey | None, what: str) -> None:
     role = root.roles[name]
+    if old.keyid not in role.keyids:
+        raise _has_gone(old, what)
     if new is not None:
         _check_new_holder(role, root.keys, name, old, new)
     place = role.keyids.index(old.keyid)
@@ -133,9 +136,10 @@ def _change_targets(
     """The top targets and the families: whom they let sign, and whether what is published still counts."""
     targets = images.targets
     changed: Metadata[Targets] | None = None
-    if places.families:
+    waits = workspace.waiting(STAGED_IMAGE, "targets")
+    if places.families or (waits is not None and _used_by(waits.signed, places.key)):
         changed = workspace.draft(STAGED_IMAGE, "targets", targets, now)
-        _swap_in_targets(changed.signed, places, new)
+        _swap_in_targets(changed.signed, places.key, new, f"{STAGED_IMAGE}/{name_of(changed, 'targets')}")
     elif not root.get_verification_result("targets", targets.signed_bytes, targets.signatures):
         changed = workspace.draft(STAGED_IMAGE, "targets", targets, now)
     if changed is None:
@@ -146,22 +150,36 @@ def _change_targets(
             stage(made, STAGED_IMAGE, name, workspace.draft(STAGED_IMAGE, name, family, now), family)
 
 
-def _swap_in_targets(targets: Targets, places: _Places, new: PublicKey | None) -> None:
+def _used_by(targets: Targets, key: Key) -> list[str]:
+    """The families that a key may sign for: also those that wait to be signed."""
+    roles = targets.delegations.roles if targets.delegations is not None else None
+    return [name for name, role in (roles or {}).items() if key.keyid in role.keyids]
+
+
+def _swap_in_targets(targets: Targets, old: Key, new: PublicKey | None, what: str) -> None:
     delegations = targets.delegations
     assert delegations is not None
     assert delegations.roles is not None
-    for name in places.families:
+    families = _used_by(targets, old)
+    if not families:
+        raise _has_gone(old, what)
+    for name in families:
         role = delegations.roles[name]
         if new is not None:
-            _check_new_holder(role, delegations.keys, name, places.key, new)
-        place = role.keyids.index(places.key.keyid)
-        role.keyids.remove(places.key.keyid)
+            _check_new_holder(role, delegations.keys, name, old, new)
+        place = role.keyids.index(old.keyid)
+        role.keyids.remove(old.keyid)
         if new is not None:
             role.keyids.insert(place, new.keyid)
         _check_left(role, name)
-    del delegations.keys[places.key.keyid]
+    del delegations.keys[old.keyid]
     if new is not None:
         delegations.keys[new.keyid] = copy.deepcopy(new.tuf)
+
+
+def _has_gone(key: Key, what: str) -> RefusedError:
+    reason = f"{holder_of(key)} has gone from what waits there already: publish it, or remove it, first"
+    return RefusedError(Rule.KEY, what, reason)
 
 
 def _check_new_holder(role: Role, keys: dict[str, Key], name: str, old: Key, new: PublicKey) -> None:

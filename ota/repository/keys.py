@@ -52,8 +52,8 @@ class KeyRole(Enum):
     DIRECTOR = "director"
 
 
-Holder = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,40}$")]
-Hex = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})+$", max_length=256)]
+Holder = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,40}\Z")]
+Hex = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{2})+\Z", max_length=256)]
 
 
 class KeyNames(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +110,7 @@ class PublicKey(msgspec.Struct, frozen=True):
         """Read a `.pub`. Raises `RefusedError` where it is none, or not for `role`; `StorageError`."""
         try:
             found = msgspec.json.decode(read_file(file, MAX_FILE_BYTES), type=_PublicFile)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise RefusedError(Rule.KEY, str(file), "it is no public key of `wayside ota repo key`") from error
         made = cls.of(found, str(file))
         if role is not None and found.role is not role:
@@ -174,10 +174,7 @@ class SigningKey:
     def write(self, folder: Path, passphrase: bytes) -> tuple[Path, Path]:
         """Write both halves; returns where. Raises `RefusedError` rather than overwrite, `StorageError`."""
         check_passphrase(passphrase)
-        private, public = key_files(folder, self.public.holder, self.public.role)
-        for file in (private, public):
-            if file.exists():
-                raise RefusedError(Rule.KEY, str(file), "it exists, and is not replaced: its holder would lose it")
+        private, public = new_key_files(folder, self.public.holder, self.public.role)
         half = _PublicFile(
             role=self.public.role,
             holder=self.public.holder,
@@ -234,6 +231,16 @@ def key_files(folder: Path, holder: str, role: KeyRole) -> tuple[Path, Path]:
     return folder / f"{holder}-{role.value}.key", folder / f"{holder}-{role.value}.pub"
 
 
+def new_key_files(folder: Path, holder: str, role: KeyRole) -> tuple[Path, Path]:
+    """Where a new key will lie. Raises `RefusedError` for what is no holder's name, and where one lies already."""
+    check_holder(holder)
+    private, public = key_files(folder, holder, role)
+    for file in (private, public):
+        if file.exists():
+            raise RefusedError(Rule.KEY, str(file), "it exists, and is not replaced: its holder would lose it")
+    return private, public
+
+
 def role_of(file: Path) -> tuple[KeyRole, str]:
     """(role, key id) of a private key, without its passphrase. Raises `RefusedError`, `StorageError`."""
     found = _read_private(file)
@@ -283,7 +290,7 @@ def check_passphrase(passphrase: bytes) -> None:
 def _read_private(file: Path) -> _PrivateFile:
     try:
         found = msgspec.json.decode(read_file(file, MAX_FILE_BYTES), type=_PrivateFile)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         reason = (
             "it is no key as `wayside ota repo key` writes it, or one in a token, which signs for offline roles only"
         )

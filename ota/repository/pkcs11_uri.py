@@ -23,9 +23,9 @@ SCHEME = "pkcs11:"
 MAX_URI = 1024
 _PATH = ("token", "serial", "manufacturer", "model", "slot-id", "object", "id", "type")
 _QUERY = ("module-path", "pin-source")
-_PATH_VALUE = re.compile(r"^(?:[A-Za-z0-9\-._~:\[\]@!$'()*+,=&]|%[0-9A-Fa-f]{2})*$")
+_PATH_VALUE = re.compile(r"(?:[A-Za-z0-9\-._~:\[\]@!$'()*+,=&]|%[0-9A-Fa-f]{2})*")
 """Section 2.3, `pk11-pchar`; the query (`pk11-qchar`) may have `/ ? |` too, and no `&`."""
-_QUERY_VALUE = re.compile(r"^(?:[A-Za-z0-9\-._~:\[\]@!$'()*+,=/?|]|%[0-9A-Fa-f]{2})*$")
+_QUERY_VALUE = re.compile(r"(?:[A-Za-z0-9\-._~:\[\]@!$'()*+,=/?|]|%[0-9A-Fa-f]{2})*")
 
 
 class TokenUri(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +88,7 @@ def _attributes(
             raise _refused("pin-value: a PIN does not stand in a name; say with pin-source where it is")
         if name not in known:
             raise _refused(f"it has an attribute that is not known here; known are {', '.join((*_PATH, *_QUERY))}")
-        if not equals or not value_form.match(value):
+        if not equals or not value_form.fullmatch(value):
             raise _refused(f"{name}: it has no value, or characters that are to be percent-encoded")
         if name in seen:
             raise _refused(f"{name} is there twice")

@@ -203,7 +203,7 @@ def _check_version(one: Pending, published: Metadata[Any] | None) -> None:
 def _check_signatures(one: Pending, voices: Mapping[str, Root | Targets]) -> None:
     """Somebody who has signed in vain is told: a wrong key, or another file than this one."""
     for keyid, signature in one.metadata.signatures.items():
-        name = next(file for file in one.signature_files if keyid[:8] in file)
+        name = one.file_of[keyid]
         if keyid not in voices:
             raise RefusedError(Rule.KEY, name, f"the key {keyid[:8]} has no say in {one.file}")
         key = voices[keyid].get_key(keyid)

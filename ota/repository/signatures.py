@@ -92,8 +92,8 @@ def is_by(key: Signatory, metadata: Metadata[Any], file: str, data: bytes) -> bo
     return found.file == PurePath(file).name and found.keyid == key.public.keyid
 
 
-def attach(metadata: Metadata[Any], file: str, data: bytes, what: str) -> None:
-    """Put a signature file's content to the metadata that it is for. Raises `RefusedError`."""
+def attach(metadata: Metadata[Any], file: str, data: bytes, what: str) -> str:
+    """Put a signature file's content to the metadata that it is for; the key's id. Raises `RefusedError`."""
     try:
         found = msgspec.json.decode(data, type=DetachedSignature)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -101,6 +101,7 @@ def attach(metadata: Metadata[Any], file: str, data: bytes, what: str) -> None:
     if found.file != file:
         raise RefusedError(Rule.SIGNATURE, what, f"it signs {found.file}, not {file}")
     metadata.signatures[found.keyid] = Signature(found.keyid, found.sig)
+    return found.keyid
 
 
 def check_signed(delegator: Root | Targets, role: str, metadata: Metadata[Any], file: str) -> None:

@@ -32,8 +32,7 @@ from ota.repository.keys import (
     PublicHalf,
     PublicKey,
     Scheme,
-    check_holder,
-    key_files,
+    new_key_files,
     public_half,
     read_passphrase,
     write_halves,
@@ -97,14 +96,19 @@ def read_reference(file: Path) -> TokenReference | None:
     """Read a `.key` file; None where it is no reference. Raises `RefusedError`, `StorageError`."""
     try:
         found = msgspec.json.decode(read_file(file, MAX_FILE_BYTES), type=_ReferenceFile)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None  # whoever reads it as a key of its own says what is wrong with it
     if file.stat().st_mode & 0o022:
         raise RefusedError(Rule.KEY, str(file), "others may change which library it loads; chmod go-w it")
     public = PublicKey.of(found, str(file))
-    if public.role not in OFFLINE:
-        raise RefusedError(Rule.KEY, str(file), f"a key for {public.role.value} is no offline key, and lies in a file")
+    check_offline(public.role, str(file))
     return TokenReference(file, public, parse_uri(found.uri))
+
+
+def check_offline(role: KeyRole, what: str) -> None:
+    """Raises `RefusedError` for a role whose keys lie in no token."""
+    if role not in OFFLINE:
+        raise RefusedError(Rule.KEY, what, f"a key for {role.value} is no offline key, and lies in a file")
 
 
 def read_pin(uri: TokenUri, environment: Mapping[str, str]) -> bytes | None:
@@ -122,14 +126,9 @@ def read_pin(uri: TokenUri, environment: Mapping[str, str]) -> bytes | None:
 
 def write_reference(folder: Path, role: KeyRole, holder: str, uri_text: str, pin: bytes) -> TokenReference:
     """Prove that a token has the key, and write whose it is. Raises `RefusedError`, `StorageError`."""
-    check_holder(holder)
+    private, public = new_key_files(folder, holder, role)
     uri = parse_uri(uri_text)
-    if role not in OFFLINE:
-        raise RefusedError(Rule.KEY, holder, f"a key for {role.value} is no offline key, and lies in a file")
-    private, public = key_files(folder, holder, role)
-    for file in (private, public):
-        if file.exists():
-            raise RefusedError(Rule.KEY, str(file), "it exists, and is not replaced")
+    check_offline(role, holder)
     with _session(uri, pin) as session:
         scheme, point = _public_point(session, uri)
         half = public_half(role, holder, point, scheme)

@@ -41,6 +41,8 @@ class Pending(NamedTuple):
     metadata: Metadata[Any]
     """With the signatures that have come."""
     signature_files: list[str]
+    file_of: dict[str, str]
+    """By key id: the file that its signature came in."""
 
 
 class Workspace:
@@ -88,14 +90,22 @@ class Workspace:
         """What waits, with the signatures that have come. Raises `RefusedError` where one is of no use."""
         return [*self._pending_in(STAGED_IMAGE), *self._pending_in(STAGED_DIRECTOR)]
 
+    def waiting(self, folder: str, role: str) -> Metadata[Any] | None:
+        """The version of a role that waits."""
+        return next((one.metadata for one in self._pending_in(folder) if one.role == role), None)
+
     def draft(self, folder: str, role: str, published: Metadata[T], now: datetime) -> Metadata[T]:
         """What a change begins with: the version that waits, or a new one. Raises `RefusedError` where it is signed."""
         for one in self._pending_in(folder):
-            if one.role == role and one.metadata.signed.version > published.signed.version:
-                if one.metadata.signatures:
-                    reason = "somebody has signed it as it is: publish it, or remove it and its signatures, first"
-                    raise RefusedError(Rule.SIGNATURE, f"{folder}/{one.file}", reason)
-                return one.metadata
+            if one.role != role:
+                continue
+            what = f"{folder}/{one.file}"
+            if one.metadata.signed.version <= published.signed.version:
+                raise RefusedError(Rule.VERSION, what, "it is published already: run publish, which clears it away")
+            if one.metadata.signatures:
+                reason = "somebody has signed it as it is: publish it, or remove it and its signatures, first"
+                raise RefusedError(Rule.SIGNATURE, what, reason)
+            return one.metadata
         return next_of(published, now)
 
     def _pending_in(self, folder: str) -> Iterator[Pending]:
@@ -112,9 +122,9 @@ class Workspace:
             seen[role] = name
             metadata.signatures.clear()  # what counts comes as files of its own
             beside = [other for other in names if other.startswith(name) and other.endswith(signatures.ENDING)]
-            for other in beside:
-                signatures.attach(metadata, name, self.storage.read(f"{folder}/{other}"), f"{folder}/{other}")
-            yield Pending(folder, name, role, metadata, [f"{folder}/{other}" for other in beside])
+            files = [f"{folder}/{other}" for other in beside]
+            file_of = {signatures.attach(metadata, name, self.storage.read(file), file): file for file in files}
+            yield Pending(folder, name, role, metadata, files, file_of)
 
 
 def staged_bytes(metadata: Metadata[Any]) -> bytes:
@@ -127,12 +137,23 @@ def opened(folder: Path) -> Iterator[Workspace]:
     """The folder for this process alone. Raises `RefusedError` where another works in it, `StorageError`."""
     if not folder.is_dir():
         raise StorageError(str(folder), "there is no such folder")
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise RefusedError(Rule.STORAGE, str(folder), "another command works in this folder just now") from error
-    else:
+    with _held(folder):
         yield Workspace(HostStorage(folder))
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    descriptor = -1
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if descriptor >= 0:
+            os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise RefusedError(Rule.STORAGE, str(folder), "another command works in this folder just now") from error
+        raise StorageError(str(folder), error.strerror or str(error)) from error
+    try:
+        yield
     finally:
         os.close(descriptor)

@@ -50,6 +50,7 @@ def test_a_plus_is_a_plus_and_an_equals_sign_may_stand_in_a_value() -> None:
         ("pkcs11:token=a;object=b", "module-path must be the absolute path"),
         ("pkcs11:token=a;object=b?module-path=p11.so", "module-path must be the absolute path"),
         (f"pkcs11:token=a;token=b;object=c?{MODULE}", "token is there twice"),
+        (f"pkcs11:token=a;id=%01\n?{MODULE}", "characters that are to be percent-encoded"),
         (f"pkcs11:token=a;object=b;type=cert?{MODULE}", "only a private key signs"),
         (f"pkcs11:token=a;object=b;x-vendor=1?{MODULE}", "an attribute that is not known here"),
         (f"pkcs11:token=a;object=b?{MODULE}&module-name=p11", "an attribute that is not known here"),

@@ -85,6 +85,11 @@ def test_a_delegation_is_as_ours_are(
     refusal(rule, said, roles.check_tree, change_role(double, **values), {})
 
 
+def test_a_name_has_no_line_break_behind_it() -> None:
+    refusal(Rule.ROLE, "a product family's name is", roles.check_family_name, "rsu\n")
+    refusal(Rule.KEY, "a holder's name is", SigningKey.new, KeyRole.ROOT, "alice\n")
+
+
 def test_a_diamond_is_refused(double: RepositoryDouble) -> None:
     """`buoy` may be reached from the top and from `rsu`: what one has verified would be believed for the other."""
     key = double.keys["rsu"][0].public
