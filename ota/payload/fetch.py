@@ -85,6 +85,12 @@ class Fetch:
         Raises `RefusedError` where it must end (cancelled, budget, refused by every source), `InterruptedFetchError`
         where it may go on later, `StorageError` where the disk does not take it. What has come stays.
         """
+        try:
+            self._run(sources)
+        finally:
+            self._budget.settle()
+
+    def _run(self, sources: Sequence[Source]) -> None:
         last: InterruptedFetchError | RefusedError | None = None
         for source in sources:
             try:

@@ -1,7 +1,7 @@
 """What a download may cost: bytes and attempts a day, and a speed.
 
 The day's account is on the disk before the bytes are asked for, in steps, so that no row of power cuts buys more than a
-day has (a cut wastes at most a step). A device whose clock goes back stays in the later day.
+day has (a cut wastes at most a step, an end nothing). A device whose clock goes back stays in the later day.
 """
 
 import json
@@ -53,7 +53,14 @@ class DailyBudget:
 
     def give_back(self, size: int) -> None:
         """So many bytes have not come."""
-        self._spent -= size if self._bytes_a_day is not None else 0
+        if self._bytes_a_day is not None:
+            self._spent = max(0, self._spent - size)  # of a day that has ended under way, nothing is left to give back
+
+    def settle(self) -> None:
+        """Nothing more is asked for: what was set aside beyond what was spent is there again. Raises `StorageError`."""
+        if self._spent < self._reserved:
+            self._reserved = self._spent
+            self._write()
 
     def _turn(self) -> None:
         today = int(self._wall_s() // DAY_S)

@@ -49,19 +49,22 @@ class Device:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def fetch(self) -> Fetch:
-        """As a process does that has just started."""
-        budget = DailyBudget(
+    def budget(self) -> DailyBudget:
+        """As a process finds it that has just started."""
+        return DailyBudget(
             self.storage,
             bytes_a_day=self.bytes_a_day,
             attempts_a_day=self.attempts_a_day,
             wall_s=lambda: self.wall,
         )
+
+    def fetch(self) -> Fetch:
+        """As a process does that has just started."""
         speed = SpeedLimit(self.bytes_per_s, monotonic=lambda: self.now, sleep=self.sleep)
         fetch = Fetch(
             self.storage,
             BLOB,
-            budget=budget,
+            budget=self.budget(),
             speed=speed,
             is_cancelled=lambda: self.is_cancelled,
             progress=lambda done, _all: self.seen.append(done),
@@ -243,6 +246,19 @@ def test_a_day_costs_no_more_than_it_may_whatever_starts_again(device: Device, w
         came += sum(100_000 if path == NAME else len(BLOCKS) for path, _range in web.asked[asked:])
     assert came <= device.bytes_a_day
     assert not device.has()
+
+
+def test_a_run_that_has_ended_has_cost_what_came_and_nothing_in_advance(device: Device, web: WebDouble):
+    """The agent is started for each poll: what it had set aside and not used must not add up."""
+    device.bytes_a_day = 40 * BLOCK_BYTES
+    device.run(web.url)
+    device.fetch().clean()
+    device.run(web.url)
+    assert device.has()
+    came = 2 * (len(DATA) + len(BLOCKS))
+    with pytest.raises(RefusedError, match="bytes of today are used up"):
+        device.budget().spend(device.bytes_a_day - came + 1, "more than is left")
+    device.budget().spend(device.bytes_a_day - came, "the rest of the day")
 
 
 def test_attempts_of_a_day_end_and_another_day_brings_more_but_a_clock_set_back_none(device: Device, web: WebDouble):
