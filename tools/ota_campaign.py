@@ -2,7 +2,7 @@
 
 import typer
 
-from tools.rollouts import decide, look, service
+from tools.rollouts import decide, look, report, service, simulate
 from tools.rollouts import fleet as fleets
 
 app = typer.Typer(no_args_is_help=True)
@@ -14,7 +14,9 @@ app.command()(decide.resume)
 app.command("next")(decide.next_stage)
 app.command()(decide.halt)
 app.command()(look.history)
+app.command()(report.report)
 app.command()(service.serve)
+app.command()(simulate.simulate)
 
 fleet = typer.Typer(invoke_without_command=True)
 fleet.callback()(fleets.fleet)

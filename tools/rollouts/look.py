@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from ota.campaign.judge import Tally
     from ota.campaign.store.campaigns import Kept
 
-_COLUMNS = ("waiting", "told", "reached", "confirmed", "good", "failed", "silent", "regressed")
+_COLUMNS: tuple[Any, ...] = (
+    "waiting",
+    "told",
+    "reached",
+    "retrying",
+    "confirmed",
+    "good",
+    "failed",
+    "silent",
+    "regressed",
+)
 
 
 def show(
@@ -95,12 +105,15 @@ def _show_one(
     names = ", ".join(f"{who} ({date_of(at)})" for who, at in approved.items()) or _("nobody yet")
     text = _("made by {author} {at}; approved by {names}; content {digest}")
     print_line(text.format(author=kept.author, at=date_of(kept.created_at), names=names, digest=kept.digest[:16]))
-    table = table_of(_("stage"), "%", _("model"), _("devices"), *(_(state) for state in _COLUMNS), _("other"))
+    table = table_of(
+        _("stage"), "%", _("model"), _("devices"), *(_(state) for state in _COLUMNS), _("back"), _("left out")
+    )
     for number, of_stage in stages.items():
         for model, tally in of_stage.items():
-            counts = [tally.of(state) for state in _COLUMNS]  # type: ignore[arg-type]
+            counts = [tally.of(state) for state in _COLUMNS]
             marker = ">" if number == kept.stage and kept.state in ("running", "paused") else ""
-            cells = [str(count or "") for count in (*counts, tally.all - sum(counts))]
+            back = tally.of("reverting", "reverted", "stranded")
+            cells = [str(count or "") for count in (*counts, back, tally.of("cancelled"))]
             percent = f"{campaign.stage[number].percent:g}"
             table.add_row(f"{marker}{number + 1}", percent, model, str(tally.all), *cells)
     print_table(table)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests drive for real and Python packages cannot bring: the Mosquitto broker, libnfc's tools,
-# a software token for signing keys, RAUC with what makes its bundles, and the C compiler that detools is built with.
+# a software token for signing keys, RAUC with what makes its bundles, a browser, and the C compiler that detools is built with.
 # Without the right to install, the tests that need them are skipped and say so.
 set -eu
 have() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
@@ -10,6 +10,7 @@ have mosquitto || want="$want mosquitto"
 have nfc-list || want="$want libnfc-bin"
 have softhsm2-util || want="$want softhsm2"
 have rauc || want="$want rauc"
+have chromium || want="$want chromium"
 have dbus-daemon || want="$want dbus"
 have mksquashfs || want="$want squashfs-tools"
 have cc && have c++ || want="$want g++"
