@@ -3,9 +3,9 @@
 import hashlib
 from collections.abc import Iterator
 
-from ota.errors import RefusedError, Rule
+from ota.errors import RefusedError, Rule, StorageError
 from ota.payload.choice import Held, Way
-from ota.payload.delta_body import PIECE_BYTES
+from ota.payload.delta_body import PIECE_BYTES, ReadOld
 from ota.payload.patch import apply_patch
 from ota.payload.unpack import zstd
 from ota.storage import Storage
@@ -26,7 +26,7 @@ def image_pieces(storage: Storage, target: Target, way: Way, part: str) -> Itera
     elif way.base is not None:
         yield from apply_patch(
             _file(storage, part, way.blob.length),
-            way.base.read,
+            _of_base(way.base, f"blobs/{way.blob.sha256}"),
             old_sha256=way.base.sha256,
             new_sha256=target.sha256,
             new_length=target.length,
@@ -36,6 +36,18 @@ def image_pieces(storage: Storage, target: Target, way: Way, part: str) -> Itera
         yield from _verified(_unpacked(storage, target, way.blob.length, part), target)
     else:
         yield from _verified(_file(storage, part, way.blob.length), target)
+
+
+def _of_base(base: Held, what: str) -> ReadOld:
+    """What a delta builds upon: where that cannot be read, the whole image is the way, not another try."""
+
+    def read(offset: int, size: int) -> bytes:
+        try:
+            return base.read(offset, size)
+        except StorageError as error:
+            raise RefusedError(Rule.STORAGE, what, f"what it builds upon cannot be read ({error})") from error
+
+    return read
 
 
 def _file(storage: Storage, name: str, length: int) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from ota.errors import RefusedError, Rule
+from ota.errors import Cause, RefusedError, Rule, StorageError
 from ota.payload.choice import MARGIN_BYTES, Held, Way, check_space, ways_to
 from ota.payload.image import image_pieces
 from ota.storage import PosixStorage
@@ -109,6 +109,21 @@ def test_a_delta_makes_the_image(tmp_path: Path):
     goal = target(deltas=[delta(data, OLD)])
     (way, *_rest) = ways_to(goal, [held(OLD)])
     assert made(tmp_path, goal, way, data) == NEW
+
+
+def test_a_base_that_cannot_be_read_is_refused_so_that_the_whole_image_is_taken(tmp_path: Path):
+    """A bad sector below what runs would else hold up every update there is, and only an update mends it."""
+    pytest.importorskip("detools", reason="detools is not installed: deltas cannot be made")
+    from ota.payload.patch import make_patch
+
+    def read(_offset: int, _size: int) -> bytes:
+        raise StorageError("slots/a/image.tar", "Input/output error", Cause.BROKEN)
+
+    data = make_patch(OLD, NEW)
+    (way, *_rest) = ways_to(target(deltas=[delta(data, OLD)]), [held(OLD)._replace(read=read)])
+    with pytest.raises(RefusedError, match=r"slots/a/image\.tar: Input/output error") as caught:
+        made(tmp_path, target(), way, data)
+    assert caught.value.rule is Rule.STORAGE
 
 
 @pytest.mark.parametrize(
