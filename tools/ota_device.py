@@ -90,7 +90,6 @@ def run(
     """Take updates as far as they go; the exit code says what comes next (0, 10: soon again, 11: restart)."""
     from ota.agent.account import confirmed_slot, read_account
     from ota.agent.agent import UpdateAgent
-    from ota.agent.config import ConfigError
     from ota.hawkbit.run import run as run_steered
 
     settings = _config(config, as_json=as_json)
@@ -104,8 +103,6 @@ def run(
             end = agent.run(is_forced=now or stick is not None)
         if as_json:
             print_json({"end": end.name.lower(), "state": read_account(settings).state})
-    except ConfigError as error:
-        fail(str(error), Exit.USAGE, as_json=as_json)
     except OtaError as error:
         fail(str(error), Exit.REFUSED, as_json=as_json)
     raise typer.Exit(int(end))

@@ -36,3 +36,22 @@ class OpenGate:
     def stops(self) -> str:
         """See `Gate`."""
         return ""
+
+
+class ClosedGate:
+    """Nothing goes through, for this reason; what is on trial is judged all the same."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def may_take(self, _plan: Plan, _images: Mapping[str, Target]) -> str:
+        """See `Gate`."""
+        return self._reason
+
+    def may_switch(self) -> str:
+        """See `Gate`."""
+        return self._reason
+
+    def stops(self) -> str:
+        """See `Gate`."""
+        return self._reason

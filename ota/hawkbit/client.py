@@ -81,6 +81,7 @@ class HawkbitClient:
         events: list[Event] = []
         try:
             for _ in range(MAX_REQUESTS):
+                self._keep()  # what could not be kept when it was said
                 request = self._dialogue.next_request(self._monotonic())
                 if request is None:
                     break

@@ -1,14 +1,15 @@
 """One run of the update agent that a hawkBit server steers: ask, take the update as far as it may go, tell."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from ota.agent.agent import End, UpdateAgent
 from ota.agent.audit import read_seen
 from ota.agent.config import ConfigError, UpdateConfig
+from ota.agent.gate import ClosedGate
 from ota.agent.world import World
-from ota.errors import RefusedError, Rule
+from ota.errors import OtaError, RefusedError, Rule
 from ota.hawkbit.client import HawkbitClient
 from ota.hawkbit.config import HawkbitConfig, read_hawkbit_config
 from ota.hawkbit.mapping import Module
@@ -44,21 +45,37 @@ def run(
     world: World | None = None,
     say: Callable[[str], None] = lambda _line: None,
 ) -> End:
-    """See `UpdateAgent.run`; the configuration names the server's file. Raises what that raises, and `ConfigError`."""
+    """See `UpdateAgent.run`; the configuration names the server's file.
+
+    Whatever is wrong with that, or with what another process holds, closes the gate and ends no run: what is on trial
+    is to be judged.
+    """
+    world = world or World()
+    with ExitStack() as used:
+        gate: Steering | ClosedGate
+        try:
+            gate = _steering(update, world, say, used)
+        except OtaError as error:
+            say(str(error))
+            gate = ClosedGate(str(error))
+        agent = UpdateAgent(update, running=running, world=world, gate=gate, say=say)
+        if isinstance(gate, ClosedGate):
+            return agent.run(is_forced=is_forced)
+        gate.watch(agent.driver)
+        gate.look()
+        end = agent.run(is_forced=is_forced or gate.has_action)
+        record, seen = agent.driver.record(), read_seen(agent.storage)
+        gate.tell(record, agent.driver.state(record), seen.refusal, seen.rule)
+    return end
+
+
+def _steering(update: UpdateConfig, world: World, say: Callable[[str], None], used: ExitStack) -> Steering:
     assert update.hawkbit is not None, "asked before"
     hawkbit = read_hawkbit_config(update.path(update.hawkbit))
     _check_pair(update, hawkbit)
-    world = world or World()
     clock = {"monotonic": world.monotonic, "wall_s": world.wall_s, "uniform": world.uniform}
-    with opened(hawkbit, **clock) as client:
-        steering = Steering(client, modules_of(hawkbit), wall_s=world.wall_s, say=say)
-        agent = UpdateAgent(update, running=running, world=world, gate=steering, say=say)
-        steering.watch(agent.driver)
-        steering.look()
-        end = agent.run(is_forced=is_forced or bool(client.memory.action))
-        record, seen = agent.driver.record(), read_seen(agent.storage)
-        steering.tell(record, agent.driver.state(record), seen.refusal, seen.rule)
-    return end
+    client = used.enter_context(opened(hawkbit, **clock))
+    return Steering(client, modules_of(hawkbit), wall_s=world.wall_s, say=say)
 
 
 def _check_pair(update: UpdateConfig, hawkbit: HawkbitConfig) -> None:

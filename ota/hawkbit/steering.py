@@ -9,11 +9,16 @@ image repository's. hawkBit chooses the moment: its action must name the images 
     attempt, forced                                  it goes on; the conditions of the plan hold for both
     cancelled, before the slot is switched           the download stops; what has come stays for another action
     cancelled, after that                            rejected: the release on trial is judged to its end
+
+Whatever is wrong on this side of it (a token that is gone, a disk that keeps nothing) holds a plan back and ends no
+run: a release on trial is judged even so.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
-from ota.errors import RefusedError, Rule
+from ota.errors import OtaError, RefusedError, Rule
+from ota.hawkbit.assignment import Assignment, Window
 from ota.hawkbit.client import HawkbitClient
 from ota.hawkbit.dialogue import CancelAnswer
 from ota.hawkbit.events import CancelAsked, ConfirmationAsked, Event, NotTold, Polled, Trouble, Withdrawn
@@ -24,7 +29,7 @@ from ota.slots.machine import MAY_BE_OVERTAKEN, RESTING, State
 from ota.slots.record import Record
 from ota.targets import Plan, Target
 
-NOT_REACHED = "hawkBit has not answered yet"
+NOT_REACHED = "hawkBit does not answer"
 _ENDED = RESTING | {State.CONFIRMED, State.ROLLED_BACK, State.FAILED, State.CANCELLED}
 """From here on the outcome stands."""
 _STOPPABLE = (MAY_BE_OVERTAKEN - {State.ARMED}) | RESTING
@@ -52,29 +57,36 @@ class Steering:
         self._is_reached = False
         self._is_early = False
         """What holds the plan back is only the moment."""
+        self._fault = ""
+        """What is wrong on this side."""
+
+    @property
+    def has_action(self) -> bool:
+        """Whether an action is open."""
+        return bool(self._client.memory.action)
 
     def watch(self, driver: Driver) -> None:
         """Whose update a cancellation is to stop."""
         self._driver = driver
 
     def look(self) -> None:
-        """Ask and tell what is due. Raises `ConfigError`, `StorageError`."""
-        while not self._client.wait_s:
-            events = self._client.round()
-            for event in events:
-                self._learn(event)
-            if not events:
-                return
+        """Ask and tell what is due."""
+        self._fault = ""
+        try:
+            while not self._client.wait_s and (events := self._client.round()):
+                for event in events:
+                    self._learn(event)
+        except OtaError as error:
+            self._give_in(error)
 
     # A gate -----------------------------------------------------------------------------------------------------
 
     def may_take(self, plan: Plan, images: Mapping[str, Target]) -> str:
         """See `Gate`."""
-        self.look()
-        assignment = self._client.assignment
+        assignment = self._asked()
         self._is_early = False
         if assignment is None:
-            return "hawkBit has assigned nothing" if self._is_reached else NOT_REACHED
+            return self._why_none()
         try:
             reason = why_not(assignment, wanted_of(assignment, self._modules), plan, images)
         except RefusedError as error:
@@ -82,27 +94,37 @@ class Steering:
         if not reason and not assignment.may_download:
             self._is_early = True
             reason = f"action {assignment.action} of hawkBit is not to be begun yet"
-        if not reason:
-            self._client.follow(plan.number)
-        return reason
+        return reason or self._kept(partial(self._client.follow, plan.number))
 
     def may_switch(self) -> str:
         """See `Gate`."""
-        self.look()
-        assignment = self._client.assignment
+        assignment = self._asked()
         if assignment is None:
-            return "hawkBit has assigned nothing" if self._is_reached else NOT_REACHED
-        return "" if assignment.may_update else f"action {assignment.action} of hawkBit: not in its maintenance window"
+            return self._why_none()
+        if not self._is_reached:  # what it said before may not hold any more: a window closes
+            return NOT_REACHED
+        if assignment.window is Window.CLOSED:
+            return f"the maintenance window of action {assignment.action} of hawkBit is closed"
+        return "" if assignment.may_update else f"action {assignment.action} of hawkBit is not to be installed yet"
 
     def stops(self) -> str:
         """See `Gate`. While the server cannot be reached a download goes on as it was allowed to."""
         self.look()
         return "" if self._client.memory.action else "hawkBit has cancelled it"
 
+    def _asked(self) -> Assignment | None:
+        self.look()
+        return None if self._fault else self._client.assignment
+
+    def _why_none(self) -> str:
+        if self._fault:
+            return self._fault
+        return "hawkBit has assigned nothing" if self._is_reached else NOT_REACHED
+
     # What became of it ------------------------------------------------------------------------------------------
 
     def tell(self, record: Record, state: State, refusal: str = "", rule: str = "") -> None:
-        """How far the open action is. `refusal`, `rule`: why its plan was not taken. Raises as `look` does."""
+        """How far the open action is. `refusal`, `rule`: why its plan was not taken."""
         memory = self._client.memory
         if memory.action:
             feedback = self._feedback(memory.action, memory.plan, record, state)
@@ -110,7 +132,7 @@ class Steering:
                 execution = Execution.SCHEDULED if self._is_early else Execution.REJECTED
                 feedback = way(memory.action, execution, details=(refusal,), at_s=int(self._wall_s()))
             if feedback is not None:
-                self._client.report(feedback)
+                self._kept(partial(self._client.report, feedback))
         self.look()
 
     def _feedback(self, action: str, plan: int, record: Record, state: State) -> Feedback | None:
@@ -136,6 +158,7 @@ class Steering:
         elif isinstance(event, Withdrawn):
             self._say(f"action {event.action} of hawkBit is withdrawn: {event.reason}")
         elif isinstance(event, Trouble | NotTold):
+            self._is_reached &= not isinstance(event, Trouble)
             self._say(f"hawkBit: {event.reason}")
 
     def _cancel(self, event: CancelAsked) -> None:
@@ -150,3 +173,16 @@ class Steering:
         record = driver.record()
         is_it = record.plan_number == self._client.memory.plan
         return not is_it or driver.state(record) in _STOPPABLE
+
+    def _kept(self, remember: Callable[[], object]) -> str:
+        """Why something is not on the disk; nothing where it is."""
+        try:
+            remember()
+        except OtaError as error:
+            self._give_in(error)
+            return self._fault
+        return ""
+
+    def _give_in(self, error: OtaError) -> None:
+        self._fault = str(error)
+        self._say(f"hawkBit: {error}")

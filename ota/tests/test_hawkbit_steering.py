@@ -13,8 +13,7 @@ import pytest
 
 from ota.agent.agent import End
 from ota.agent.audit import read_seen
-from ota.agent.config import ConfigError
-from ota.errors import RefusedError
+from ota.errors import Cause, RefusedError, StorageError
 from ota.hawkbit.run import modules_of, opened, run
 from ota.hawkbit.steering import Steering
 from ota.slots.machine import State
@@ -112,7 +111,7 @@ def test_without_a_server_a_plan_waits_and_a_trial_is_judged_to_its_end(
     publish(steered.device, images, "2")
     away = Exchange("GET", BASE, 503)
     assert steered.run(away) is End.RESTING
-    assert read_seen(steered.device.storage).refusal == "condition: plan 1: hawkBit has not answered yet"
+    assert read_seen(steered.device.storage).refusal == "condition: plan 1: hawkBit does not answer"
     assert steered.run(*assigned(steered), told(is_lost=True)) is End.RESTART
     assert steered.run(told(is_lost=True), told(is_lost=True)) is End.RESTING
     assert (steered.device.runs(), steered.device.state()) == ("2", State.REPORTED)
@@ -137,18 +136,41 @@ def test_a_release_that_is_rolled_back_is_a_failure_with_its_reason(steered: Ste
     assert reason.startswith("quarantine: rsu/gateway/2.tar: it has failed here")
 
 
+CLOSED = "the maintenance window of action 7 of hawkBit is closed"
+
+
 @pytest.mark.parametrize(
-    "said", [{"update": "skip"}, {"update": "skip", "window": "unavailable"}, {"window": "unavailable"}]
+    ("said", "reason"),
+    [
+        ({"update": "skip"}, "action 7 of hawkBit is not to be installed yet"),
+        ({"update": "skip", "window": "unavailable"}, CLOSED),
+        ({"window": "unavailable"}, CLOSED),
+    ],
 )
 def test_outside_its_window_it_is_fetched_and_written_and_not_switched(
-    steered: Steered, images: dict[str, bytes], said: dict[str, str]
+    steered: Steered, images: dict[str, bytes], said: dict[str, str], reason: str
 ) -> None:
     publish(steered.device, images, "2")
     assert steered.run(*assigned(steered, **said), told()) is End.WAITING
     assert steered.device.state() is State.SECONDARIES_STAGED
-    assert read_seen(steered.device.storage).waits_for == "action 7 of hawkBit: not in its maintenance window"
+    assert read_seen(steered.device.storage).waits_for == reason
     assert steered.run(*assigned(steered, **said)) is End.WAITING
     assert steered.run(*assigned(steered, window="available")) is End.RESTART
+
+
+def test_an_old_word_of_the_server_switches_no_slot(steered: Steered) -> None:
+    """Its window was open when a long download began; a poll falls into that, and is not answered."""
+    bench = steered.bench
+    steering = Steering(bench.client, modules_of(bench.config), wall_s=lambda: 0.0)
+    bench.server.expect(poll(deployment="7"), asks("deploymentBase", "7", deployment(window="available")))
+    assert steering.may_switch() == ""
+    bench.wait()
+    bench.server.expect(Exchange("GET", BASE, 503))
+    assert steering.may_switch() == "hawkBit does not answer"
+    assert steering.stops() == "", "a download goes on"
+    bench.wait()
+    bench.server.expect(poll(deployment="7"))
+    assert steering.may_switch() == ""
 
 
 def test_a_download_that_is_to_wait_waits_and_the_server_knows(steered: Steered, images: dict[str, bytes]) -> None:
@@ -304,18 +326,54 @@ def test_a_plan_that_the_director_cancels_needs_no_word_of_hawkbit(steered: Stee
 # Processes ------------------------------------------------------------------------------------------------------
 
 
-def test_one_process_at_a_time_speaks_for_a_device(steered: Steered) -> None:
-    with opened(steered.bench.config), pytest.raises(RefusedError, match="another process speaks to hawkBit"):
-        steered.run()
+def test_one_process_at_a_time_speaks_for_a_device(steered: Steered, images: dict[str, bytes]) -> None:
+    publish(steered.device, images, "2")
+    with opened(steered.bench.config):
+        with pytest.raises(RefusedError, match="another process speaks to hawkBit"), opened(steered.bench.config):
+            pass
+        assert steered.run() is End.RESTING
+    assert "another process speaks to hawkBit" in read_seen(steered.device.storage).refusal
 
 
-def test_two_files_that_do_not_speak_of_one_device_are_refused(steered: Steered) -> None:
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("[ecu.main]", "[ecu.other]", "has no such ECU"),
+        ("rsu/gateway", "rsu/other", "says rsu/gateway"),
+        ('server = "', 'server = "ftp:', "hawkbit.toml: "),
+        ('token_file = "token"', 'token_file = "none"', "none: No such file"),
+    ],
+)
+def test_a_wrong_file_holds_a_plan_back_and_a_trial_is_judged_all_the_same(
+    steered: Steered, images: dict[str, bytes], old: str, new: str, reason: str
+) -> None:
     file = steered.bench.folder / "hawkbit.toml"
-    text = file.read_text()
-    for wrong, reason in (
-        (text.replace("[ecu.main]", "[ecu.other]"), "has no such ECU"),
-        (text.replace("rsu/gateway", "rsu/other"), "says rsu/gateway"),
-    ):
-        file.write_text(wrong)
-        with pytest.raises(ConfigError, match=reason):
-            steered.run()
+    right = file.read_text()
+    publish(steered.device, images, "2")
+    file.write_text(right.replace(old, new))
+    assert steered.run() is End.RESTING
+    assert reason in read_seen(steered.device.storage).refusal
+    file.write_text(right)
+    assert steered.run(*assigned(steered), told()) is End.RESTART
+    file.write_text(right.replace(old, new))
+    assert steered.run() is End.RESTING
+    assert (steered.device.runs(), steered.device.state()) == ("2", State.REPORTED)
+    file.write_text(right)
+    assert steered.run(*assigned(steered), told()) is End.RESTING
+    assert steered.told()[-1] == ("closed", "success", ["confirmed"])
+
+
+def test_a_disk_that_keeps_nothing_of_hawkbit_lets_nothing_new_begin(
+    steered: Steered, images: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(steered.device, images, "2")
+    full = StorageError("memory.json", "No space left on device", Cause.FULL)
+
+    def refuse(*_: object) -> None:
+        raise full
+
+    monkeypatch.setattr("ota.hawkbit.client.write_memory", refuse)
+    steered.server.expect(*assigned(steered))
+    assert run(steered.device.config, running="a", world=steered.device.world) is End.RESTING
+    assert read_seen(steered.device.storage).refusal == f"condition: plan 1: {full}"
+    assert steered.device.blobs_asked() == []

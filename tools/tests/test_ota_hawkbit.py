@@ -168,15 +168,3 @@ def test_a_run_takes_the_update_that_is_assigned_and_says_what_comes_next(
         ends = [subprocess.run([sys.executable, *starts, str(update)], check=False).returncode for _ in range(2)]
     assert ends == [0, 11], "first there is a plan and no action"
     assert bench.server.asked[-1].json["status"]["execution"] == "proceeding"
-
-
-def test_a_run_with_a_wrong_file_of_hawkbit_is_wrong_usage(bench: Bench, tmp_path: Path) -> None:
-    pytest.importorskip("detools", reason="detools is not installed: deltas cannot be made")
-    (tmp_path / "sources").mkdir()
-    repository = RepositoryDouble(now=datetime.now(UTC))
-    with repository.serving() as web:
-        device = Device(tmp_path / "box", repository, web, release("1", 1, tmp_path / "sources"))
-        update = device.folder / "update.toml"
-        update.write_text(f'hawkbit = "none.toml"\n{update.read_text()}')
-        result = CliRunner().invoke(app, ["ota", "run", str(update)])
-    assert (result.exit_code, "none.toml: No such file" in result.stderr) == (2, True)
