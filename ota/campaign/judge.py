@@ -2,7 +2,8 @@
 
 Failures are counted for each model and for all of them together, over the whole campaign: condemned is what has failed
 so often that a good release would not, by the lower Wilson bound. A stage is over when enough of its devices have come
-to an end, well; what is too little to be judged by numbers, and yet has failures in it, is left to a person.
+to an end, well; what is too little to be judged by numbers, and yet has failures in it, is left to a person: all of
+a small stage, or the few devices that a rare model has in a great one.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,11 +12,13 @@ from typing import Literal
 
 import msgspec
 
-from ota.campaign.bound import wilson_lower
+from ota.campaign.bound import chance_of_so_many, wilson_lower
 from ota.campaign.course import BAD, Course, State
 from ota.campaign.rules import Campaign, Gate
 
 Action = Literal["wait", "next", "finish", "pause", "halt", "halt-and-revert"]
+HARDLY = 1e-4
+"""What is less likely than this with a good release is not left to chance, however few the devices are."""
 
 
 class Tally(msgspec.Struct, kw_only=True):
@@ -91,7 +94,7 @@ def condemned(gate: Gate, so_far: Mapping[str, Tally]) -> Verdict | None:
     """The models that failed too often by themselves; and where the rest of them together did, the worst of the rest.
 
     A release that fails everywhere condemns all of them in the end; one that fails on two models, each too few to be
-    judged alone, condemns those two.
+    judged alone, condemns those two: where one is condemned, what is hardly chance on another one is no chance.
     """
     guilty = [model for model, one in sorted(so_far.items()) if _is_bad(gate, one)]
     reasons = [_said(gate, model, so_far[model]) for model in guilty]
@@ -105,6 +108,10 @@ def condemned(gate: Gate, so_far: Mapping[str, Tally]) -> Verdict | None:
         reasons.append(f"the worst of them {worst}: {so_far[worst].bad} of {_ended(so_far[worst])}")
     if not guilty:
         return None
+    for model in left:
+        if _is_odd(gate, so_far[model]):
+            guilty.append(model)
+            reasons.append(f"{model} too: {so_far[model].bad} of {_ended(so_far[model])}")
     return Verdict(action=gate.on_failure, reason="; ".join(reasons), models=tuple(sorted(guilty)))
 
 
@@ -151,17 +158,20 @@ def judge(
     counts = _sum(of_stage.values())
     is_last = stage == len(campaign.stage) - 1
     if _is_over(campaign.gate, counts, is_last=is_last):
-        return _settle(campaign.gate, stage, counts, is_last=is_last)
-    if now - begun_at < campaign.stage[stage].patience_s:
+        return _settle(campaign.gate, stage, of_stage, is_last=is_last)
+    if now - max(begun_at, campaign.may_begin_at) < campaign.stage[stage].patience_s:
         return WAIT
     if is_last and _is_over(campaign.gate, counts, is_last=False):
+        verdict = _settle(campaign.gate, stage, of_stage, is_last=True)
         left = counts.of("waiting", "told") + counts.under_way
-        return Verdict(action="finish", reason=f"{left} devices were waited for in vain; they may still take it")
+        reason = f"{verdict.reason}; {left} devices were waited for in vain, and may still take it"
+        return Verdict(action=verdict.action, reason=reason)
     return Verdict(action="pause", reason=f"stage {stage + 1} has not come to its end in time: {in_words(counts)}")
 
 
-def _settle(gate: Gate, stage: int, counts: Tally, *, is_last: bool) -> Verdict:
+def _settle(gate: Gate, stage: int, of_stage: Mapping[str, Tally], *, is_last: bool) -> Verdict:
     """The stage is over, and nothing is condemned."""
+    counts = _sum(of_stage.values())
     ended = _ended(counts)
     if counts.bad and ended < gate.min_sample:
         reason = f"stage {stage + 1}: {counts.bad} of {ended} failed; so few are for a person to judge"
@@ -169,7 +179,19 @@ def _settle(gate: Gate, stage: int, counts: Tally, *, is_last: bool) -> Verdict:
     if ended and counts.well < gate.min_success * ended:
         share = f"{100 * counts.well / ended:.1f} % went well; {100 * gate.min_success:g} % are wanted to go on"
         return Verdict(action="pause", reason=f"stage {stage + 1}: {share}")
+    if counts.all and not ended and not is_last:
+        return Verdict(action="pause", reason=f"stage {stage + 1} has proven nothing: {in_words(counts)}")
+    few = [f"{model}: {one.bad} of {_ended(one)}" for model, one in sorted(of_stage.items()) if _is_odd(gate, one)]
+    if few:
+        reason = f"stage {stage + 1}: {', '.join(few)} failed; so few are for a person to judge"
+        return Verdict(action="pause", reason=reason)
     return Verdict(action="finish" if is_last else "next", reason=f"stage {stage + 1}: {in_words(counts)}")
+
+
+def _is_odd(gate: Gate, counts: Tally) -> bool:
+    """Of too few devices for the bound so many failed that it is hardly chance."""
+    is_small = counts.bad < gate.min_failures or _ended(counts) < gate.min_sample
+    return is_small and counts.bad > 1 and chance_of_so_many(counts.bad, gate.tolerated * _ended(counts)) < HARDLY
 
 
 def _is_over(gate: Gate, counts: Tally, *, is_last: bool) -> bool:
