@@ -13,6 +13,7 @@ have rauc || want="$want rauc"
 have chromium || want="$want chromium"
 have dbus-daemon || want="$want dbus"
 have mksquashfs || want="$want squashfs-tools"
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || have initdb || want="$want postgresql"
 have cc && have c++ || want="$want g++"
 sh "$(dirname "$0")/compiler.sh" .venv/bin/python >/dev/null 2>&1 || have python3-config || want="$want python3-dev"
 [ -z "$want" ] && exit 0
