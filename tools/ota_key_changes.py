@@ -21,25 +21,25 @@ def rotate_key(
     as_json: JsonOption = False,
 ) -> None:
     """Put a new key in the place of another, in every role that it has; to be signed and published."""
-    with refusals(as_json=as_json):
+    with refusals(as_json=as_json, folder=folder, dry_run=dry_run):
         from ota.repository.key_changes import change_key
         from ota.repository.keys import PublicKey
         from ota.repository.workspace import opened
 
         with opened(folder) as workspace:
             made = change_key(workspace, old, PublicKey.read(new), datetime.now(UTC))
-            finish(made, workspace.storage, dry_run=dry_run, as_json=as_json)
+            finish(made, workspace.storage, folder=folder, dry_run=dry_run, as_json=as_json)
 
 
 def revoke(folder: Repository, old: KeyId, dry_run: DryRunOption = False, as_json: JsonOption = False) -> None:
     """Take a key away from every role that it has; to be signed and published."""
-    with refusals(as_json=as_json):
+    with refusals(as_json=as_json, folder=folder, dry_run=dry_run):
         from ota.repository.key_changes import change_key
         from ota.repository.workspace import opened
 
         with opened(folder) as workspace:
             made = change_key(workspace, old, None, datetime.now(UTC))
-            finish(made, workspace.storage, dry_run=dry_run, as_json=as_json)
+            finish(made, workspace.storage, folder=folder, dry_run=dry_run, as_json=as_json)
 
 
 def renew(
@@ -49,13 +49,13 @@ def renew(
     as_json: JsonOption = False,
 ) -> None:
     """Say once more what a role says, for another year; to be signed and published."""
-    with refusals(as_json=as_json):
+    with refusals(as_json=as_json, folder=folder, dry_run=dry_run):
         from ota.repository import ceremony
         from ota.repository.workspace import opened
 
         with opened(folder) as workspace:
             made = ceremony.renew(workspace, role, datetime.now(UTC))
-            finish(made, workspace.storage, dry_run=dry_run, as_json=as_json)
+            finish(made, workspace.storage, folder=folder, dry_run=dry_run, as_json=as_json)
 
 
 def add_family(
@@ -66,7 +66,7 @@ def add_family(
     as_json: JsonOption = False,
 ) -> None:
     """Delegate to a new product family; to be signed and published."""
-    with refusals(as_json=as_json):
+    with refusals(as_json=as_json, folder=folder, dry_run=dry_run):
         from ota.repository import key_changes
         from ota.repository.keys import KeyRole, PublicKey
         from ota.repository.workspace import opened
@@ -76,4 +76,4 @@ def add_family(
         holders = [PublicKey.read(file, KeyRole.TARGETS) for file in key]
         with opened(folder) as workspace:
             made = key_changes.add_family(workspace, name, holders, datetime.now(UTC))
-            finish(made, workspace.storage, dry_run=dry_run, as_json=as_json)
+            finish(made, workspace.storage, folder=folder, dry_run=dry_run, as_json=as_json)

@@ -42,7 +42,7 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Say what devices are to run. Without --ecu their plans are signed again: a plan holds for a day."""
-    with refusals(as_json=as_json):
+    with refusals(as_json=as_json, folder=folder, dry_run=dry_run):
         from ota.repository import planning
         from ota.repository.change_set import ChangeSet
         from ota.repository.files import read_file
@@ -77,7 +77,7 @@ def plan(
                 one = planner.put(wanted, hardware=known or None)
                 made.add(one)
                 made.facts["plans"] += one.facts["plans"]
-            finish(made, workspace.storage, dry_run=dry_run, as_json=as_json)
+            finish(made, workspace.storage, folder=folder, dry_run=dry_run, as_json=as_json)
 
 
 def bundle(
@@ -92,7 +92,7 @@ def bundle(
     as_json: JsonOption = False,
 ) -> None:
     """Make a folder for a USB stick: plans that hold longer, and all that their devices need."""
-    with refusals(as_json=as_json):
+    with refusals(as_json=as_json, folder=folder, dry_run=dry_run):
         from ota.errors import RefusedError, Rule
         from ota.repository.bundle import make_bundle
         from ota.repository.keys import SigningKey
@@ -115,7 +115,7 @@ def bundle(
             if not dry_run:
                 served.apply(workspace.storage)  # first: a stick is never newer than what is served next
                 stick.open()
-            finish(made, stick, dry_run=dry_run, as_json=as_json)
+            finish(made, stick, folder=folder, dry_run=dry_run, as_json=as_json)
 
 
 def _pairs(words: list[str] | None, *, as_json: bool) -> dict[str, str]:

@@ -43,7 +43,7 @@ def add_release(
     as_json: JsonOption = False,
 ) -> None:
     """Build a release of FOLDER and list it, unsigned, in DIR/staged. The family's holders sign it next."""
-    with refusals(as_json=as_json):
+    with refusals(as_json=as_json, folder=folder, dry_run=dry_run):
         from ota.repository import release
         from ota.repository.build import ENDINGS, Facts, Kind
         from ota.repository.workspace import opened
@@ -68,4 +68,4 @@ def add_release(
         )
         with opened(folder) as workspace:
             made = release.add_release(workspace, source, facts, datetime.now(UTC), deltas=deltas, keep=keep)
-            finish(made, workspace.storage, dry_run=dry_run, as_json=as_json)
+            finish(made, workspace.storage, folder=folder, dry_run=dry_run, as_json=as_json)

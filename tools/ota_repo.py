@@ -124,7 +124,7 @@ def init(
     as_json: JsonOption = False,
 ) -> None:
     """Begin: both repositories' first metadata, unsigned, into DIR/staged for the key holders to sign."""
-    with refusals(as_json=as_json):
+    with refusals(as_json=as_json, folder=folder, dry_run=dry_run):
         from ota.repository.ceremony import begin
         from ota.repository.keys import KeyRole, PublicKey
         from ota.repository.roles import FAMILIES
@@ -143,7 +143,7 @@ def init(
         )
         if not dry_run:
             storage.open()
-        finish(made, storage, dry_run=dry_run, as_json=as_json)
+        finish(made, storage, folder=folder, dry_run=dry_run, as_json=as_json)
 
 
 @app.command()
@@ -204,7 +204,7 @@ def publish(
 
     A timestamp holds for a day: run it each day, also when nothing waits.
     """
-    with refusals(as_json=as_json):
+    with refusals(as_json=as_json, folder=folder, dry_run=dry_run):
         from ota.repository.keys import SigningKey
         from ota.repository.publish import prepare
         from ota.repository.workspace import opened
@@ -217,7 +217,7 @@ def publish(
             if key_file is not None:
                 secret = passphrase_of(passphrase_file, key_file.name, as_json=as_json)
                 made = publication.sign(SigningKey.read(key_file, secret))
-            finish(made, workspace.storage, dry_run=dry_run, as_json=as_json)
+            finish(made, workspace.storage, folder=folder, dry_run=dry_run, as_json=as_json)
 
 
 def _signatures(

@@ -3,6 +3,7 @@
 import getpass
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from drivers.text import _
-from ota.errors import OtaError
+from ota.errors import OtaError, StorageError
 from tools.output import Exit, fail, print_json, print_line, say, visible
 
 if TYPE_CHECKING:
@@ -29,11 +30,13 @@ Repository = Annotated[Path, typer.Argument(metavar="DIR", help=_("the maintaine
 
 
 @contextmanager
-def refusals(*, as_json: bool) -> Iterator[None]:
-    """Turn what the signing side refuses into one line and exit 1."""
+def refusals(*, as_json: bool, folder: Path | None = None, dry_run: bool = False) -> Iterator[None]:
+    """Turn what the signing side refuses into one line and exit 1. `folder`: the maintainers', whose trail notes it."""
     try:
         yield
     except OtaError as error:
+        if folder is not None and not dry_run:
+            _note(folder, refusal=error)
         fail(str(error), as_json=as_json)
     except ModuleNotFoundError as error:
         text = _('{module} is not installed here: pip install "wayside[ota,release]"')
@@ -64,16 +67,30 @@ def pin_of(uri: "TokenUri", file: Path | None, *, as_json: bool) -> bytes:
     return known if known is not None else passphrase_of(file, uri.name, as_json=as_json)
 
 
-def finish(made: "ChangeSet", storage: "Storage", *, dry_run: bool, as_json: bool) -> None:
-    """Apply what a step would change, or only say it."""
+def finish(made: "ChangeSet", storage: "Storage", *, folder: Path, dry_run: bool, as_json: bool) -> None:
+    """Apply what a step would change, or only say it. `folder`: the maintainers', whose trail notes it."""
     if not dry_run:
         made.apply(storage)
+        _note(folder, made=made)
     if as_json:
         print_json({"ok": True, "dry_run": dry_run, **made.facts, "changes": made.changes, "files": sorted(made.files)})
         return
     show(made)
     if dry_run:
         say(_("a dry run: nothing has changed"))
+
+
+def _note(folder: Path, *, made: "ChangeSet | None" = None, refusal: OtaError | None = None) -> None:
+    from ota.repository.trail import Trail
+
+    trail = Trail(folder, time.time)
+    try:
+        if made is not None:
+            trail.done(made)
+        if refusal is not None:
+            trail.refused(refusal)
+    except StorageError as error:
+        say(_("the audit trail does not have it: {error}").format(error=error))
 
 
 def show(made: "ChangeSet") -> None:

@@ -20,8 +20,7 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Verify DIR/public as a device does, and that every blob makes its image. Changes nothing."""
-    del dry_run  # it never changes anything; whoever puts it behind every command is not sent away
-    with refusals(as_json=as_json):
+    with refusals(as_json=as_json, folder=folder, dry_run=dry_run):
         from ota.repository.files import read_file
         from ota.repository.inspection import inspect
         from ota.repository.workspace import opened

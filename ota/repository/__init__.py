@@ -5,5 +5,5 @@ ceremony.py key_changes.py          each step as a `ChangeSet` (change_set.py): 
 build.py image_tar.py bom.py        from a folder to what is fetched; release.py stages it
 publish.py verify.py inspection.py  from what waits to what is served; is it right, down to the last byte
 director.py planning.py bundle.py   what a device is to run: signed, served, on a stick
-layout.py workspace.py              the folder that it all lies in
+layout.py workspace.py trail.py     the folder that it all lies in, and what was done and refused there
 """

@@ -8,6 +8,7 @@ blobs/{sha256}  blobs/{sha256}.blocks                 what devices fetch
 bom/{sha256 of the image}.cdx.json                    what an image is made of
 staged/image/  staged/director/  what waits for signatures, and the signatures
 staged/blobs/  staged/bom/       what comes with it
+audit.jsonl      what was done here and what was refused (`ota.repository.trail`)
 """
 
 PUBLIC = "public"

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ota.repository import keys
+from ota.repository.trail import AUDIT
 from ota.testing.disk_double import DiskDouble
 from ota.testing.trusting_device import GATEWAY, file_pieces
 from ota.trust.agreement import Device
@@ -58,10 +59,11 @@ def release_words(repository: Path, folder: Path, number: int, **more: object) -
 
 
 def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Every file and folder below one: bytes and mode."""
+    """Every file and folder below one: bytes and mode; without the audit trail, which also notes refusals."""
     return {
         str(path.relative_to(folder)): (path.read_bytes() if path.is_file() else b"", path.stat().st_mode)
         for path in sorted(folder.rglob("*"))
+        if path.name != AUDIT
     }
 
 
