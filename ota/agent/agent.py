@@ -27,6 +27,7 @@ from ota.agent.wellbeing import GatewayHealth
 from ota.agent.world import World, why_not_now
 from ota.errors import OtaError, RefusedError, Rule, StorageError
 from ota.installers.mcu import SecondaryLineError
+from ota.local_conditions import listener, unmet
 from ota.payload.choice import Held, Way
 from ota.payload.limits import DailyBudget, SpeedLimit
 from ota.reports import MAX_LOG_BYTES, EcuOutcome, Report
@@ -245,9 +246,15 @@ class UpdateAgent:
                 return False
         return self._has_time
 
+    def _unmet(self, names: list[str]) -> str:
+        """Of local conditions, those that do not hold now."""
+        if not self._config.condition or self._config.status_socket is None:
+            return self.world.unmet(names)
+        return unmet(names, self._config.condition, listener(self._config.path(self._config.status_socket)))
+
     def _may_switch(self, plan: Plan) -> str:
         """Why the slot may not be switched now; the last look at the gateway before it is."""
-        reason = why_not_now(plan, self.world.wall_s(), self.world.unmet) or self._gate.may_switch()
+        reason = why_not_now(plan, self.world.wall_s(), self._unmet) or self._gate.may_switch()
         if not reason:
             self._health.remember()
         return reason

@@ -36,6 +36,7 @@ import msgspec
 
 from ota.errors import OtaError
 from ota.health import Gates
+from ota.local_conditions import Condition
 from ota.targets import Word
 
 Name = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -117,6 +118,8 @@ class UpdateConfig(_Table, frozen=True, kw_only=True):
     """Ed25519, PKCS 8 in PEM; without one reports are not signed and none are made."""
     poll_s: Annotated[float, msgspec.Meta(ge=10, le=604_800)] = 3_600.0
     limits: Limits = Limits()
+    condition: Annotated[dict[Word, Condition], msgspec.Meta(max_length=32)] = {}
+    """What the names of local conditions mean on this device; one that is not here never holds."""
     health: Gates = Gates()
     file: str = ""
 
