@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,12 +55,11 @@ def poll(
 ) -> None:
     """Ask the server once: tell what is owed, show what it wants."""
     with _client(config, as_json=as_json) as (settings, client):
-        while True:
-            events = client.round()
-            _show(settings, client, events, as_json=as_json)
-            if not follow:
-                break
-            time.sleep(client.wait_s)
+        _show(settings, client, events := client.round(), as_json=as_json)
+        with suppress(KeyboardInterrupt):
+            while follow:
+                time.sleep(client.wait_s)
+                _show(settings, client, events := client.round(), as_json=as_json)
         _end(events, as_json=False)  # the trouble stands in what was shown
 
 

@@ -23,6 +23,8 @@ from ota.trust.web import Answer, Call, Web, WebSettings
 MAX_REQUESTS = 32
 """Of one round: what a server still points to after so many waits for the next."""
 _JSON = "application/json"
+_READS = f"application/hal+json, {_JSON};q=0.9"
+"""HAL has the links under `_links`; what a server calls plain JSON may have them elsewhere."""
 
 
 class HawkbitClient:
@@ -77,7 +79,7 @@ class HawkbitClient:
             ca_file=self._config.path(self._config.ca_file) if self._config.ca_file else None, proxy=self._config.proxy
         )
         web = Web(settings, monotonic=self._monotonic)
-        headers = {"Authorization": read_authorization(self._config), "Accept": _JSON}
+        headers = {"Authorization": read_authorization(self._config), "Accept": _READS}
         events: list[Event] = []
         try:
             for _ in range(MAX_REQUESTS):

@@ -213,6 +213,7 @@ def test_the_token_is_sent_as_the_reference_has_it(bench: Bench, owner: str, sch
     bench.begin()
     bench.round(poll())
     assert bench.server.asked[0].headers["Authorization"] == f"{scheme} {TOKEN}"
+    assert bench.server.asked[0].headers["Accept"].startswith("application/hal+json")
 
 
 @pytest.mark.parametrize("status", [401, 403])

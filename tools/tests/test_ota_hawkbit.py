@@ -1,17 +1,24 @@
 """`wayside ota hawkbit ...` against a server over HTTP, as an operator tries it on a bench and a timer runs it."""
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+import typer
 from typer.testing import CliRunner
 
+from ota.hawkbit.config import HawkbitConfig
 from ota.hawkbit.mapping import TARGET_KEY
+from ota.hawkbit.run import opened
 from ota.testing.hawkbit_double import Exchange, HawkbitDouble
 from ota.testing.repository_double import RepositoryDouble
 from ota.tests.agent_device import Device, publish, release
@@ -27,6 +34,7 @@ from ota.tests.hawkbit_exchanges import (
     told,
 )
 from tools.cli import app
+from tools.ota_hawkbit import app as hawkbit_app
 
 ASSIGNED = (poll(deployment="7?c=1"), asks("deploymentBase", "7?c=1", deployment(window="unavailable")))
 
@@ -147,6 +155,38 @@ def test_the_exit_code_says_whether_the_server_is_away_or_refuses(bench: Bench, 
 def test_a_wrong_file_is_wrong_usage(bench: Bench) -> None:
     (bench.folder / "hawkbit.toml").write_text("server = 1")
     assert hawkbit(bench, "poll").exit_code == 2
+
+
+def test_polls_follow_one_another_until_somebody_ends_them(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("ota.hawkbit.run.opened", partial(opened, monotonic=lambda: sum(waits)))
+    monkeypatch.setattr("tools.ota_hawkbit.time.sleep", sleep)
+    once, again = poll(deployment="7?c=1"), poll(sleep="00:10:00")
+    result = hawkbit(bench, "poll", "--follow", "--json", script=(once, ASSIGNED[1], again, again))
+    assert result.exit_code == 0, result.output
+    said = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [each["assignment"] is not None for each in said] == [True, False, False]
+    assert 240 <= waits[0] <= 300
+    assert 480 <= waits[1] <= 600
+
+
+def test_the_page_shows_right_files_and_commands() -> None:
+    page = (Path(__file__).parents[2] / "docs/ota_hawkbit.md").read_text("utf-8")
+    whole = max(re.findall(r"```toml\n(.*?)```", page, re.DOTALL), key=len)
+    assert msgspec.toml.decode(whole, type=HawkbitConfig).ecu["main"].module == "gateway"
+    shown = [line for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
+    group: Any = typer.main.get_command(hawkbit_app)
+    verbs = [shlex.split(line)[3:] for line in shown if " hawkbit " in line]
+    assert sorted({verb for verb, *_ in verbs}) == ["cancel", "confirm", "poll", "report"]
+    for verb, *words in verbs:
+        with group.commands[verb].make_context(verb, words) as parsed:
+            assert not parsed.args
 
 
 @pytest.mark.parametrize("starts", [["-m", "tools.cli", "ota", "run"], ["-m", "ota.agent"]])
