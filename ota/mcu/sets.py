@@ -230,6 +230,8 @@ class Sets:
             size = os.stat(path)[6]  # noqa: PTH116
         except OSError:
             size = -1
+        if size == offset + len(data) and _holds(path, offset, data):
+            return  # said again, since its answer was lost
         if size != offset:
             raise SecondaryError("order", "the part begins at " + str(offset) + " where " + str(size) + " have come")
         with open(path, "ab") as file:  # noqa: PTH123
@@ -246,6 +248,12 @@ class Sets:
 
     def _path(self, name: str) -> str:
         return self._root + "/" + name
+
+
+def _holds(path: str, offset: int, data: bytes) -> bool:
+    with open(path, "rb") as file:  # noqa: PTH123
+        file.seek(offset)
+        return bool(data) and file.read(len(data)) == data
 
 
 def _make_folder(path: str) -> None:
