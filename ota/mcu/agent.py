@@ -64,6 +64,8 @@ class Agent:
             return b"\1" + str(error).encode()
         except OSError as error:
             return b"\1storage: error " + str(error.args[0] if error.args else 0).encode()
+        except MemoryError:
+            return b"\1memory: none is left"
 
     def _do(self, operation: bytes, request: bytes) -> bytes:
         if not 0 < len(request) <= MAX_REQUEST_BYTES:
@@ -158,17 +160,22 @@ class Agent:
     def _arm(self, code: bytes) -> None:
         slot = self._free_slot()
         head = self._sets.head(slot)
-        if head is None or not self._sets.is_whole(slot):
-            raise SecondaryError("order", "there is no whole set to arm")
+        if head is None:
+            raise SecondaryError("order", "there is no set to arm")
         self._check(code, b"arm", head[0])
         self._check_floor(head[1])
+        if not self._sets.is_whole(slot):
+            self._sets.begin(slot)  # from now on it is not told as staged, and is brought again
+            raise SecondaryError("hash", "the staged set has changed since it came")
         self._selector.choose(slot, head[0], ATTEMPTS)
 
     def _confirm(self, code: bytes) -> None:
         head = self._sets.head(self._running_slot())
         self._check(code, b"confirm", _NO_SET if head is None else head[0])
         choice = self._selector.choice()
-        if choice is not None and choice.slot == self._running_slot() and not choice.is_confirmed:
+        if choice is not None and choice.slot == choice.running_slot() and not choice.is_confirmed:
+            if not choice.is_started:
+                raise SecondaryError("order", "the set on trial was never started")
             self._selector.confirm(choice)
 
     def _revert(self, code: bytes) -> None:

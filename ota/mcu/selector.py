@@ -45,13 +45,14 @@ _MAJORITY = 5
 class Choice:
     """What the newest record says."""
 
-    __slots__ = ("at", "attempts_left", "is_confirmed", "is_reverted", "sequence", "set_hash", "slot")
+    __slots__ = ("at", "attempts_left", "is_confirmed", "is_reverted", "is_started", "sequence", "set_hash", "slot")
 
     def __init__(self, at: int, record: bytes) -> None:
         _magic, self.sequence, self.slot, attempts, self.set_hash = struct.unpack(_FORMAT, record[:_FIXED_BYTES])
         self.at = at
         self.is_confirmed = attempts == 0 or _cleared(record[_CONFIRMED_AT]) >= _MAJORITY
         self.is_reverted = _cleared(record[_REVERTED_AT]) >= _MAJORITY
+        self.is_started = _cleared(record[_ATTEMPTS_AT]) > 0
         self.attempts_left = max(0, attempts - _cleared(record[_ATTEMPTS_AT]))
 
     def running_slot(self) -> int:
