@@ -24,6 +24,8 @@ PASSING = frozenset(DEFAULTS)
 """Rules by which a device refuses today what it takes tomorrow: it asks again by itself."""
 UNANSWERED = frozenset({"told", "reverting"})
 """What a device was told may have gone to nobody, when it had no session at the broker: its birth tells that it has."""
+MAX_NUMBER = 1 << 30
+"""Of a plan that is believed to have been taken: what a device says may stop its own updates and no more."""
 _OUTCOMES = frozenset({"confirmed", "rolled-back", "failed", "cancelled", "refused"})
 VerifyBy = Callable[[str, bytes, bytes], bool]
 """Whether (public key in hexadecimal, signature, bytes) is so."""
@@ -126,7 +128,7 @@ class Intake:
         account, before = one.account, known.account
         if account == before:
             return
-        self._known[one.device] = known._replace(account=account)
+        self._known[one.device] = known._replace(account=account, plan=max(known.plan, _number_taken(account)))
         plan = self._plans.get(one.device)
         if plan is None:
             return
@@ -193,6 +195,12 @@ class Intake:
             device,
             lambda campaign, course: courses_of.ended(campaign, course, number, outcome, at, rule, reason),
         )
+
+
+def _number_taken(account: dict[str, Any]) -> int:
+    """The highest plan that it has taken, whoever made it: the next one must be above. Nothing where that is absurd."""
+    number = account.get("has_taken")
+    return number if isinstance(number, int) and 0 < number < MAX_NUMBER else 0
 
 
 def _alive(campaign: Campaign, course: Course, at: int) -> Course:
