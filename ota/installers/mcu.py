@@ -1,7 +1,8 @@
 """A MicroPython secondary, from its gateway: what is verified in full here is said again to it under its own key.
 
-The line to it (a serial line, a bus, a socket) is a function that takes a request and returns the answer; it repeats a
-request that got lost, which every request here allows. `ota.mcu.agent` has the other side and the messages.
+The line to it (a serial line, a bus, a socket) is a function that takes a request and returns the answer; it may repeat
+a request whose answer got lost. A part or a file that is said twice does no harm; an order that is said twice is
+refused, since a nonce serves once, and the next call gives it anew. `ota.mcu.agent` has the other side.
 """
 
 import os
@@ -9,7 +10,7 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ota.errors import OtaError, RefusedError, Rule
+from ota.errors import OtaError, RefusedError, Rule, printable
 from ota.mcu.agent import MAX_REQUEST_BYTES, STATE_BYTES, STATE_FORMAT
 from ota.mcu.authentic import MAC_BYTES, NONCE_BYTES, is_same, mac
 from ota.mcu.sets import ASK, KEEP
@@ -19,6 +20,7 @@ Exchange = Callable[[bytes], bytes]
 """A request to the secondary and its answer. Raises `SecondaryLineError` where there is none."""
 
 _PART_BYTES = MAX_REQUEST_BYTES - 88
+_MAX_SAID_CHARS = 200
 _NO_SET = "0" * 64
 _RULES = {rule.value: rule for rule in (Rule.FLOOR, Rule.FORMAT, Rule.HASH, Rule.KEY, Rule.STORAGE)} | {
     "base": Rule.HASH
@@ -74,7 +76,11 @@ class McuInstaller:
         Raises `RefusedError` where the package is not sound or the secondary refuses, `SecondaryLineError`.
         """
         parsed = read_package(package, what)
-        if self.state().staged_hash == parsed.name.hex():
+        state = self.state()
+        if state.is_trial:  # left by an attempt whose end it was not told
+            self.revert()
+            raise SecondaryLineError(f"order: {self._ecu}: a set is on trial from before: it goes back first")
+        if state.staged_hash == parsed.name.hex():
             return parsed.name.hex()
         self._ask(b"o" + parsed.name + self._code(b"offer", parsed.name))
         self._send(parsed.manifest.stream)
@@ -125,7 +131,7 @@ class McuInstaller:
         if answer[:1] == b"\0":
             return answer[1:]
         text = answer[1:].decode("ascii", "replace") if answer[:1] == b"\1" else "format: no answer that is known"
-        word, _, reason = text.partition(": ")
+        word, _, reason = printable(text[:_MAX_SAID_CHARS])[:_MAX_SAID_CHARS].partition(": ")
         if word in _RULES:
             raise RefusedError(_RULES[word], self._ecu, reason)
         raise SecondaryLineError(f"{word}: {self._ecu}: {reason}")

@@ -10,6 +10,9 @@ import pytest
 
 from ota.errors import OtaError, RefusedError, Rule
 from ota.installers.mcu import McuInstaller, SecondaryLineError
+from ota.mcu.errors import SecondaryError
+from ota.mcu.selector import Selector
+from ota.mcu.sets import Sets
 from ota.payload.file_set import make_image, make_package, read_package
 from ota.testing.mcu_double import KEY, Box
 
@@ -148,6 +151,34 @@ def test_a_line_that_repeats_requests_does_no_harm(box: Box):
     assert box.runs() == NEW_FILES
 
 
+def test_a_line_that_loses_answers_brings_a_large_file_too(box: Box):
+    """The line repeats a request whose answer it has lost: the box has done it once already."""
+    files = {"large.mpy": random.Random(8).randbytes(30_000)}
+    count = 0
+
+    def ask(request: bytes) -> bytes:
+        nonlocal count
+        count += 1
+        if count % 7 == 0 and request[:1] in b"dmfs":
+            box.ask(request)
+        return box.ask(request)
+
+    installer = McuInstaller("lamp-1", KEY, ask)
+    installer.arm(installer.stage(make_package(make_image(files, counter=5, floor=0, version="2")), "new"))
+    box.boot()
+    assert box.runs() == files
+
+
+def test_another_part_in_the_place_of_one_that_has_come_is_refused(box: Box):
+    installer = McuInstaller("lamp-1", KEY, box.ask)
+    installer.stage(make_package(NEW), "new")
+    assert box.ask(b"d" + bytes(4) + b"abcd") == b"\0"
+    assert box.ask(b"d" + (4).to_bytes(4) + b"efgh") == b"\0"
+    assert box.ask(b"d" + (4).to_bytes(4) + b"efgh") == b"\0", "as it stands there"
+    for part in (b"efgx", b"efg", b"efghi", b""):
+        assert box.ask(b"d" + (4).to_bytes(4) + part).startswith(b"\x01order: the part begins at 4 ")
+
+
 def test_what_was_said_once_cannot_be_said_again(box: Box):
     installer = McuInstaller("lamp-1", KEY, box.ask)
     installer.arm(installer.stage(make_package(NEW), "new"))
@@ -215,6 +246,89 @@ def test_a_set_on_trial_that_has_rotted_is_not_started(box: Box):
     (box.folder / "lib_a" / "lamp.mpy").write_bytes(b"rotten")
     box.boot()
     assert box.runs() == FILES
+
+
+def test_a_staged_set_that_has_rotted_is_refused_and_then_brought_again(box: Box):
+    installer = McuInstaller("lamp-1", KEY, box.ask)
+    staged = installer.stage(make_package(NEW), "new")
+    (box.folder / "lib_a" / "lamp.mpy").write_bytes(b"rotten")
+    with pytest.raises(RefusedError, match=r"^hash: lamp-1: ") as caught:
+        installer.arm(staged)
+    assert caught.value.rule is Rule.HASH
+    assert installer.state().staged_hash == "", "what is not whole is not told"
+    installer.arm(installer.stage(make_package(NEW), "new"))
+    box.boot()
+    assert box.runs() == NEW_FILES
+
+
+def test_a_set_that_was_never_started_is_not_confirmed(box: Box):
+    installer = McuInstaller("lamp-1", KEY, box.ask)
+    installer.arm(installer.stage(make_package(NEW), "new"))
+    with pytest.raises(SecondaryLineError, match=r"^order: lamp-1: the set on trial was never started$"):
+        installer.confirm()
+    box.boot()
+    installer.confirm()
+    assert not installer.state().is_trial
+
+
+def test_a_trial_whose_end_the_box_was_not_told_gives_way_to_the_next_set(box: Box):
+    """Its gateway has lost it in between: else the box would wait for a word that nobody says any more."""
+    installer = McuInstaller("lamp-1", KEY, box.ask)
+    installer.arm(installer.stage(make_package(NEW), "new"))
+    box.boot()
+    later = make_image({**NEW_FILES, "more.mpy": b"more"}, counter=6, floor=0, version="1.2.0")
+    for image, files in ((NEW, NEW_FILES), (later, {**NEW_FILES, "more.mpy": b"more"})):
+        with pytest.raises(SecondaryLineError, match=r"^order: lamp-1: a set is on trial from before"):
+            installer.stage(make_package(image), "next")
+        box.boot()
+        assert box.runs() == FILES
+        installer.arm(installer.stage(make_package(image), "next"))
+        box.boot()
+        assert box.runs() == files
+
+
+@pytest.mark.parametrize(
+    "broken", [["count_attempt"], ["count_attempt", "revert"], ["count_attempt", "revert", "choose"]]
+)
+@pytest.mark.parametrize(
+    "failing", [SecondaryError("flash", "a cell of the selector does not take a bit"), OSError(30)]
+)
+def test_a_trial_whose_start_cannot_be_counted_is_not_started(
+    box: Box, failing: Exception, broken: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    """A box whose boot file raised would start nothing at all, each time."""
+    installer = McuInstaller("lamp-1", KEY, box.ask)
+    installer.arm(installer.stage(make_package(NEW), "new"))
+
+    def fail(_selector: Selector, *_how: object) -> None:
+        raise failing
+
+    for order in broken:
+        monkeypatch.setattr(Selector, order, fail)
+    assert box.boot() == 1
+    if "choose" not in broken:
+        assert box.runs() == FILES
+        assert installer.state().set_hash == read_package(make_package(OLD), "old").name.hex()
+
+
+def test_a_box_without_memory_left_answers(box: Box, monkeypatch: pytest.MonkeyPatch):
+    def full(_sets: Sets, _slot: int) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Sets, "head", full)
+    assert box.ask(b"h" + bytes(16)) == b"\x01memory: none is left"
+
+
+@pytest.mark.parametrize("word", [b"hash", b"order"])
+def test_what_a_box_says_fits_into_one_line(box: Box, word: bytes):
+    """Whoever holds the line may say anything."""
+    installer = McuInstaller("lamp-1", KEY, lambda _request: b"\1" + word + b": \x1b[31mred\nEND " + b"x" * 3_000)
+    with pytest.raises(OtaError) as caught:
+        installer.confirm()
+    text = str(caught.value)
+    assert text.isprintable()
+    assert text.startswith(word.decode() + ": lamp-1: ")
+    assert len(text) < 250
 
 
 def test_any_request_is_answered(box: Box):
