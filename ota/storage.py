@@ -7,6 +7,7 @@ relative, with `/` between folders: `slots/a/image.tar`.
 
 import errno
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -75,6 +76,19 @@ def replace(storage: Storage, name: str, data: bytes) -> None:
     storage.sync(fresh)
     storage.rename(fresh, name)
     storage.sync_folder(parent(name))
+
+
+def with_check(line: bytes) -> bytes:
+    """A small file of one line: the line, and one with its CRC-32."""
+    return line + b"\n%08x\n" % zlib.crc32(line)
+
+
+def without_check(data: bytes) -> bytes:
+    """The line of such a file. Raises `ValueError` where it does not hold."""
+    line, _, check = data.partition(b"\n")
+    if int(check, 16) != zlib.crc32(line):
+        raise ValueError("the checksum is another one")
+    return line
 
 
 def make_durable(storage: Storage, folder: str) -> None:

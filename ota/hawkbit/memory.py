@@ -6,13 +6,12 @@ It is on the disk before a request goes out that rests on it. So an answer that 
 anywhere, can make the server hear the same thing twice, and never two things, nor nothing.
 """
 
-import zlib
 from contextlib import suppress
 
 import msgspec
 
 from ota.hawkbit.feedback import Channel, Feedback
-from ota.storage import Storage, make_durable, replace
+from ota.storage import Storage, make_durable, replace, with_check, without_check
 
 FOLDER = "hawkbit"
 FILE = f"{FOLDER}/memory.json"
@@ -95,14 +94,11 @@ def read_memory(storage: Storage) -> tuple[Memory, bool]:
     if storage.size(FILE) < 0:
         return Memory(), False
     with suppress(msgspec.MsgspecError, UnicodeDecodeError, ValueError, RecursionError):
-        text, _, checksum = storage.read(FILE, 0, _MAX_BYTES).partition(b"\n")
-        if int(checksum, 16) == zlib.crc32(text):
-            return msgspec.json.decode(text, type=Memory), False
+        return msgspec.json.decode(without_check(storage.read(FILE, 0, _MAX_BYTES)), type=Memory), False
     return Memory(), True
 
 
 def write_memory(storage: Storage, memory: Memory) -> None:
     """Raises `StorageError`."""
     make_durable(storage, FOLDER)
-    text = msgspec.json.encode(memory)
-    replace(storage, FILE, text + b"\n%08x\n" % zlib.crc32(text))
+    replace(storage, FILE, with_check(msgspec.json.encode(memory)))

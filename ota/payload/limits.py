@@ -5,13 +5,12 @@ day has (a cut wastes at most a step, an end nothing). A device whose clock goes
 """
 
 import json
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
 
 from ota.errors import RefusedError, Rule, StorageError
 from ota.payload.source import InterruptedFetchError
-from ota.storage import Storage, make_durable, replace
+from ota.storage import Storage, make_durable, replace, with_check, without_check
 
 DAY_S = 86_400
 STEP_BYTES = 1 << 20
@@ -69,16 +68,14 @@ class DailyBudget:
 
     def _read(self) -> tuple[int, int, int]:
         with suppress(StorageError, ValueError):
-            text, _, checksum = self._storage.read(ACCOUNT, 0, 256).partition(b"\n")
-            if int(checksum, 16) == zlib.crc32(text):
-                day, reserved, attempts = json.loads(text)
-                return int(day), int(reserved), int(attempts)
+            day, reserved, attempts = json.loads(without_check(self._storage.read(ACCOUNT, 0, 256)))
+            return int(day), int(reserved), int(attempts)
         return 0, 0, 0
 
     def _write(self) -> None:
         text = json.dumps([self._day, self._reserved, self._attempts]).encode()
         make_durable(self._storage, "fetch")
-        replace(self._storage, ACCOUNT, text + b"\n%08x\n" % zlib.crc32(text))
+        replace(self._storage, ACCOUNT, with_check(text))
 
 
 class SpeedLimit:
