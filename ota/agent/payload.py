@@ -102,9 +102,11 @@ class FetchedPayload:
     def tidy(self) -> None:
         """See `Payload`."""
         self._fetches.clear()
-        for name in self._storage.list(FOLDER):
-            if f"{FOLDER}/{name}" != ACCOUNT:
-                self._storage.remove(f"{FOLDER}/{name}")
+        gone = [f"{FOLDER}/{name}" for name in self._storage.list(FOLDER) if f"{FOLDER}/{name}" != ACCOUNT]
+        for name in gone:
+            self._storage.remove(name)
+        if gone:
+            self._storage.sync_folder(FOLDER)  # the update is over after this, and nobody tidies again
 
     def _fetch(self, target: Target, way: Way) -> Fetch | None:
         if way.blob is None:

@@ -33,13 +33,13 @@ DEVICE = "rsu-7f3a"
 WELL = Vitals(boot=1, uptime_s=1e6, has_uplink=True, has_disk=True, time="set", devices=frozenset({"plc"}))
 
 
-def release(version: str, counter: int, folder: Path) -> bytes:
+def release(version: str, counter: int, folder: Path, size: int = 300_000) -> bytes:
     """The image of a release: some code, of which a little is another in each."""
     rng = random.Random(1)
     source = folder / version
     (source / "app").mkdir(parents=True)
     (source / "app" / "__init__.py").write_text("")
-    (source / "app" / "data.bin").write_bytes(rng.randbytes(300_000))
+    (source / "app" / "data.bin").write_bytes(rng.randbytes(size))
     (source / "app" / "version.py").write_text(f"VERSION = {version!r}\n")
     entry = ["python", "-m", "app"]
     return image_of(source, name="gateway", version=version, counter=counter, entry=entry, schema=Schema())
