@@ -27,20 +27,17 @@ def set_up(
     new_key: 32 bytes of the system's own randomness. Raises `RefusedError` where the device is set up already, and
     `StorageError`.
     """
+    kept = read_key(storage)
+    if kept is not None and RecordStore(storage, kept, lock).read() is not None:
+        raise RefusedError(Rule.STORAGE, "state-a", "this device has slots already")
     for folder in FOLDERS:
         storage.make_folder(folder)
     storage.sync_folder("")
-    key = read_key(storage)
-    if key is None:
-        make_key(storage, new_key())
-        key = read_key(storage)
-        assert key is not None, "written and synced"
-    store = RecordStore(storage, key, lock)
-    if store.read() is not None:
-        raise RefusedError(Rule.STORAGE, "state-a", "this device has slots already")
+    key = new_key() if kept is None else kept
+    make_key(storage, key)  # a cut may have left one of the two
     installer = installer_of(key)
     installer.erase("a")
     installer.write("a", trailer, pieces)
     installer.seal("a", trailer)
     installer.mark("a", Mark(sha256=trailer.sha256, sequence=0))
-    store.write(Record(confirmed="a"))
+    RecordStore(storage, key, lock).write(Record(confirmed="a"))

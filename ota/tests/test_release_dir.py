@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from ota.errors import RefusedError, Rule, StorageError
 from ota.installers.release_dir import ReleaseDir
 from ota.installers.tree import MAX_DEPTH, entries, image_of, manifest_of, tree_fault, unpack
+from ota.slots.record import KEYS
 from ota.slots.trailer import Trailer
-from ota.storage import PosixStorage
+from ota.storage import PosixStorage, remove_all
 from ota.testing.disk_double import DiskDouble
 from ota.testing.slot_world import KEY, Release, set_up_with, tar_of
 
@@ -166,6 +167,7 @@ def test_a_slot_that_may_be_started_is_never_written_to():
 def test_a_device_is_set_up_once():
     disk = DiskDouble()
     set_up_with(disk, GOOD)
+    remove_all(disk, "fetch")  # as a device of an older release may have it: a refusal makes nothing
     before = disk.state()
     with pytest.raises(RefusedError):
         set_up_with(disk, Release(2))
@@ -184,6 +186,8 @@ def test_a_set_up_that_is_cut_anywhere_is_done_again():
         except RefusedError as error:
             assert error.what == "state-a"  # noqa: PT017  # it was complete
         assert ReleaseDir(each, KEY).fault("a") == ""
+        for name in KEYS:
+            assert each.read(name) == disk.read(name), "the key and its copy"
 
 
 @given(st.binary(max_size=2_000), st.integers(0, 20_479), st.booleans())
