@@ -46,7 +46,7 @@ class Package(NamedTuple):
 
 
 def make_image(files: Mapping[str, bytes], *, counter: int, floor: int, version: str) -> bytes:
-    """The image of a set. Raises `RefusedError` (format) where a name may not be."""
+    """The image of a set. Raises `RefusedError` (format) for what no secondary takes."""
     names = sorted(files)
     try:
         for name in names:
@@ -58,6 +58,8 @@ def make_image(files: Mapping[str, bytes], *, counter: int, floor: int, version:
     manifest = head_line(counter, floor, version)
     for name in names:
         manifest += Entry(hashlib.sha256(files[name]).hexdigest(), len(files[name]), name).line()
+    for _entry in entries_of(manifest, version):
+        pass  # as a secondary reads it: it takes no file that is too long, and no version of two words
     return IMAGE + len(manifest).to_bytes(4) + manifest + b"".join(files[name] for name in names)
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ota.errors import RefusedError, Rule
 from ota.mcu.delta import WINDOW_BITS
+from ota.mcu.manifest import MAX_FILE_BYTES
 from ota.mcu.sets import DELTA, FULL, KEEP
 from ota.payload.file_set import entries_of, make_image, make_package, read_image, read_package
 
@@ -94,6 +95,15 @@ def test_any_bytes_are_refused_and_nothing_else(data: bytes, head: bytes):
             read(head + data, "x")
         except RefusedError as error:
             assert error.rule in (Rule.FORMAT, Rule.HASH, Rule.LENGTH)  # noqa: PT017  # it may also be sound
+
+
+@pytest.mark.parametrize(
+    ("files", "version"), [({"a": b""}, "1 2"), ({"a": b""}, "1\n2"), ({"a": bytes(MAX_FILE_BYTES + 1)}, "1")]
+)
+def test_what_no_box_would_take_is_not_made(files: dict[str, bytes], version: str):
+    with pytest.raises(RefusedError) as caught:
+        make_image(files, counter=1, floor=0, version=version)
+    assert caught.value.rule is Rule.FORMAT
 
 
 def test_a_file_that_is_not_what_the_manifest_says_is_named():
