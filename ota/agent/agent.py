@@ -254,7 +254,7 @@ class UpdateAgent:
 
     def _may_switch(self, plan: Plan) -> str:
         """Why the slot may not be switched now; the last look at the gateway before it is."""
-        reason = why_not_now(plan, self.world.wall_s(), self._unmet) or self._gate.may_switch()
+        reason = why_not_now(plan, self.world.wall_s(), self._unmet) or self._gate.may_switch(plan)
         if not reason:
             self._health.remember()
         return reason

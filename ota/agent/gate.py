@@ -15,8 +15,8 @@ class Gate(Protocol):
     def may_take(self, plan: Plan, images: Mapping[str, Target]) -> str:
         """Why a verified plan is not followed now. `images`: ECU -> what it is to run."""
 
-    def may_switch(self) -> str:
-        """Why the slot may not be switched now, all else being ready."""
+    def may_switch(self, plan: Plan) -> str:
+        """Why the slot may not be switched now for a plan that was let go, all else being ready."""
 
     def stops(self) -> str:
         """Why a download that is under way is to stop. Asked after each block."""
@@ -29,7 +29,7 @@ class OpenGate:
         """See `Gate`."""
         return ""
 
-    def may_switch(self) -> str:
+    def may_switch(self, _plan: Plan) -> str:
         """See `Gate`."""
         return ""
 
@@ -48,7 +48,7 @@ class ClosedGate:
         """See `Gate`."""
         return self._reason
 
-    def may_switch(self) -> str:
+    def may_switch(self, _plan: Plan) -> str:
         """See `Gate`."""
         return self._reason
 

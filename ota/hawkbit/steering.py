@@ -96,11 +96,13 @@ class Steering:
             reason = f"action {assignment.action} of hawkBit is not to be begun yet"
         return reason or self._kept(partial(self._client.follow, plan.number))
 
-    def may_switch(self) -> str:
+    def may_switch(self, plan: Plan) -> str:
         """See `Gate`."""
         assignment = self._asked()
         if assignment is None:
             return self._why_none()
+        if plan.number != self._client.memory.plan:
+            return f"plan {plan.number} was not let go for action {assignment.action} of hawkBit"
         if not self._is_reached:  # what it said before may not hold any more: a window closes
             return NOT_REACHED
         if assignment.window is Window.CLOSED:
@@ -110,7 +112,7 @@ class Steering:
     def stops(self) -> str:
         """See `Gate`. While the server cannot be reached a download goes on as it was allowed to."""
         self.look()
-        return "" if self._client.memory.action else "hawkBit has cancelled it"
+        return "" if self._client.memory.plan else "hawkBit wants it no more"
 
     def _asked(self) -> Assignment | None:
         self.look()

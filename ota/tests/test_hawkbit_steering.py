@@ -18,10 +18,10 @@ from ota.hawkbit.run import modules_of, opened, run
 from ota.hawkbit.steering import Steering
 from ota.slots.machine import State
 from ota.slots.record import Record
-from ota.targets import Conditions
+from ota.targets import Conditions, EcuPlan, Plan
 from ota.testing.hawkbit_double import Exchange, HawkbitDouble
 from ota.testing.web_double import Faults
-from ota.tests.agent_device import WELL, Device, publish
+from ota.tests.agent_device import DEVICE, WELL, Device, publish
 from ota.tests.hawkbit_exchanges import BASE, Bench, asks, cancellation, deployment, poll, told
 
 pytest.importorskip("detools", reason="detools is not installed: deltas cannot be made")
@@ -158,19 +158,36 @@ def test_outside_its_window_it_is_fetched_and_written_and_not_switched(
     assert steered.run(*assigned(steered, window="available")) is End.RESTART
 
 
+def let_go(bench: Bench, number: int = 3) -> tuple[Steering, Plan]:
+    """A plan that was let go by action 7, whose window is open."""
+    steering = Steering(bench.client, modules_of(bench.config), wall_s=lambda: 0.0)
+    bench.server.expect(poll(deployment="7"), asks("deploymentBase", "7", deployment(window="available")))
+    steering.look()
+    bench.client.follow(number)
+    return steering, Plan(device=DEVICE, number=number, ecus={"main": EcuPlan(target="rsu/gateway/1.4.2.tar")})
+
+
 def test_an_old_word_of_the_server_switches_no_slot(steered: Steered) -> None:
     """Its window was open when a long download began; a poll falls into that, and is not answered."""
     bench = steered.bench
-    steering = Steering(bench.client, modules_of(bench.config), wall_s=lambda: 0.0)
-    bench.server.expect(poll(deployment="7"), asks("deploymentBase", "7", deployment(window="available")))
-    assert steering.may_switch() == ""
+    steering, plan = let_go(bench)
+    assert steering.may_switch(plan) == ""
     bench.wait()
     bench.server.expect(Exchange("GET", BASE, 503))
-    assert steering.may_switch() == "hawkBit does not answer"
+    assert steering.may_switch(plan) == "hawkBit does not answer"
     assert steering.stops() == "", "a download goes on"
     bench.wait()
     bench.server.expect(poll(deployment="7"))
-    assert steering.may_switch() == ""
+    assert steering.may_switch(plan) == ""
+
+
+def test_another_action_is_no_leave_for_a_plan_that_is_under_way(steered: Steered) -> None:
+    bench = steered.bench
+    steering, plan = let_go(bench)
+    bench.wait()
+    bench.server.expect(poll(deployment="9"), asks("deploymentBase", "9", deployment("9", version="1.5")))
+    assert steering.stops() == "hawkBit wants it no more"
+    assert steering.may_switch(plan) == "plan 3 was not let go for action 9 of hawkBit"
 
 
 def test_a_download_that_is_to_wait_waits_and_the_server_knows(steered: Steered, images: dict[str, bytes]) -> None:
