@@ -10,8 +10,10 @@ import zstandard
 
 from ota.errors import RefusedError, Rule
 from ota.payload.blocks import block_list
+from ota.payload.delta_body import PIECE_BYTES
 from ota.payload.file_set import make_image, make_package
 from ota.payload.patch import make_patch
+from ota.payload.unpack import zstd
 from ota.repository.bom import bom_of
 from ota.repository.files import read_file
 from ota.repository.image_tar import folder_files, image_of
@@ -78,6 +80,18 @@ def build(folder: Path, facts: Facts, bases: Iterable[bytes] = ()) -> Release:
     target = _target(facts, len(image), sha256, full, deltas)
     bom = bom_of(folder, name=name, version=facts.version, image_sha256=sha256)
     return Release(target, blobs, bom)
+
+
+def unpacked(blob: Blob, data: bytes, what: str) -> bytes:
+    """The image out of a blob that is all of it, by the device's own reader. Raises `RefusedError`."""
+    if blob.codec != "zstd":
+        return data
+    unpacker = zstd([data], what)
+    image = bytearray()
+    while len(image) <= MAX_IMAGE_BYTES and (piece := unpacker.take(PIECE_BYTES)):
+        image += piece
+    unpacker.end()
+    return bytes(image)
 
 
 def check(facts: Facts) -> None:

@@ -107,8 +107,11 @@ def _listing(
 def _take_blobs(workspace: Workspace, custom: Any, target: str, bundle: ChangeSet) -> None:
     info = decode_image_info(custom, target)
     for blob in (info.full[0], *info.deltas):
-        for name in (blob.sha256, block_list_name(blob.sha256)):
-            bundle.files[f"{BLOBS}/{name}"] = workspace.storage.read(f"{PUBLIC}/{BLOBS}/{name}")
+        for name, expected in ((blob.sha256, blob.sha256), (block_list_name(blob.sha256), blob.blocks)):
+            data = workspace.storage.read(f"{PUBLIC}/{BLOBS}/{name}")
+            if hashlib.sha256(data).hexdigest() != expected:
+                raise RefusedError(Rule.HASH, f"{BLOBS}/{name}", f"it is not what the metadata of {target} names")
+            bundle.files[f"{BLOBS}/{name}"] = data
         bundle.say("copy", f"{BLOBS}/{blob.sha256[:16]}…", f"{target}, {blob.codec}, {blob.length:,} bytes")
 
 

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-import zstandard
 from tuf.api.metadata import Key, Metadata, Root, TargetFile, Targets
 
 from ota.errors import RefusedError, Rule
 from ota.payload.blocks import BlockList
 from ota.payload.file_set import read_image, read_package
 from ota.payload.patch import apply_patch
+from ota.repository.build import unpacked
 from ota.repository.keys import HOLDER_FIELD
 from ota.repository.layout import BLOBS, BOM, DIRECTOR, block_list_name
 from ota.repository.release import BOM_FIELD
@@ -82,7 +82,7 @@ def _check_image(read: Read, file: TargetFile, images: Images) -> int:
     info = decode_image_info(file.custom, file.path)
     for blob in info.full:
         data = _blob(read, blob, file.path)
-        image = zstandard.ZstdDecompressor().decompress(data) if blob.codec == "zstd" else data
+        image = unpacked(blob, data, f"{BLOBS}/{blob.sha256}")
         if (len(image), hashlib.sha256(image).hexdigest()) != (file.length, file.hashes["sha256"]):
             raise RefusedError(Rule.HASH, f"{BLOBS}/{blob.sha256}", f"it does not make {file.path}")
         if info.kind == "mcu":
@@ -120,8 +120,7 @@ def _check_delta(read: Read, delta: Delta, file: TargetFile, kind: str, images: 
 
 def _image(read: Read, file: TargetFile) -> bytes:
     blob = decode_image_info(file.custom, file.path).full[0]
-    data = _blob(read, blob, file.path)
-    return zstandard.ZstdDecompressor().decompress(data) if blob.codec == "zstd" else data
+    return unpacked(blob, _blob(read, blob, file.path), f"{BLOBS}/{blob.sha256}")
 
 
 def _blob(read: Read, blob: Blob, path: str) -> bytes:

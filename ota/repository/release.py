@@ -5,11 +5,10 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
-import zstandard
 from tuf.api.metadata import TargetFile
 
 from ota.errors import RefusedError, Rule
-from ota.repository.build import Facts, build, check
+from ota.repository.build import Facts, build, check, unpacked
 from ota.repository.ceremony import stage
 from ota.repository.change_set import ChangeSet
 from ota.repository.layout import BLOBS, BOM, PUBLIC, STAGED, STAGED_IMAGE
@@ -95,6 +94,6 @@ def _image(workspace: Workspace, path: str, info: ImageInfo) -> bytes:
                 data = workspace.storage.read(name)
                 if sha256(data).hexdigest() != blob.sha256:
                     raise RefusedError(Rule.HASH, name, f"it is not what the metadata of {path} names")
-                return zstandard.ZstdDecompressor().decompress(data) if blob.codec == "zstd" else data
+                return unpacked(blob, data, name)
     reason = "none of its blobs is here, so no delta can be made from it; --deltas 0 makes none"
     raise RefusedError(Rule.STORAGE, path, reason)

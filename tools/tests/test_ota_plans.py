@@ -166,6 +166,18 @@ def test_a_bundle_that_cannot_be_is_refused(desk: Desk, repository: Path, tmp_pa
     assert refused(*bundle_words(desk, repository, tmp_path / "full")).endswith("a bundle is never mixed with another")
 
 
+def test_what_has_rotted_goes_onto_no_stick(desk: Desk, repository: Path, tmp_path: Path) -> None:
+    done(*desk.plan_words(repository, "rsu-7", "--ecu", f"gateway={TWO}"))
+    for file in (repository / "public/blobs").iterdir():
+        file.write_bytes(file.read_bytes()[:-1] + b"?")
+    before = tree(repository)
+    said = refused(*bundle_words(desk, repository, tmp_path / "stick"))
+    assert said.startswith("hash: blobs/")
+    assert said.endswith(f": it is not what the metadata of {TWO} names")
+    assert tree(repository) == before
+    assert not (tmp_path / "stick").exists()
+
+
 @pytest.mark.parametrize("command", ["plan", "bundle"])
 def test_a_dry_run_changes_nothing(desk: Desk, repository: Path, tmp_path: Path, command: str) -> None:
     done(*desk.plan_words(repository, "rsu-7", "--ecu", f"gateway={ONE}"))
