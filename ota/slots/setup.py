@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
+import msgspec
+
 from ota.errors import RefusedError, Rule
 from ota.installers.installer import Installer
 from ota.slots.record import Record, RecordStore, make_key, read_key
 from ota.slots.trailer import Mark, Trailer
 from ota.storage import Storage
+from ota.targets import Path
 
 FOLDERS = ("slots", "fetch", "reports", "secondaries", "trust")
 """There from the beginning: what is written into a folder that may itself be lost is not durable."""
@@ -27,6 +30,11 @@ def set_up(
     new_key: 32 bytes of the system's own randomness. Raises `RefusedError` where the device is set up already, and
     `StorageError`.
     """
+    try:
+        msgspec.convert(trailer.target, Path)
+    except msgspec.ValidationError as error:
+        reason = "no image has such a name; one is rsu/gateway/1.0.0.tar"
+        raise RefusedError(Rule.FORMAT, trailer.target, reason) from error
     kept = read_key(storage)
     if kept is not None and RecordStore(storage, kept, lock).read() is not None:
         raise RefusedError(Rule.STORAGE, "state-a", "this device has slots already")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import sha256
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -172,6 +173,14 @@ def test_a_device_is_set_up_once():
     with pytest.raises(RefusedError):
         set_up_with(disk, Release(2))
     assert disk.state() == before
+
+
+def test_a_device_is_not_set_up_under_a_name_that_no_metadata_may_give():
+    disk, release = DiskDouble(), Release(1)
+    release.target = msgspec.structs.replace(release.target, path="../../x")
+    with pytest.raises(RefusedError, match=r"^format: \.\./\.\./x: "):
+        set_up_with(disk, release)
+    assert disk.contents() == {}
 
 
 def test_a_set_up_that_is_cut_anywhere_is_done_again():
