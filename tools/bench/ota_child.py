@@ -46,6 +46,21 @@ def refresh(folder: Path) -> None:
     sys.stdout.write(json.dumps({"first": cpu[0], "again": cpu[1]}))
 
 
+def simulate(folder: Path) -> None:
+    """A good release and a bad one to a simulated fleet: CPU seconds of each, and the peak of the process."""
+    from ota.campaign.simulation.fleet import Trouble, default_campaign
+    from ota.campaign.simulation.run import Simulation
+
+    devices = int((folder / "devices").read_text())
+    seconds = []
+    for rate in (0.0, 0.1):
+        began = time.process_time()
+        outcome = Simulation(default_campaign(devices), devices, Trouble(failure_rate=rate), seed=1).run()
+        seconds.append(time.process_time() - began)
+        assert (outcome.halted_after_s is None) is (rate == 0), outcome.reason
+    sys.stdout.write(json.dumps({"good_s": seconds[0], "bad_s": seconds[1], "kb": _peak_kb()}))
+
+
 def _pieces(file: Path) -> Iterator[bytes]:
     with file.open("rb") as opened:
         while piece := opened.read(1 << 16):
@@ -59,4 +74,4 @@ def _peak_kb() -> int:
 
 
 if __name__ == "__main__":
-    {"apply": apply, "refresh": refresh}[sys.argv[1]](Path(sys.argv[2]))
+    {"apply": apply, "refresh": refresh, "simulate": simulate}[sys.argv[1]](Path(sys.argv[2]))
