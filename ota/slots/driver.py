@@ -19,7 +19,7 @@ from ota.slots.changes import after, is_same_work, mark_of, other, own_row, repo
 from ota.slots.ecus import Ecu, recorded, rows_of, table_of
 from ota.slots.machine import MAY_BE_OVERTAKEN, RESTING, VOLATILE, Action, Event, State, follow, state_of
 from ota.slots.neighbours import LATER, Health, Offer, Payload, Reports, Secondaries, Wellbeing
-from ota.slots.record import Record, RecordStore, StaleRecordError
+from ota.slots.record import SLOTS, Record, RecordStore, StaleRecordError
 from ota.slots.trailer import rebuild
 from ota.storage import Storage
 from ota.targets import Plan, Target
@@ -69,7 +69,12 @@ class Driver:
         running: str,
         may_switch: Callable[[Plan], str],
     ) -> None:
-        """`running`: the slot that the launcher has started; `may_switch`: why not yet, nothing where it may."""
+        """`running`: the slot that the launcher has started; `may_switch`: why not yet, nothing where it may.
+
+        Raises `RefusedError` for a slot that there is not.
+        """
+        if running not in SLOTS:
+            raise RefusedError(Rule.FORMAT, f"slot {running}", f"the slots of a device are {' and '.join(SLOTS)}")
         self._storage = storage
         self._key = key
         self._store = RecordStore(storage, key, lock)

@@ -339,6 +339,15 @@ def test_a_download_that_is_refused_ends_the_attempt():
 # Records ------------------------------------------------------------------------------------------------------------
 
 
+def test_a_slot_that_there_is_not_runs_nothing():
+    """As somebody may type it: it must not be recorded as the confirmed one."""
+    disk, world = a_device()
+    before = disk.state()
+    with pytest.raises(RefusedError, match=r"^format: slot c: "):
+        driver_on(disk, world, "c")
+    assert disk.state() == before
+
+
 def test_without_records_and_slots_it_says_so():
     disk, world = a_device()
     driver = driver_on(disk, world, "a")
