@@ -306,6 +306,13 @@ def test_whoever_is_counted_as_bad_has_a_rule_and_nobody_else_is(start: Course, 
             assert counts.bad == 0
 
 
+def test_a_sign_of_life_that_is_not_newer_says_nothing() -> None:
+    silent = passed(CAMPAIGN, REACHED, 1 << 30)
+    for at in (1_059, 1_060):
+        assert heard(REACHED, at) is REACHED
+        assert heard(silent, at) is silent
+
+
 @given(STARTS, EVENTS, HEARD)
 def test_the_same_heard_twice_changes_nothing(start: Course, events: list[tuple[int, Move]], move: Move) -> None:
     course = walk(events, start)[-1]

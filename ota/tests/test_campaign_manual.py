@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from ota.campaign.bound import wilson_lower
+from ota.campaign.course import State
 from ota.campaign.judge import Tally, condemned, is_condemned, judge
 from ota.campaign.retry import DEFAULTS
 from ota.campaign.rules import Campaign, Gate, Health, Retry, Stage, When, read_campaign
@@ -63,13 +64,15 @@ def test_the_example_is_so() -> None:
     assert found is not None
     assert f"\n{found.reason}\n" in PAGE
     assert round(wilson_lower(8, 150, 0.99999), 4) == 0.0134
+    early: dict[State, int] = {"good": 142, "failed": 8, "reached": 60}
+    assert condemned(Gate(), {"rsu-a": Tally(states=early, rules={"health": 8})}) is None
     few = {"rsu-a": Tally(states={"good": 144, "failed": 6}, rules={"health": 6})}
     campaign = Campaign(name="x", target="rsu/x.tar", stage=[Stage(percent=1), Stage(percent=100)])
     assert judge(campaign, 0, few, few, begun_at=0, now=1).action == "next"
 
 
 def test_the_counts_on_the_page_are_the_least_that_condemn() -> None:
-    table = rows(PAGE.partition("| devices at their end |")[2])[1:]
+    table = rows(PAGE.partition("| devices, those on their way counted in |")[2])[1:]
     assert len(table) == 8
     for devices, failures, share in table:
         ended, bad = int(devices), int(failures)
