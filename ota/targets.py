@@ -10,11 +10,14 @@ the key `wayside` of the signed part. A key that this version does not know is p
     blobs/{sha256}.blocks                  its block list: the SHA-256 of each 256 KiB, 32 bytes each
 """
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 from ota.errors import RefusedError, Rule
+
+if TYPE_CHECKING:
+    from tuf.api.metadata import Root
 
 BLOCK_BYTES = 256 * 1024
 PLAN_KEY = "wayside"
@@ -141,6 +144,11 @@ def decode_target(path: str, length: int, sha256: Any, custom: Any, what: str) -
 def decode_plan(value: Any, what: str) -> Plan:  # what JSON gives
     """The Director's plan. Raises `RefusedError` with `Rule.FORMAT`."""
     return _convert(value, Plan, what)
+
+
+def is_directors(root: "Root") -> bool:
+    """Whether a root is the Director's: there one key, online, says what is to run and that it is the newest word."""
+    return root.roles["targets"].keyids == root.roles["timestamp"].keyids
 
 
 def to_json_types(value: msgspec.Struct) -> dict[str, Any]:

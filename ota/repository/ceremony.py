@@ -21,12 +21,12 @@ from ota.repository.roles import (
     director_root,
     family_targets,
     image_root,
-    is_directors,
     top_targets,
 )
 from ota.repository.verify import DIRECTOR_ONLINE
 from ota.repository.workspace import Workspace, staged_bytes
 from ota.storage import Storage
+from ota.targets import is_directors
 
 
 def begin(

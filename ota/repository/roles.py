@@ -35,7 +35,7 @@ from tuf.api.metadata import (
 
 from ota.errors import RefusedError, Rule
 from ota.repository.keys import PublicKey, has_own_id, holder_of
-from ota.targets import SIGNED_AT_KEY, Target, decode_target, to_json_types
+from ota.targets import SIGNED_AT_KEY, Target, decode_target, is_directors, to_json_types
 
 THRESHOLD = 2
 KEYS = 3
@@ -156,14 +156,11 @@ def check_root(root: Root, what: str, *, online: Sequence[str] = ("snapshot", "t
     """Raises `RefusedError` where a root says what ours never say. `online`: roles with a key on a server."""
     if not root.consistent_snapshot:
         raise RefusedError(Rule.FORMAT, what, "it has no consistent snapshots: a half-updated mirror could not be told")
+    if "targets" in online and not is_directors(root):
+        raise RefusedError(Rule.ROLE, what, "it is a root of the image repository, not the Director's")
     for name, role in root.roles.items():
         _check_role(role, name, what, 1 if name in online else THRESHOLD)
         _check_keys(role, root.keys, name, what)
-
-
-def is_directors(root: Root) -> bool:
-    """Whether it is the Director's: one key, online, says what is to run and that it is the newest word."""
-    return root.roles["targets"].keyids == root.roles["timestamp"].keyids
 
 
 def check_tree(targets: Targets, families: Mapping[str, Targets], what: str = "targets.json") -> None:

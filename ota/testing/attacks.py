@@ -199,6 +199,27 @@ def _new_root(count: int) -> Callable[[Scene], None]:
     return act
 
 
+def _directors_root_for_images(scene: Scene) -> None:
+    """The same people sign both roots; the Director's lets one online key say what there is."""
+    scene.double.new_root(lambda _root: None, by=scene.keys["root"][:2], side=DIRECTOR)  # an honest renewal
+    scene.double.files[f"{METADATA}/2.root.json"] = scene.double.files[f"{DIRECTOR}/2.root.json"]
+
+
+def _images_root_for_director(scene: Scene) -> None:
+    scene.double.new_root(lambda _root: None, by=scene.keys["root"][:2])
+    scene.double.files[f"{DIRECTOR}/{DEVICE}/2.root.json"] = scene.double.files[f"{METADATA}/2.root.json"]
+
+
+def _own_image_by_directors_root(scene: Scene) -> None:
+    _directors_root_for_images(scene)
+    own = [SigningKey.new(KeyRole.TARGETS, f"mallory-{number}") for number in (1, 2)]
+    stolen = scene.keys["director"]
+    scene.double.forge("targets", lambda targets: _let_sign(targets, own), by=stolen)
+    scene.double.forge("rsu", scene.list_evil(), by=own)
+    scene.double.relist(by=stolen)
+    scene.order(scene.order_image("rsu/gateway/9.tar", target_file(scene.evil())))
+
+
 def _let_sign(targets: Targets, own: list[SigningKey]) -> None:
     delegations = targets.delegations
     assert delegations is not None
@@ -298,6 +319,10 @@ ATTACKS = (
     Attack(NOBODY, "serve an old listing with new ones (mix and match)", _mix, Rule.HASH, NO_CHANGE),
     Attack(NOBODY, "never end a file (endless data)", _endless, Rule.LENGTH, "cut at its ceiling; " + NO_CHANGE),
     Attack(NOBODY, "serve the plan of another device", _neighbours_plan, Rule.PLAN, NO_CHANGE),
+    Attack(NOBODY, "serve the Director's root as the image repository's", _directors_root_for_images, Rule.ROLE,
+           "it is not kept; " + NO_CHANGE),
+    Attack(NOBODY, "serve the image repository's root as the Director's", _images_root_for_director, Rule.ROLE,
+           "it is not kept; " + NO_CHANGE),
     Attack(NOBODY, "serve nothing", _withhold, Rule.NETWORK, "no news while it lasts, and the device says so"),
     Attack(ONLINE, "list an image of their own", lambda s: _forge_with_online(s, []), Rule.THRESHOLD, NO_CHANGE),
     Attack(ONLINE, "list an older listing as the newest", _old_listing, Rule.VERSION, NO_CHANGE),
@@ -309,6 +334,8 @@ ATTACKS = (
            "healed by the new root that takes the key away", TWO),
     Attack(DIRECTOR_KEY, "order an image of their own",
            lambda s: s.order(s.order_image("rsu/gateway/9.tar", target_file(s.evil()))), Rule.AGREEMENT, NO_CHANGE),
+    Attack(DIRECTOR_KEY, "list an image of their own under the Director's root", _own_image_by_directors_root,
+           Rule.ROLE, NO_CHANGE),
     Attack(DIRECTOR_KEY, "order an image below the floor", lambda s: s.order(s.order_image(OLD)), Rule.FLOOR,
            NO_CHANGE),
     Attack(DIRECTOR_KEY, "order an image for other hardware", lambda s: s.order(s.order_image(OTHER)), Rule.HARDWARE,

@@ -10,7 +10,7 @@ from tuf.api.metadata import DelegatedRole, Delegations, Role, Targets
 from ota.errors import RefusedError, Rule
 from ota.repository import roles
 from ota.repository.keys import KeyRole, PublicKey, SigningKey
-from ota.repository.verify import read_images, read_plan
+from ota.repository.verify import DIRECTOR_ONLINE, read_images, read_plan
 from ota.targets import SIGNED_AT_KEY
 from ota.testing.repository_double import RepositoryDouble
 
@@ -126,6 +126,15 @@ def test_a_root_with_one_voice_or_without_consistent_snapshots_is_refused(double
     root.roles["targets"].threshold = 2
     root.consistent_snapshot = False
     refusal(Rule.FORMAT, "no consistent snapshots", roles.check_root, root, "1.root.json")
+
+
+def test_neither_root_stands_for_the_other(double: RepositoryDouble) -> None:
+    directors, images = double.director_root.signed, double.root.signed
+    roles.check_root(directors, "root", online=DIRECTOR_ONLINE)
+    refusal(Rule.THRESHOLD, "targets wants 1 signatures", roles.check_root, directors, "1.root.json")
+    with pytest.raises(RefusedError, match="it is a root of the image repository, not the Director's") as refused:
+        roles.check_root(images, "1.root.json", online=DIRECTOR_ONLINE)
+    assert refused.value.rule is Rule.ROLE
 
 
 def test_what_is_served_is_walked_as_a_device_does(double: RepositoryDouble) -> None:

@@ -134,6 +134,21 @@ def test_an_image_hash_is_one(double: RepositoryDouble, sha256: object) -> None:
     refused(TrustingDevice(double), Rule.FORMAT, "sha256" if isinstance(sha256, str) else "deserialize")
 
 
+def test_the_top_listing_only_delegates(double: RepositoryDouble) -> None:
+    """The same people may sign it and a family's: an old listing of the family must not come back as the top one."""
+    image = double.listed()[V1]
+    double.forge("targets", lambda targets: targets.targets.update({V1: image}), by=double.keys["targets"])
+    double.relist()
+    refused(TrustingDevice(double), Rule.ROLE, "targets.json: it lists rsu/gateway/1.tar itself; it only delegates")
+
+
+@pytest.mark.parametrize("side", ["director_root", "image_root"])
+def test_a_device_is_not_built_with_one_root_for_the_other(double: RepositoryDouble, side: str) -> None:
+    device = TrustingDevice(double)
+    device.trusted[side] = device.trusted["image_root" if side == "director_root" else "director_root"]
+    refused(device, Rule.ROLE, "built-in root: it is a root of ")
+
+
 def test_a_plan_number_stands_for_one_plan(double: RepositoryDouble) -> None:
     device = TrustingDevice(double)
     device.refresh()

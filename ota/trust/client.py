@@ -89,6 +89,8 @@ class TrustClient:
         said = [floor.signed_at for floor in orders.seen.values()]
         made = self._workflow(IMAGES, "image", images, self._image_cache, self._image_root, said, is_held=False)
         refreshed(made)
+        for path in made.targets.targets:
+            raise RefusedError(Rule.ROLE, f"{IMAGES}: targets.json", f"it lists {path} itself; it only delegates")
         targets = agree(plan, self._device, ordered, _lookup(made), self.floors.release, quarantined or {})
 
         now = self._now(*said, *(floor.signed_at for floor in made.seen.values()))
@@ -113,6 +115,7 @@ class TrustClient:
         return Workflow(
             name=name, cache=cache, pieces=source.pieces, base_url=source.metadata_url, bootstrap=root,
             floors=self.floors.role_floors(key), clock=lambda seen: self._now(seen, *said).seconds, is_held=is_held,
+            is_directors=name == DIRECTOR,
         )  # fmt: skip
 
     def _now(self, *seen: int) -> Now:

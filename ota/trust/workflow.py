@@ -18,12 +18,12 @@ from tuf.api.exceptions import (
     RepositoryError,
     UnsignedMetadataError,
 )
-from tuf.api.metadata import Root, Signed, Snapshot, Targets, Timestamp
+from tuf.api.metadata import Metadata, Root, Signed, Snapshot, Targets, Timestamp
 from tuf.api.serialization import DeserializationError
 from tuf.ngclient import Updater, UpdaterConfig
 
 from ota.errors import OtaError, RefusedError, Rule
-from ota.targets import SIGNED_AT_KEY
+from ota.targets import SIGNED_AT_KEY, is_directors
 from ota.trust.cache import MAX_FILE_BYTES, MetadataCache
 from ota.trust.fetcher import MetadataFetcher, Pieces
 from ota.trust.floors import RoleFloor
@@ -57,6 +57,7 @@ class Workflow(Updater):
     name: for a person: `image repository`.
     clock: the time that expiry is judged by, given the newest time that floors know of.
     is_held: keep nothing but roots until `keep`.
+    is_directors: which of the two repositories it is; none: one by itself.
     """
 
     def __init__(
@@ -70,12 +71,14 @@ class Workflow(Updater):
         floors: Mapping[str, RoleFloor],
         clock: Callable[[int], int],
         is_held: bool = False,
+        is_directors: bool | None = None,
     ) -> None:
         self._name = name
         self._cache = cache
         self._floors = dict(floors)
         self._clock = clock
         self._is_held = is_held
+        self._is_directors = is_directors
         self._held: dict[str, bytes] = {}
         self._root_data = b""
         self._delegators: dict[str, str] = {}
@@ -86,6 +89,7 @@ class Workflow(Updater):
             super().__init__("", base_url, fetcher=MetadataFetcher(pieces), config=CEILINGS, bootstrap=bootstrap)
         except RepositoryError as error:
             raise RefusedError(Rule.FORMAT, f"{name}: built-in root", str(error)) from error
+        self._check_side(self._trusted_set.root, "built-in root")
 
     @property
     def floors(self) -> dict[str, RoleFloor]:
@@ -170,7 +174,7 @@ class Workflow(Updater):
                     if error.status_code not in _NO_NEWER_ROOT:
                         raise
                     break
-                self._trusted_set.update_root(data)
+                self._update_root(data)
                 self._persist_root(version, data)
         finally:
             self._cache.write(Root.type, self._root_data)
@@ -178,10 +182,22 @@ class Workflow(Updater):
 
     def _takes_root(self, cached: bytes) -> bool:
         try:
-            self._trusted_set.update_root(cached)
-        except RepositoryError:  # rotten, or of another chain: the repository has the right one
+            self._update_root(cached)
+        except (RepositoryError, RefusedError):  # rotten, or of another chain: the repository has the right one
             return False
         return True
+
+    def _update_root(self, data: bytes) -> None:
+        root = Metadata.from_bytes(data).signed
+        if isinstance(root, Root):
+            self._check_side(root, self._file)
+        self._trusted_set.update_root(data)
+
+    def _check_side(self, root: Root, file: str) -> None:
+        """The same people sign both roots, and the Director's is the weaker one: neither may stand for the other."""
+        if self._is_directors is not None and is_directors(root) is not self._is_directors:
+            whose = "the image repository's" if self._is_directors else "the Director's"
+            raise RefusedError(Rule.ROLE, f"{self._name}: {file}", f"it is a root of {whose}")
 
     def _load_timestamp(self) -> None:
         root = self._trusted_set.root
