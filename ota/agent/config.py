@@ -29,8 +29,10 @@
 Paths are beside the file.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -39,7 +41,7 @@ from ota.health import Gates
 from ota.local_conditions import Condition
 from ota.targets import Word
 
-Name = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
 Family = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*$", max_length=80)]
 Web = Annotated[str, msgspec.Meta(pattern="^https?://[^ ]+$", max_length=400)]
 LineUrl = Annotated[str, msgspec.Meta(pattern="^(tcp://[^ /:]+:[0-9]{1,5}|unix:/[^ ]+)$", max_length=200)]
@@ -146,8 +148,31 @@ def parse_config(document: bytes, file: Path) -> UpdateConfig:
     for name, ecu in config.ecu.items():
         if (name == OWN) is not (ecu.line is None) or (ecu.line is None) is not (ecu.key_file is None):
             raise ConfigError(f"{file}: ecu.{name}: a secondary has a line and a key_file, and `{OWN}` has neither")
+    for where, url in _addresses(config):
+        if not _is_address(url):
+            raise ConfigError(f"{file}: {where}: this is no address")
     if OWN not in config.ecu:
         raise ConfigError(f"{file}: ecu.{OWN} is missing")
     if config.rauc is not None and config.rauc.a == config.rauc.b:
         raise ConfigError(f"{file}: rauc: a and b are two slots")
     return msgspec.structs.replace(config, file=str(file))
+
+
+def _addresses(config: UpdateConfig) -> Iterator[tuple[str, str]]:
+    for where, to in (("director", config.director), ("images", config.images)):
+        yield f"{where}.url", to.url
+        yield from ((f"{where}.mirrors", mirror) for mirror in to.mirrors)
+        if to.proxy is not None:
+            yield f"{where}.proxy", to.proxy
+    for name, ecu in config.ecu.items():
+        if ecu.line is not None and not ecu.line.startswith("unix:"):
+            yield f"ecu.{name}.line", ecu.line
+
+
+def _is_address(url: str) -> bool:
+    """What a pattern does not tell. An address may hold a secret: no error repeats it."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -8,9 +8,11 @@ A serial line is reached through whatever serves it as a socket: the gateway hol
 """
 
 import socket
+import time
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from ota.installers.mcu import SecondaryLineError
 
@@ -51,8 +53,9 @@ class SocketLine:
         for attempt in range(TRIES):
             try:
                 connection = self._connected()
+                connection.settimeout(ANSWER_S)
                 connection.sendall(framed(request))
-                return read_frame(connection.recv)
+                return read_frame(partial(_received, connection, time.monotonic() + ANSWER_S))
             except (OSError, SecondaryLineError) as error:
                 self.close()
                 if attempt == TRIES - 1:
@@ -79,6 +82,12 @@ class SocketLine:
                 host, _, port = rest.removeprefix("//").rpartition(":")
                 self._connection = socket.create_connection((host, int(port)), timeout=ANSWER_S)
         return self._connection
+
+
+def _received(connection: socket.socket, until: float, size: int) -> bytes:
+    """What comes in time: the whole answer has it, not each of its bytes."""
+    connection.settimeout(max(0.001, until - time.monotonic()))
+    return connection.recv(size)
 
 
 def _exactly(receive: Callable[[int], bytes], size: int) -> bytes:
