@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MAX_DEVICES = 1_000_000
 _Report = Callable[[int, int, int], None]
-_Picture = tuple["Simulation", "Outcome"]
+_Run = tuple["Simulation", "Outcome"]
 
 
 def simulate(
@@ -112,12 +112,12 @@ def _campaign(file: Path | None, devices: int) -> "Campaign":
 
 def _run(
     campaign: "Campaign", devices: int, trouble: "Trouble", seeds: range, *, as_json: bool
-) -> tuple[list["Outcome"], _Picture]:
+) -> tuple[list["Outcome"], _Run]:
     """All outcomes, and the run in which the most were harmed."""
     from ota.campaign.simulation.run import Simulation
 
     outcomes: list[Outcome] = []
-    worst: _Picture | None = None
+    worst: _Run | None = None
     with _progress(len(seeds)) as begin:
         for seed in seeds:
             simulation = Simulation(campaign, devices, trouble, seed, progress=begin(seed))
@@ -160,7 +160,7 @@ def _progress(runs: int) -> Iterator[Callable[[int], _Report]]:
         yield begin
 
 
-def _draw(file: Path, run: _Picture, *, as_json: bool) -> None:
+def _draw(file: Path, run: _Run, *, as_json: bool) -> None:
     from ota.campaign.simulation.report import picture_of
 
     try:

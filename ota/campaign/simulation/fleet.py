@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from ota.campaign.rules import Campaign, CampaignError, Gate, Share, Stage
+from ota.campaign.rules import Campaign, CampaignError, Share, Stage
 
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
@@ -105,5 +105,4 @@ def default_campaign(devices: int) -> Campaign:
         name="simulated",
         target="simulated/gateway/2.0.0.tar",
         stage=[*wanted, Stage(percent=100, soak_s=2 * HOUR_S)],
-        gate=Gate(),
     )
