@@ -5,6 +5,7 @@ Exit codes: 0 nothing is under way, 10 start it again soon, 11 another slot is t
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 _USAGE = 2
@@ -41,7 +42,9 @@ def main() -> int:
 
 
 def _say(line: str) -> None:
-    sys.stderr.write(f"update: {line}\n")
+    with suppress(OSError):  # the gateway that listened has died: the next one reads what stands on the disk
+        sys.stderr.write(f"update: {line}\n")
+        sys.stderr.flush()
 
 
 if __name__ == "__main__":

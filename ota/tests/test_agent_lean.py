@@ -1,6 +1,7 @@
 """The agent as a process of its own: it loads what it uses."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -40,3 +41,14 @@ def test_so_it_still_reads_its_plan_and_follows_it(device: Device, images: dict[
     command = [sys.executable, "-m", "ota.agent", str(device.folder / "update.toml"), "--now"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, read_seen(device.storage).refusal) == ({"1": 0, "2": 11}[version], "")
+
+
+def test_nobody_who_listens_is_no_reason_to_stop(device: Device, images: dict[str, bytes]):
+    """The gateway has died meanwhile; what the agent is at goes on, as far as it goes."""
+    publish(device, images, "2")
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "ota.agent", str(device.folder / "update.toml"), "--now"]
+    done = subprocess.run(command, stderr=writing, check=False, timeout=60)
+    os.close(writing)
+    assert done.returncode == 11
