@@ -61,7 +61,7 @@ def stage(changes: ChangeSet, folder: str, role: str, metadata: Metadata[Any], p
     name = signatures.name_of(metadata, role)
     changes.files[f"{folder}/{name}"] = staged_bytes(metadata)
     changes.replaced.add(f"{folder}/{name}")  # a draft that nobody has signed
-    changes.changes += differences(published, metadata, name)
+    changes.changes += differences(published, metadata, f"{folder}/{name}")
 
 
 def renew(workspace: Workspace, role: str, now: datetime) -> ChangeSet:
@@ -109,7 +109,7 @@ def look_at(paper: Paper, against: Path | None = None) -> ChangeSet:
         old = signatures.parse(read_file(against), str(against))
         if type(old.signed) is not type(paper.metadata.signed):
             raise RefusedError(Rule.ROLE, str(against), f"it holds {old.signed.type}, not what {paper.file.name} does")
-    return ChangeSet(changes=differences(old, paper.metadata, paper.file.name))
+    return ChangeSet(changes=differences(old, paper.metadata, str(paper.file)))
 
 
 def sign_paper(paper: Paper, key: Signatory) -> ChangeSet:

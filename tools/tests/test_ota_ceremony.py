@@ -104,6 +104,15 @@ def test_a_key_signs_only_what_its_role_does(desk: Desk, repository: Path) -> No
     assert tree(repository) == before
 
 
+def test_the_two_roots_are_told_apart(desk: Desk, repository: Path) -> None:
+    begun = done(*desk.init_words(repository))
+    sides = [f"staged/{side}/1.root.json" for side in ("image", "director")]
+    assert {change["file"] for change in begun["changes"]} >= set(sides)
+    file = repository / sides[1]
+    shown = repo(*desk.sign_words(file, "alice"), "--dry-run")
+    assert f"{file}: a new version: 1, holds until" in shown.stdout
+
+
 def test_what_is_signed_is_read_first(desk: Desk, repository: Path) -> None:
     done(*desk.init_words(repository))
     result = repo(*desk.sign_words(repository / "staged/image/1.targets.json", "alice"), "--dry-run")

@@ -44,7 +44,9 @@ def test_each_step_and_each_refusal_is_a_line(desk: Desk, repository: Path, tmp_
     refused(*desk.init_words(repository))
     first, short, published, *others = lines(repository)
     assert first["what"] == "done"
-    assert {(change["action"], change["file"]) for change in first["changes"]} >= {("new version", "1.root.json")}
+    assert {(change["action"], change["file"]) for change in first["changes"]} >= {
+        ("new version", "staged/image/1.root.json")
+    }
     assert f"{short['rule']}: {short['of']}: {short['reason']}" == said
     assert published["files"][-1] == "public/metadata/timestamp.json"
     assert [(line["what"], Rule(line["rule"])) for line in others] == [
