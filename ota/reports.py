@@ -2,7 +2,7 @@
 
     reports/{attempt}.json    a signed report
     reports/{attempt}.log     the last 16 KiB that were logged, where an update has failed
-    reports/dropped           how many were given up for want of room
+    reports/dropped           how many were given up for want of room, and the last of them
 
 Nothing here reads or writes the slots: a server that never answers, or answers nonsense, can hold up reports and no
 more. One attempt has one report: written again after a cut it is the same file.
@@ -110,8 +110,11 @@ class ReportQueue:
             report = msgspec.structs.replace(report, log_sha256=hashlib.sha256(tail).hexdigest())
         waiting = [attempt for attempt in self.waiting() if attempt != report.attempt]
         for attempt in waiting[: max(0, len(waiting) + 1 - MAX_KEPT)]:
-            replace(self._storage, _DROPPED, b"%d" % (self.dropped + 1))
+            dropped, last = self._dropped()
+            if attempt != last:  # else a cut has brought it back: it is counted already
+                replace(self._storage, _DROPPED, f"{dropped + 1} {attempt}".encode())
             self._remove(attempt)
+        self._remove_lone_logs(report.attempt)
         body = msgspec.json.encode(msgspec.structs.replace(report, dropped=self.dropped))
         signed = _Signed(msgspec.Raw(body), self._keyid, self._sign(body).hex())
         replace(self._storage, f"{FOLDER}/{report.attempt}.json", msgspec.json.encode(signed) + b"\n")
@@ -119,9 +122,13 @@ class ReportQueue:
     @property
     def dropped(self) -> int:
         """Reports given up since the device was set up."""
+        return self._dropped()[0]
+
+    def _dropped(self) -> tuple[int, str]:
         with suppress(StorageError, ValueError):
-            return int(self._storage.read(_DROPPED, 0, 20))
-        return 0
+            count, _, last = self._storage.read(_DROPPED, 0, 200).decode().partition(" ")
+            return int(count), last
+        return 0, ""
 
     def waiting(self) -> list[str]:
         """Attempts whose report nobody has taken, the oldest first: they are numbered, 9 before 10."""
@@ -147,7 +154,13 @@ class ReportQueue:
                 yield attempt
 
     def _remove(self, attempt: str) -> None:
-        """The report first: a log without one is rubbish that the next removal of that name takes along."""
+        """The report first: a log without one is rubbish, which the next report that is kept takes along."""
         self._storage.remove(f"{FOLDER}/{attempt}.json")
         self._storage.remove(f"{FOLDER}/{attempt}.log")
         self._storage.sync_folder(FOLDER)
+
+    def _remove_lone_logs(self, new: str) -> None:
+        waiting = {*self.waiting(), new}
+        for name in self._storage.list(FOLDER):
+            if name.endswith(".log") and name.removesuffix(".log") not in waiting:
+                self._storage.remove(f"{FOLDER}/{name}")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ota.reports import MAX_KEPT, MAX_LOG_BYTES, EcuOutcome, Report, ReportError, ReportQueue, read_report
 from ota.storage import PosixStorage
+from ota.testing.disk_double import DiskDouble
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 REPORT = Report(
@@ -115,3 +116,44 @@ def test_attempts_go_in_the_order_of_their_numbers(queue: ReportQueue):
 def test_a_name_that_leaves_the_folder_is_none():
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({**msgspec.to_builtins(REPORT), "attempt": "../state-a"}, Report)
+
+
+def test_wherever_the_power_goes_each_is_whole_counted_once_and_kept_while_it_is_among_the_newest(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("ota.reports.MAX_KEPT", 2)
+    disk = DiskDouble()
+    cuts = 0
+
+    def begun(_step: str, _name: str) -> None:
+        """Number 3 was being kept, in the place of the oldest. Kept again, it is as if nothing had been."""
+        nonlocal cuts
+        for after in disk.after_cut(1, most=6):
+            cuts += 1
+            queue = ReportQueue(after, KEY.sign, "device-1")
+            waiting = queue.waiting()
+            assert "42-0002" in waiting
+            assert set(waiting) <= {"42-0001", "42-0002", "42-0003"}
+            for attempt in waiting:
+                assert read_report(queue.read(attempt)[0], verify).attempt == attempt
+            queue.put(numbered(3), b"log")
+            assert queue.waiting() == ["42-0002", "42-0003"]
+            assert queue.dropped == 1
+            assert read_report(queue.read("42-0003")[0], verify).dropped == 1
+            assert {name.partition(".")[0] for name in after.list("reports") if name.endswith(".log")} == {
+                "42-0002",
+                "42-0003",
+            }, "no log is left without its report"
+
+    queue = ReportQueue(disk, KEY.sign, "device-1")
+    queue.put(numbered(1), b"log")
+    queue.put(numbered(2), b"log")
+    disk.begun = begun
+    queue.put(numbered(3), b"log")
+    assert cuts > 40
+
+
+def test_a_count_that_an_older_release_has_kept_is_read(tmp_path: Path, queue: ReportQueue):
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "dropped").write_bytes(b"7")
+    assert queue.dropped == 7
