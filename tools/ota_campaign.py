@@ -21,6 +21,7 @@ app.command()(simulate.simulate)
 fleet = typer.Typer(invoke_without_command=True)
 fleet.callback()(fleets.fleet)
 fleet.command("import")(fleets.import_fleet)
+fleet.command("remove")(fleets.remove)
 
 
 @app.callback()

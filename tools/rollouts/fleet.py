@@ -97,6 +97,27 @@ def import_fleet(
         print_line(_("{added} added, {changed} changed").format(added=added, changed=changed))
 
 
+def remove(
+    names: Annotated[list[str], typer.Argument(metavar="DEVICE...", help=_("devices that are no more"))],
+    config: ConfigOption = DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Forget devices, with their plans and reports; the trail keeps what was done with them."""
+    with refusals(as_json=as_json), opened(config) as office:
+        from ota.campaign.rules import CampaignError
+        from ota.campaign.store import devices, trail
+
+        with office.database.transaction() as connection:
+            removed = devices.remove(connection, names)
+            if missing := sorted(set(names) - set(removed)):
+                raise CampaignError(f"device: {missing[0]}: no device of this name is in the fleet")
+            trail.append(connection, at=int(time.time()), who=trail.OPERATOR, what="removed", devices=removed)
+    if as_json:
+        print_json({"ok": True, "removed": removed})
+    else:
+        print_line(_("{number} removed").format(number=len(removed)))
+
+
 def _stuck(connection: "Connection") -> list[dict[str, Any]]:
     """Devices that were told long ago, and neither took it nor said why not."""
     from ota.campaign.store import campaigns, courses, devices

@@ -4,12 +4,14 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from ota.campaign.course import DAY_S, Vitals
+from ota.campaign.rules import CampaignError
 from ota.campaign.selection import FleetDevice
-from ota.campaign.store.tables import device
+from ota.campaign.store.tables import command, course, device, plan, report
 
+_BUSY = ("told", "reached", "retrying", "confirmed", "reverting")
 _AT_ONCE = 500
 """Ids in one query: fewer than any database takes."""
 
@@ -60,8 +62,8 @@ def put(connection: Connection, devices: Iterable[FleetDevice], keys: Mapping[st
     there = {row.id: row for row in _rows(connection, wanted)}
     added, changed = [], []
     for one in wanted.values():
-        body = msgspec.json.encode(one).decode()
         known = there.get(one.id)
+        body = msgspec.json.encode(one if known is None else _as_heard(one, known)).decode()
         if known is None:
             rest = {"added_at": at, "heard_at": 0, "plan": 0, "account": "{}", "looks": "{}"}
             added.append({"id": one.id, "model": one.model, "body": body, "report_key": keys.get(one.id, ""), **rest})
@@ -74,6 +76,15 @@ def put(connection: Connection, devices: Iterable[FleetDevice], keys: Mapping[st
     if changed:
         connection.execute(update(device).where(device.c.id == bindparam("of")), changed)
     return len(added), len(changed)
+
+
+def _as_heard(one: FleetDevice, row: Row[Any]) -> FleetDevice:
+    """What a device has said itself of what it runs is newer than any table that it stands in."""
+    if not row.heard_at:
+        return one
+    known = msgspec.json.decode(row.body, type=FleetDevice)
+    targets = {**one.targets, **{ecu: path for ecu, path in known.targets.items() if ecu in one.ecus}}
+    return msgspec.structs.replace(one, targets=targets, version=known.version or one.version, sha256=known.sha256)
 
 
 def get(connection: Connection, ids: Collection[str], *, is_locked: bool = False) -> dict[str, Known]:
@@ -108,6 +119,24 @@ def save(connection: Connection, known: Iterable[Known]) -> None:
     ]
     if rows:
         connection.execute(update(device).where(device.c.id == bindparam("of")), rows)
+
+
+def remove(connection: Connection, ids: Collection[str]) -> list[str]:
+    """Forget devices and all that is known of them but the trail; the ids of those that there were.
+
+    Raises `CampaignError` where one is on its way in a campaign: what it does next would be nobody's.
+    """
+    there = sorted(get(connection, ids, is_locked=True))
+    for start in range(0, len(there), _AT_ONCE):
+        some = there[start : start + _AT_ONCE]
+        query = select(course.c.device, course.c.campaign).where(course.c.device.in_(some))
+        busy = connection.execute(query.where(course.c.state.in_(_BUSY)).limit(1)).one_or_none()
+        if busy is not None:
+            raise CampaignError(f"device: {busy.device}: it is on its way in {busy.campaign}; halt that, or let it end")
+        for table in (command, plan, report, course):
+            connection.execute(delete(table).where(table.c.device.in_(some)))
+        connection.execute(delete(device).where(device.c.id.in_(some)))
+    return there
 
 
 def _rows(connection: Connection, ids: Collection[str], *, is_locked: bool = False) -> Iterable[Row[Any]]:

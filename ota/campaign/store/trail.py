@@ -15,6 +15,8 @@ from ota.campaign.store.tables import note, trail
 
 ENGINE = "engine"
 """Who does what nobody has asked for."""
+OPERATOR = "operator"
+"""Who keeps the list of devices: whoever may write the database."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
