@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tuf.ngclient import Updater
 
 from ota.errors import RefusedError, Rule, StorageError
+from ota.repository import roles
 from ota.repository.layout import DIRECTOR, METADATA
 from ota.storage import PosixStorage, replace
 from ota.targets import SIGNED_AT_KEY, Blob, ImageInfo, Schema
@@ -202,9 +203,10 @@ def test_else_it_is_the_floor_and_says_so(clock: float, is_synchronised: bool, s
 
 
 def test_a_clock_is_confirmed_in_steps_and_only_when_it_is_synchronised() -> None:
-    assert confirmed(Now(9000, is_synchronised=True), 9000 - CLOCK_STEP_S) == 9000
-    assert confirmed(Now(9000, is_synchronised=True), 9001 - CLOCK_STEP_S) == 9001 - CLOCK_STEP_S
-    assert confirmed(Now(90_000, is_synchronised=False), 1) == 1
+    assert confirmed(Now(9000, is_synchronised=True), 9000 - CLOCK_STEP_S, 8000) == 9000
+    assert confirmed(Now(9000, is_synchronised=True), 9001 - CLOCK_STEP_S, 8000) == 9001 - CLOCK_STEP_S
+    assert confirmed(Now(90_000, is_synchronised=False), 1, 80_000) == 1
+    assert confirmed(Now(900_000, is_synchronised=True), 1, 80_000) == 80_000 + DAY
 
 
 def with_plan() -> RepositoryDouble:
@@ -282,6 +284,31 @@ def test_a_clock_in_the_far_future_is_never_confirmed(days: int) -> None:
     assert device.client().floors.record == FloorRecord()
     device.clock_s = None
     assert not device.refresh().now.remark
+
+
+def test_a_clock_that_was_driven_ahead_while_a_stick_held_shuts_nobody_out() -> None:
+    """What is on a stick holds for months; what a server says the day after holds for a day."""
+    double = with_plan()
+    server = dict(double.files)
+    long = timedelta(days=300)
+    online, listed = double.keys["online"], double._listed
+    snapshot = roles.snapshot(9, {f"{name}.json": one for name, one in listed.items()}, double.now, long)
+    data = double._put(METADATA, "snapshot", snapshot, online)
+    stamp = roles.timestamp(9, 9, data, double.now, long)
+    stamp.sign(online[0].signer)
+    double.files[f"{METADATA}/timestamp.json"] = stamp.to_bytes()
+    double.sign_plan("rsu-7", long)
+    device = TrustingDevice(double)
+    device.clock_s = double.now.timestamp() + 299 * DAY
+    assert device.refresh().now.is_synchronised
+    double.files.clear()
+    double.files.update(server)
+    double._snapshot_version = 9
+    double.now += timedelta(hours=6)
+    double.relist()
+    double.sign_plan("rsu-7")
+    device.clock_s = None
+    assert device.refresh().plan.number == 1
 
 
 @pytest.mark.parametrize(("hours", "holds"), [(23, True), (25, False)])

@@ -93,10 +93,11 @@ class TrustClient:
             raise RefusedError(Rule.ROLE, f"{IMAGES}: targets.json", f"it lists {path} itself; it only delegates")
         targets = agree(plan, self._device, ordered, _lookup(made), self.floors.release, quarantined or {})
 
-        now = self._now(*said, *(floor.signed_at for floor in made.seen.values()))
+        said += [floor.signed_at for floor in made.seen.values()]
+        now = self._now(*said)
         self.floors.keep(
             {"director": orders.floors, "image": made.floors},
-            plan_number=plan.number, plan_sha256=digest, clock=confirmed(now, self.floors.record.clock),
+            plan_number=plan.number, plan_sha256=digest, clock=confirmed(now, self.floors.record.clock, max(said)),
         )  # fmt: skip
         orders.keep()
         return VerifiedPlan(plan, targets, now, self._take_damaged())

@@ -2,8 +2,9 @@
 
 The floor is the newest of the build, of what is signed (the built-in roots too), and of the last clock under which
 fresh metadata held. Expiry is judged by the floor, or by the clock where it is synchronised and not below the floor.
-A clock is confirmed only by metadata that has not expired under it, so one that was driven into the future can never
-shut the device out.
+A clock is confirmed only by metadata that has not expired under it, and no further than a day after that was signed:
+one that was driven into the future, even while a stick's metadata held for months, can never shut the device out of
+what a server signs next.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,9 @@ from typing import NamedTuple
 
 CLOCK_STEP_S = 3600
 """A confirmed clock is written so often at most: flash wears."""
+
+CONFIRMED_AHEAD_S = 86_400
+"""The shortest that signed metadata holds. What is signed later has not ended within it."""
 
 LATEST = 253_402_300_799
 """The end of the year 9999, when dates end too. A clock may say anything."""
@@ -48,6 +52,7 @@ class ClockFloor:
         return Now(clock, True) if self._is_synchronised() and clock >= floor else Now(floor, False)
 
 
-def confirmed(now: Now, last: int) -> int:
-    """The confirmed clock to keep after metadata has held under `now`."""
-    return now.seconds if now.is_synchronised and now.seconds >= last + CLOCK_STEP_S else last
+def confirmed(now: Now, last: int, signed_at: int) -> int:
+    """The confirmed clock to keep after metadata has held under `now`. `signed_at`: of the newest of it."""
+    seconds = min(now.seconds, signed_at + CONFIRMED_AHEAD_S)
+    return seconds if now.is_synchronised and seconds >= last + CLOCK_STEP_S else last
