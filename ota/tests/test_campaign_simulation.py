@@ -64,6 +64,7 @@ def test_a_release_that_is_bad_on_one_model_is_halted_for_it(model: str) -> None
     assert model in outcome.reason
     back = {course.model for course in simulation.courses if course.state == "reverted" and course.rule}
     assert back == {model}
+    assert 0 < outcome.running < outcome.switched - outcome.harmed / 2, "the others keep it"
 
 
 def test_a_halt_is_told_everybody_and_those_who_can_hear_it_go_back() -> None:
@@ -82,6 +83,7 @@ def test_a_good_release_goes_to_the_end() -> None:
     outcome = outcome_of(20_000, Trouble(), seed=1)
     assert (outcome.state, outcome.stage, outcome.halted_after_s, outcome.harmed) == ("finished", 4, None, 0)
     assert outcome.switched > 0.995 * outcome.devices
+    assert 0 < outcome.switched - outcome.running < outcome.background
     assert 60 < outcome.background < 140
 
 

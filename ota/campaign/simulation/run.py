@@ -81,6 +81,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The last one that has begun, from 1."""
     switched: int
     """Devices on which the release was started."""
+    running: int
+    """Devices that run it in the end, well or not."""
     background: int
     """Devices that failed without the release's doing."""
     state: Standing
@@ -350,6 +352,7 @@ class Simulation:
             models=last.verdict.models,
             stage=last.stage + 1,
             switched=sum(at > 0 for at in self.switched_at),
+            running=sum(self._runs_release),
             background=sum(WELL < fate < OF_RELEASE for fate in self._harmed),
             state=self._desk.standing,
             lasted_s=now - BEGIN,
