@@ -106,6 +106,11 @@ def test_what_is_done_is_what_was_written_down(action: str) -> None:
     assert found.action == action
 
 
+def test_failures_of_the_stages_before_are_not_forgotten() -> None:
+    so_far = {"rsu-a": counts(good=30, failed=10)}
+    assert verdict(counts(told=400), stage=1, so_far=so_far).action == "halt-and-revert"
+
+
 # The end of a stage ------------------------------------------------------------------------------------------------
 
 
@@ -119,6 +124,12 @@ def test_a_stage_is_not_over_while_many_are_under_way_or_few_were_reached() -> N
     assert verdict(counts(good=90, confirmed=10)).action == "next"
     assert verdict(counts(good=19, told=81)).action == "wait"
     assert verdict(counts(good=20, told=80)).action == "next", "who is in his depot holds up nobody"
+
+
+def test_no_stage_is_over_before_one_device_is_at_its_end() -> None:
+    at_once = with_gate(Gate(min_done=0))
+    assert verdict(counts(told=40), campaign=at_once).action == "wait"
+    assert verdict(counts(told=39, good=1), campaign=at_once).action == "next"
 
 
 def test_the_last_stage_waits_for_everybody_and_then_finishes_without_them() -> None:
