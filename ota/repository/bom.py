@@ -20,7 +20,7 @@ from cyclonedx.output import make_outputter
 from cyclonedx.schema import OutputFormat, SchemaVersion
 from packageurl import PackageURL
 
-from ota.errors import StorageError
+from ota.errors import RefusedError, Rule, StorageError
 from ota.repository.image_tar import folder_files
 
 _MAX_LICENSE_CHARS = 200
@@ -29,7 +29,7 @@ _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def bom_of(folder: Path | None, *, name: str, version: str, image_sha256: str) -> bytes:
-    """The document; without a folder it does not say what is in the image. Raises `StorageError`."""
+    """The document; without a folder it does not say what is in the image. Raises `RefusedError`, `StorageError`."""
     product = Component(
         name=name,
         version=version,
@@ -62,16 +62,25 @@ def _libraries(folder: Path, files: list[Path]) -> tuple[list[Component], set[Pa
         if path.name != "METADATA" or path.parent.suffix != ".dist-info":
             continue
         head = BytesHeaderParser().parsebytes(path.read_bytes())
-        name, version = str(head["Name"]), str(head["Version"])
+        name, version = str(head["Name"] or "").strip(), str(head["Version"] or "").strip()
+        if not name or not version:
+            raise RefusedError(Rule.FORMAT, str(path), "a library without a Name or without a Version")
         purl = PackageURL("pypi", name=name.lower().replace("_", "-"), version=version)
         library = Component(name=name, version=version, purl=purl, bom_ref=purl.to_string(), licenses=_licenses(head))
         found.append(library)
         owned |= {path.parent / other.name for other in path.parent.iterdir()}
         record = path.with_name("RECORD")
         if record.is_file():
-            for line in csv.reader(record.read_text("utf-8").splitlines()):
-                owned.add(folder / path.parent.parent / line[0])
+            owned |= {folder / path.parent.parent / name for name in _recorded(record)}
     return found, owned
+
+
+def _recorded(file: Path) -> list[str]:
+    """What a library says to be its files."""
+    try:
+        return [line[0] for line in csv.reader(file.read_text("utf-8").splitlines()) if line]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise RefusedError(Rule.FORMAT, str(file), "it is no list of a library's files") from error
 
 
 def _licenses(head: Message) -> Iterator[License]:

@@ -41,8 +41,12 @@ def image_of(folder: Path, *, name: str, version: str, counter: int, entry: Sequ
 
 
 def folder_files(folder: Path) -> list[Path]:
-    """Every file of a folder that belongs into an image, sorted. Raises `StorageError`."""
-    return [path for path in _walk(folder) if not path.is_dir()]
+    """Every file of a folder that belongs into an image, sorted. Raises `RefusedError`, `StorageError`."""
+    paths = list(_walk(folder))
+    for path in paths:
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise _no_file(path)
+    return [path for path in paths if path.is_file()]
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -70,11 +74,15 @@ def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
             data = path.read_bytes()
             tar.addfile(_head(name, len(data), 0o755 if mode & stat.S_IXUSR else 0o644), io.BytesIO(data))
         else:
-            raise RefusedError(Rule.FORMAT, str(path), "it is neither a file nor a folder; an image holds no links")
+            raise _no_file(path)
     except UnicodeEncodeError as error:
         raise RefusedError(Rule.FORMAT, repr(path.name), "this name is not UTF-8") from error
     except OSError as error:
         raise StorageError(str(path), error.strerror or str(error)) from error
+
+
+def _no_file(path: Path) -> RefusedError:
+    return RefusedError(Rule.FORMAT, str(path), "it is neither a file nor a folder; an image holds no links")
 
 
 def _head(name: str, size: int, mode: int) -> tarfile.TarInfo:

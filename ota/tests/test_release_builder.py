@@ -206,6 +206,39 @@ def test_the_bill_of_materials_is_valid_and_names_libraries_and_files(tmp_path: 
     assert len(Bom.from_json(document).components) == 5
 
 
+LIBRARY = "lib/six-1.16.0.dist-info"
+
+
+def test_an_empty_line_in_a_list_of_files_is_none(tmp_path: Path) -> None:
+    files = {**FILES, f"{LIBRARY}/RECORD": b"six.py,,\n\nsix-1.16.0.dist-info/METADATA,,\n"}
+    assert json.loads(build(laid(tmp_path, files), FACTS).bom)["components"]
+
+
+@pytest.mark.parametrize(
+    ("file", "data"),
+    [
+        (f"{LIBRARY}/RECORD", b"\xff,,\n"),
+        (f"{LIBRARY}/METADATA", b"Version: 1\n"),
+        (f"{LIBRARY}/METADATA", b"Name: \nVersion: 1\n"),
+        (f"{LIBRARY}/METADATA", b"Name: six\n"),
+    ],
+)
+def test_a_library_that_does_not_say_what_it_is_is_refused(tmp_path: Path, file: str, data: bytes) -> None:
+    with pytest.raises(RefusedError) as refused:
+        build(laid(tmp_path, {**FILES, file: data}), FACTS)
+    assert (refused.value.rule, refused.value.what) == (Rule.FORMAT, str(tmp_path / file))
+
+
+@pytest.mark.parametrize("to", ["lib", "lib/six.py"])
+def test_a_set_for_a_microcontroller_holds_no_links(tmp_path: Path, to: str) -> None:
+    """A linked folder would be left out without a word."""
+    folder = laid(tmp_path, {"main.mpy": b"x", "lib/six.py": b"y"})
+    (folder / "linked").symlink_to(folder / to)
+    facts = FACTS._replace(kind="mcu", entry=[], schema=Schema())
+    with pytest.raises(RefusedError, match="an image holds no links"):
+        build(folder, facts)
+
+
 def test_the_bill_of_materials_keeps_to_the_schema(tmp_path: Path) -> None:
     pytest.importorskip("jsonschema", reason="the schema of CycloneDX is checked with jsonschema")
     from cyclonedx.schema import SchemaVersion
