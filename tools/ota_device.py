@@ -5,6 +5,7 @@ status and explain only read; run does what the gateway's supervisor does every 
 
 import os
 import secrets
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,11 +25,24 @@ SLOT_VARIABLE = "WAYSIDE_SLOT"
 AUDIT_LINES = 20
 
 
+class Slot(Enum):
+    """The slots of a device."""
+
+    A = "a"
+    B = "b"
+
+
 def status(config: ConfigArgument, *, as_json: JsonOption = False) -> None:
     """Show what runs, what waits and what was refused."""
     account = _account(config, as_json=as_json)
     if as_json:
         print_json(account)
+        return
+    if not account.is_set_up:
+        from ota.agent.account import explained
+
+        for sentence in explained(account):
+            print_line(sentence)
         return
     table = Table(box=None, header_style="bold")
     for name in ("slot", "version", "counter", "target", "state"):
@@ -84,7 +98,7 @@ def run(
     stick: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help=_("read a bundle instead of the network"))
     ] = None,
-    slot: Annotated[str | None, typer.Option(help=_("the slot that runs, where no launcher has said so"))] = None,
+    slot: Annotated[Slot | None, typer.Option(help=_("the slot that runs, where no launcher has said so"))] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Take updates as far as they go; the exit code says what comes next (0, 10: soon again, 11: restart)."""
@@ -95,7 +109,7 @@ def run(
     settings = _config(config, as_json=as_json)
     talk = _quiet if as_json else say
     try:
-        running = slot or os.environ.get(SLOT_VARIABLE) or confirmed_slot(settings)
+        running = (slot and slot.value) or os.environ.get(SLOT_VARIABLE) or confirmed_slot(settings)
         if settings.hawkbit is not None and stick is None:
             end = run_steered(settings, running=running, is_forced=now, say=talk)
         else:

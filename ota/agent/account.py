@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ota.agent.audit import AUDIT, OLD_AUDIT, Seen, read_seen
+from ota.agent.audit import AUDIT, OLD_AUDIT, Instant, Seen, read_seen
 from ota.agent.config import OWN, UpdateConfig
 from ota.agent.kept import UNREADABLE
 from ota.errors import StorageError
@@ -22,6 +22,13 @@ from ota.storage import PosixStorage, Storage
 from ota.text import _
 
 _MAX_AUDIT_BYTES = 1 << 20
+
+
+class _Line(msgspec.Struct):
+    """What each line of the trail has."""
+
+    time: Instant
+    what: str
 
 
 class SlotAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,6 +127,7 @@ def read_audit(config: UpdateConfig, last: int) -> list[dict[str, Any]]:
     found = []
     for line in lines[-last:]:
         with suppress(*UNREADABLE):
+            msgspec.json.decode(line, type=_Line)
             found.append(msgspec.json.decode(line, type=dict[str, Any]))
     return found
 

@@ -104,3 +104,28 @@ def test_what_is_no_image_and_no_file_is_said_in_a_line(device: Device, tmp_path
         result = ota(verb, tmp_path / "none.toml")
         assert result.exit_code == 2
         assert "No such file" in result.stderr
+
+
+def test_a_device_that_is_not_set_up_is_said_to_be_none(device: Device):
+    file = device.folder / "update.toml"
+    file.write_text(file.read_text().replace('data = "update"', 'data = "elsewhere"'))
+    result = ota("status", file)
+    assert (result.exit_code, result.stdout.strip()) == (
+        0,
+        "This device is not set up for updates: it has no slots and no key.",
+    )
+
+
+def test_a_slot_that_there_is_not_is_refused(device: Device):
+    result = ota("run", device.folder / "update.toml", "--slot", "z")
+    assert result.exit_code == 2
+    assert "'a', 'b'" in result.stderr
+
+
+@pytest.mark.parametrize("line", [b'{"time":"then","what":"x"}', b'{"time":1e30,"what":"x"}', b'{"what":"x"}', b"\xff"])
+def test_a_line_of_the_trail_that_a_disk_has_damaged_is_left_out(device: Device, line: bytes):
+    (device.folder / "update" / "audit.jsonl").write_bytes(line + b'\n{"time":1,"what":"whole"}\n')
+    result = ota("explain", device.folder / "update.toml", "--log")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1].startswith("1970-01-01 00:00:01  whole")
+    assert "  x" not in result.stdout
