@@ -166,6 +166,8 @@ class SigningKey:
             secret = sealed.decrypt(bytes.fromhex(found.nonce), bytes.fromhex(found.encrypted), found.in_clear())
         except InvalidTag as error:
             raise RefusedError(Rule.KEY, str(file), "this passphrase does not open it") from error
+        except ValueError as error:  # a cost or a nonce that there is not
+            raise RefusedError(Rule.KEY, str(file), "it was not encrypted so: the file is damaged") from error
         key = cls(Ed25519PrivateKey.from_private_bytes(secret), found.role, found.holder)
         if key.public.keyid != found.keyid:
             raise RefusedError(Rule.KEY, str(file), "its key id does not belong to its key: the file is damaged")

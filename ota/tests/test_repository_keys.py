@@ -50,6 +50,20 @@ def test_a_wrong_passphrase_is_told_from_a_damaged_file(files: tuple[Path, Path]
         SigningKey.read(private, PASSPHRASE)
 
 
+@pytest.mark.parametrize("fields", [{"nonce": "00"}, {"encrypted": "00"}, {"scrypt_cost": (1 << 15) + 1}])
+def test_a_file_that_was_made_up_is_refused_and_opens_nothing(
+    files: tuple[Path, Path], fields: dict[str, object]
+) -> None:
+    """Its checksum anybody can make."""
+    private, _public = files
+    found = json.loads(private.read_text())
+    made_up = msgspec.convert({**found, **fields}, keys._PrivateFile)
+    changed(private, **fields, checksum=made_up.digest())
+    with pytest.raises(RefusedError, match=r"^key: .*alice-targets\.key: ") as refused:
+        SigningKey.read(private, PASSPHRASE)
+    assert refused.value.rule is Rule.KEY
+
+
 def test_a_key_does_not_become_one_of_another_role_by_editing(files: tuple[Path, Path]) -> None:
     private, public = files
     with pytest.raises(RefusedError, match="it is a key for targets, not for root; one key has one role"):
