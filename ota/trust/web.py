@@ -174,7 +174,7 @@ class Web:
                 return response
             url = urljoin(url, target)
             if parts.scheme == "https" and not url.startswith("https:"):
-                raise RefusedError(Rule.NETWORK, what, f"redirected from https to {shown(url)}")
+                raise RefusedError(Rule.NETWORK, what, f"redirected from https to {plain(shown(url))}")
         raise RefusedError(Rule.NETWORK, what, f"redirected more than {MAX_REDIRECTS} times")
 
     def _pass_over(self, response: HTTPResponse) -> None:
