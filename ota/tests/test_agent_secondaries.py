@@ -3,7 +3,6 @@
 import hashlib
 import random
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from ota.installers.mcu import McuInstaller, SecondaryLineError
 from ota.payload.file_set import make_image, make_package
 from ota.reports import Report
 from ota.targets import Delta
+from ota.testing.drip import dripping
 from ota.testing.mcu_double import KEY, Box
 from ota.testing.repository_double import RepositoryDouble
 from ota.tests.agent_device import DEVICE, Device, release
@@ -200,25 +200,10 @@ def test_a_line_carries_what_was_sent_and_nobody_there_is_said(tmp_path: Path):
 def test_a_line_that_drips_its_answer_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Each byte comes in time; a secondary must not hold up the judgement of its gateway's release."""
     monkeypatch.setattr("ota.agent.line.ANSWER_S", 0.2)
-    stop = threading.Event()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         server.bind(str(tmp_path / "s"))
         server.listen()
-
-        def drip() -> None:
-            for _ in range(TRIES):
-                with server.accept()[0] as connection:
-                    while not stop.wait(0.02):
-                        try:
-                            connection.sendall(b"\1")
-                        except OSError:
-                            break
-
-        thread = threading.Thread(target=drip)
-        thread.start()
         began = time.monotonic()
-        with pytest.raises(SecondaryLineError, match=r"^network: unix:"):
+        with dripping(server, b"\1", times=TRIES), pytest.raises(SecondaryLineError, match=r"^network: unix:"):
             SocketLine(f"unix:{tmp_path / 's'}")(b"h")
         assert time.monotonic() - began < 3
-        stop.set()
-        thread.join()

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ota.health import Gates, HealthGate
+from ota.testing.drip import dripping
 from ota.vitals import GatewayAwayError, Vitals, read_vitals, vitals_of
 
 WELL = Vitals(
@@ -183,22 +184,8 @@ def test_a_gateway_that_drips_its_answer_does_not_hold_up_who_judges_it(
     """Each byte comes in time; the whole never does."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("ota.vitals.ANSWER_S", 0.3)
-    stop = threading.Event()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         server.bind("status.sock")
         server.listen()
-
-        def drip() -> None:
-            with server.accept()[0] as connection:
-                while not stop.wait(0.02):
-                    try:
-                        connection.sendall(b" ")
-                    except OSError:
-                        return
-
-        thread = threading.Thread(target=drip)
-        thread.start()
-        with pytest.raises(GatewayAwayError, match="no gateway answers"):
+        with dripping(server, b" "), pytest.raises(GatewayAwayError, match="no gateway answers"):
             read_vitals(tmp_path / "status.sock")
-        stop.set()
-        thread.join()

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import threading
 from contextlib import closing
 from datetime import timedelta
 from http.client import HTTPConnection
@@ -12,6 +11,7 @@ import pytest
 
 from ota.errors import RefusedError, Rule
 from ota.payload.source import FolderSource, HttpSource, InterruptedFetchError
+from ota.testing.drip import dripping
 from ota.testing.web_double import Faults, WebDouble
 from ota.tests.test_trust_web import certificate, scripted
 from ota.trust.web import WebSettings
@@ -70,28 +70,14 @@ def test_a_part_that_lies_elsewhere_by_now_is_followed_there() -> None:
 
 def test_a_peer_that_drips_its_headers_is_left() -> None:
     """Each byte comes in time; the whole never does."""
-    stop = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def drip() -> None:
-            line, _ = server.accept()
-            with line:
-                line.sendall(b"HTTP/1.1 206 Partial Content\r\nx: ")
-                while not stop.wait(0.02):
-                    try:
-                        line.sendall(b"y")
-                    except OSError:
-                        return
-
-        thread = threading.Thread(target=drip, daemon=True)
-        thread.start()
-        source = HttpSource(
-            f"http://127.0.0.1:{server.getsockname()[1]}", settings=lambda: WebSettings(silent_s=5, file_s=0.3)
-        )
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        dripping(server, b"y", first=b"HTTP/1.1 206 Partial Content\r\nx: "),
+    ):
+        settings = WebSettings(silent_s=5, file_s=0.3)
+        source = HttpSource(f"http://127.0.0.1:{server.getsockname()[1]}", settings=lambda: settings)
         with pytest.raises(InterruptedFetchError, match="comes too slowly"):
             taken(source)
-        stop.set()
-        thread.join(5)
 
 
 def test_once_it_comes_it_may_take_longer_than_a_small_file() -> None:
