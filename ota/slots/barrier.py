@@ -28,8 +28,10 @@ class Step(NamedTuple):
 class Barrier:
     """The secondaries, for one process's hold on the update."""
 
-    def __init__(self, secondaries: Secondaries, own_ecu: str) -> None:
+    def __init__(self, secondaries: Secondaries, own_ecu: str, is_here: Callable[[Target], bool]) -> None:
+        """`is_here`: whether all that makes a target was fetched."""
         self._secondaries = secondaries
+        self._is_here = is_here
         self._own_ecu = own_ecu
         self._armed: set[str] = set()
 
@@ -41,6 +43,8 @@ class Barrier:
             except RefusedError as error:
                 if error.rule in LATER:
                     raise
+                if not self._is_here(targets[row.target]):  # a delta was wrong: there is another way to the set
+                    return Step(record, Event.BLOBS_WRONG)
                 return _over(record, ecu, error, Event.REFUSED)
             return Step(with_row(record, ecu, progress="staged"), Event.ECU_STAGED) if is_staged else Step(record)
         for ecu, row in self._rows(record, "staged"):

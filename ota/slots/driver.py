@@ -81,7 +81,7 @@ class Driver:
         self._installer = installer
         self._payload = payload
         self._secondaries = secondaries
-        self._barrier = Barrier(secondaries, own_ecu)
+        self._barrier = Barrier(secondaries, own_ecu, payload.is_complete)
         self._health = health
         self._reports = reports
         self._own_ecu = own_ecu

@@ -147,6 +147,7 @@ CRASH_TABLE: dict[State, Row] = {
         {
             Event.ECU_STAGED: (Action.NOTHING, State.SECONDARIES_STAGED),
             Event.ALL_STAGED: (Action.ARM, State.ARMED),
+            Event.BLOBS_WRONG: (Action.NOTHING, State.FETCHING),
             Event.SLOT_WRONG: (Action.ERASE_TRAILER, State.FETCHING),
             **_GIVE_UP,
         },

@@ -85,6 +85,7 @@ def test_every_way_of_the_table_is_gone(monkeypatch: pytest.MonkeyPatch):
         driver.offer(offer_of(5, NEW, mcu=2, is_cancelled=True))
         driver.run()
     test_health_that_takes_its_time_is_waited_for_and_lost_by_a_restart()
+    secondaries.test_one_that_cannot_build_upon_what_it_runs_is_brought_the_whole_set()
     secondaries.test_one_alone_is_updated_without_touching_a_slot()
     secondaries.test_one_that_refuses_ends_an_atomic_plan_and_not_another("atomic")
     disks.test_a_disk_that_fills_up_ends_the_attempt_with_its_reason()

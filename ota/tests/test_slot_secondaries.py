@@ -13,7 +13,7 @@ from ota.slots.ecus import table_of
 from ota.slots.machine import State
 from ota.slots.neighbours import Offer
 from ota.slots.record import Record, RecordStore
-from ota.targets import EcuPlan, Plan
+from ota.targets import EcuPlan, Plan, Target
 from ota.testing.disk_double import DiskDouble
 from ota.testing.slot_world import KEY, MCU, MCU_TARGETS, OWN, World, driver_on, launch, offer_of
 from ota.tests.power_cuts import NEW, OLD, a_device
@@ -60,6 +60,27 @@ def test_one_that_refuses_ends_an_atomic_plan_and_not_another(policy: str):
         assert boot(disk, world, offer)[1].did is Did.RESTING
         assert world.reports[0].ecus[MCU]["progress"] == "failed"
         assert record_on(disk).confirmed == "b"
+
+
+def test_one_that_cannot_build_upon_what_it_runs_is_brought_the_whole_set():
+    """Its delta counts as wrong from then on, so that what was fetched is not all any more."""
+    disk, world = a_device()
+    driver = driver_on(disk, world, "a")
+    stage, refusals = driver._secondaries.stage, []
+
+    def refuse_once(ecu: str, target: Target) -> bool:
+        if refusals:
+            return stage(ecu, target)
+        disk.write(f"fetch/{target.sha256}.part", 10, b"rot")
+        refusals.append(RefusedError(Rule.HASH, MCU, "the running set has no such file"))
+        raise refusals[0]
+
+    driver._secondaries.stage = refuse_once
+    driver.offer(PLAN)
+    assert driver.run().did is Did.RESTART
+    assert boot(disk, world)[1].did is Did.RESTING
+    assert [(report.outcome, report.reason) for report in world.reports] == [("confirmed", "")]
+    assert world.downloads.count((MCU_TARGETS[2].sha256, 0)) == 2
 
 
 def test_one_alone_is_updated_without_touching_a_slot():
