@@ -130,6 +130,23 @@ def test_a_lamp_that_runs_a_known_set_is_sent_a_delta(pair: Pair):
     assert any(request[:1] == b"f" and request[3:] == b"d" for request in pair.lamp.requests)
 
 
+def test_a_lamp_whose_running_set_has_rotted_is_sent_the_whole_one(pair: Pair):
+    pair.publish(with_delta=True)
+    with pair.lamp.serving(pair.socket):
+        pair.plan("1", "1")
+        pair.run()
+        rotten = bytes(len(OLD_FILES["lamp.mpy"]))
+        (pair.lamp.folder / "lib_a" / "lamp.mpy").write_bytes(rotten)
+        assert pair.lamp.runs()["lamp.mpy"] == rotten
+        pair.lamp.requests.clear()
+        pair.plan("1", "2")
+        ends = pair.run()
+    assert ends[-1] is End.RESTING
+    assert pair.lamp.runs() == NEW_FILES
+    made = [request[3:] for request in pair.lamp.requests if request[:3] == b"f\0\0" and request[3:] != b"q"]
+    assert made == [b"d", b"f"]
+
+
 def test_a_lamp_that_is_not_there_holds_up_the_switch_and_says_so(pair: Pair):
     """What it runs is not known then, so not even the plan is taken; the next run asks again."""
     pair.publish()
