@@ -70,7 +70,7 @@ class ImageInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     kind: Literal["release-dir", "mcu", "rauc"]
     hardware: Annotated[list[Word], msgspec.Meta(min_length=1, max_length=64)]
-    family: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*$", max_length=80)]
+    family: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*\Z", max_length=80)]
     """`rsu/gateway`: one floor for each hardware id and family."""
     version: Word
     counter: Counter

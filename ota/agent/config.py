@@ -42,9 +42,9 @@ from ota.local_conditions import Condition
 from ota.targets import Word
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
-Family = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*$", max_length=80)]
-Web = Annotated[str, msgspec.Meta(pattern="^https?://[^ ]+$", max_length=400)]
-LineUrl = Annotated[str, msgspec.Meta(pattern="^(tcp://[^ /:]+:[0-9]{1,5}|unix:/[^ ]+)$", max_length=200)]
+Family = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*\Z", max_length=80)]
+Web = Annotated[str, msgspec.Meta(pattern=r"^https?://[^ ]+\Z", max_length=400)]
+LineUrl = Annotated[str, msgspec.Meta(pattern=r"^(tcp://[^ /:]+:[0-9]{1,5}|unix:/[^ ]+)\Z", max_length=200)]
 OWN = "main"
 """The ECU that the agent's own slots are."""
 

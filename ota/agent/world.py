@@ -23,14 +23,16 @@ class World:
 
 
 def why_not_now(plan: Plan, wall_s: float, unmet: Callable[[list[str]], str]) -> str:
-    """Which condition of a plan does not hold, in words; nothing where all do."""
+    """Which condition of a plan does not hold, in words; nothing where all do.
+
+    After its deadline a plan waits for no window any more; a lane that is open or a bus that moves it does wait for.
+    """
     conditions = plan.conditions
     if wall_s < conditions.not_before:
         return f"not before {time.strftime('%Y-%m-%d %H:%M', time.gmtime(conditions.not_before))} UTC"
-    if conditions.deadline and wall_s >= conditions.deadline:
-        return ""
     start, end = conditions.window_from_minute, conditions.window_to_minute
-    if start is not None and end is not None:
+    is_late = bool(conditions.deadline) and wall_s >= conditions.deadline
+    if start is not None and end is not None and not is_late:
         local = time.localtime(wall_s)
         minute = local.tm_hour * 60 + local.tm_min
         is_inside = start <= minute < end if start <= end else minute >= start or minute < end

@@ -7,8 +7,9 @@ import pytest
 
 from ota.agent.agent import End
 from ota.agent.audit import read_seen
+from ota.agent.world import why_not_now
 from ota.slots.machine import State
-from ota.targets import Conditions
+from ota.targets import Conditions, EcuPlan, Plan
 from ota.tests.agent_device import DEVICE, Device, publish
 
 pytest.importorskip("detools", reason="detools is not installed: deltas cannot be made")
@@ -36,6 +37,29 @@ def test_a_condition_holds_up_the_switch_and_nothing_before_it(
     device.world.now += 9 * 3_600
     assert device.run() is End.RESTART
     assert device.runs() == "2"
+
+
+def at(hour: int) -> float:
+    """Of a day in June, in this machine's own time."""
+    return datetime(2026, 6, 1, hour).astimezone().timestamp()
+
+
+NIGHT = Conditions(window_from_minute=60, window_to_minute=180, deadline=int(at(12)), local=["lane-closed"])
+
+
+@pytest.mark.parametrize(
+    ("hour", "unmet", "reason"),
+    [
+        (2, "", ""),
+        (11, "", "the window is from 01:00 to 03:00"),
+        (13, "", ""),
+        (2, "lane-closed", "conditions that do not hold: lane-closed"),
+        (13, "lane-closed", "conditions that do not hold: lane-closed"),
+    ],
+)
+def test_a_deadline_ends_the_waiting_for_the_window_and_for_nothing_else(hour: int, unmet: str, reason: str):
+    plan = Plan(device=DEVICE, number=1, ecus={"main": EcuPlan(target="rsu/gateway/2.tar")}, conditions=NIGHT)
+    assert why_not_now(plan, at(hour), lambda _names: unmet) == reason
 
 
 @pytest.mark.parametrize("is_allowed", [True, False])
