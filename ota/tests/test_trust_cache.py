@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 
 from ota.errors import Cause, RefusedError, Rule, StorageError
-from ota.repository.layout import METADATA
+from ota.repository.layout import DIRECTOR, METADATA
 from ota.storage import replace
 from ota.testing.disk_double import DiskDouble, PowerCut
 from ota.testing.repository_double import RepositoryDouble
@@ -230,6 +230,23 @@ def recovers_under_a_second_cut(device: TrustingDevice, left: DiskDouble) -> int
             assert device.refresh(disk=after).plan.number == 2
             disks += 1
     return disks
+
+
+@pytest.mark.parametrize("side", ["director", "image"])
+def test_a_bad_sector_under_a_cached_file_is_fetched_anew(double: RepositoryDouble, side: str) -> None:
+    """No file of the cache is needed: one that the disk does not give any more must not end all updates."""
+    device = TrustingDevice(double)
+    assert isinstance(device.disk, DiskDouble)
+    double.new_root(lambda _root: None, by=double.keys["root"])
+    double.new_root(lambda _root: None, by=double.keys["root"], side=DIRECTOR)
+    device.refresh()
+    cached = {name for name in device.disk.contents() if name.startswith(f"trust/{side}/") and name.endswith(".json")}
+    assert len(cached) >= 5
+    for name in sorted(cached):
+        device.disk.unreadable = {name}
+        verified = device.refresh()
+        assert verified.plan.number == 1
+        assert verified.damaged == [name], name
 
 
 @pytest.mark.parametrize(("number", "cause"), [(28, Cause.FULL), (5, Cause.BROKEN), (30, Cause.READ_ONLY)])

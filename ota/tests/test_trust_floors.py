@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tuf.ngclient import Updater
 
-from ota.errors import RefusedError, Rule, StorageError
+from ota.errors import Cause, RefusedError, Rule, StorageError
 from ota.repository import roles
 from ota.repository.layout import DIRECTOR, METADATA
 from ota.storage import PosixStorage, replace
@@ -72,6 +72,30 @@ def test_no_damage_of_one_copy_loses_or_changes_the_other(data: st.DataObject) -
     assert again.damaged == [name]
     again.write(b"next")
     assert TwoCopies(disk, "r").read() == b"next"
+
+
+@pytest.mark.parametrize("name", ["r-a", "r-b"])
+def test_a_copy_on_a_bad_sector_is_damage_and_the_other_is_read(name: str) -> None:
+    disk = DiskDouble()
+    copies = TwoCopies(disk, "r")
+    copies.write(b"old")
+    copies.write(b"new")
+    disk.unreadable = {name}
+    again = TwoCopies(disk, "r")
+    assert again.read() == (b"new" if name == "r-a" else b"old")
+    assert again.damaged == [name]
+    again.write(b"next")
+    disk.unreadable = set()
+    assert TwoCopies(disk, "r").read() == b"next"
+
+
+def test_a_disk_that_fails_altogether_loses_no_floors() -> None:
+    disk = DiskDouble()
+    TwoCopies(disk, "r").write(b"x")
+    disk.unreadable = {"r-a"}
+    with pytest.raises(StorageError) as caught:
+        TwoCopies(disk, "r").read()
+    assert caught.value.cause is Cause.BROKEN
 
 
 def test_a_length_beyond_the_file_is_damage() -> None:

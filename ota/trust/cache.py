@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from ota.errors import Cause, StorageError
 from ota.storage import FRESH, Storage, parent, replace
 
 MAX_FILE_BYTES = 5_000_000
@@ -27,7 +28,7 @@ class MetadataCache:
         self._storage = storage
         self._folder = folder
         self.damaged: list[str] = []
-        """Files that were there and empty, torn or too long: they are fetched anew."""
+        """Files that were there and empty, torn, too long or on a bad sector: they are fetched anew."""
 
     def open(self) -> None:
         """Make the folders and remove what a cut has left half-written. Raises `StorageError`."""
@@ -70,14 +71,17 @@ class MetadataCache:
         size = self._storage.size(name)
         if size < 0:
             return None
-        data = self._storage.read(name) if 0 < size <= MAX_FILE_BYTES else b""
         try:
+            data = self._storage.read(name) if 0 < size <= MAX_FILE_BYTES else b""
             msgspec.json.decode(data, type=msgspec.Raw)  # walks over it, and builds nothing
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self.damaged.append(name)
+        except (StorageError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            if isinstance(error, StorageError) and error.cause is not Cause.BROKEN:
+                raise
+            if name not in self.damaged:
+                self.damaged.append(name)
             return None
         return data
 
     def _write(self, name: str, data: bytes) -> None:
-        if self._storage.size(name) != len(data) or self._storage.read(name) != data:
+        if self._read(name) != data:
             replace(self._storage, name, data)

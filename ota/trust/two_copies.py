@@ -8,7 +8,7 @@ A cut while one is written leaves the other. Numbers are big-endian.
 import struct
 from zlib import crc32
 
-from ota.errors import StorageError
+from ota.errors import Cause, StorageError
 from ota.storage import Storage, parent
 
 MAX_BYTES = 1 << 20
@@ -30,17 +30,29 @@ class TwoCopies:
         """Copies that are there and do not hold; one of them after a power cut is no loss."""
 
     def read(self) -> bytes | None:
-        """The newest record that holds; none where there is none. Raises `StorageError`."""
+        """The newest record that holds; none where there is none.
+
+        Raises `StorageError`, also where the disk gives none of what is there: that is no empty record.
+        """
         self.damaged = []
         best: bytes | None = None
+        broken: StorageError | None = None
         for index, name in enumerate(self._names):
             if self._storage.size(name) < 0:
                 continue
-            sequence, record = _decode(self._storage.read(name, 0, _HEAD.size + MAX_BYTES))
+            try:
+                data = self._storage.read(name, 0, _HEAD.size + MAX_BYTES)
+            except StorageError as error:
+                if error.cause is not Cause.BROKEN:
+                    raise
+                data, broken = b"", error
+            sequence, record = _decode(data)
             if record is None:
                 self.damaged.append(name)
             elif best is None or sequence > self._sequence:
                 best, self._sequence, self._newest = record, sequence, index
+        if best is None and broken is not None:
+            raise broken
         return best
 
     def write(self, record: bytes) -> None:
@@ -50,6 +62,8 @@ class TwoCopies:
         body = struct.pack(">QI", self._sequence + 1, len(record)) + record
         data = _MAGIC + struct.pack(">I", crc32(body)) + body
         name = self._names[1 - self._newest]
+        if name in self.damaged:
+            self._storage.remove(name)  # what comes in its place lies on other sectors
         self._storage.write(name, 0, data)
         self._storage.truncate(name, len(data))
         self._storage.sync(name)
