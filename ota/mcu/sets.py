@@ -183,7 +183,7 @@ class Sets:
                 index -= 1
         except OSError:
             raise SecondaryError("order", "no manifest has come") from None
-        raise SecondaryError("order", "the manifest has no such file")
+        raise SecondaryError("format", "the manifest has no such file")
 
     def _is_right(self, path: str, entry: Entry) -> bool:
         try:

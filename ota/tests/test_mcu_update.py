@@ -248,6 +248,13 @@ def test_a_set_on_trial_that_has_rotted_is_not_started(box: Box):
     assert box.runs() == FILES
 
 
+def test_a_package_with_more_files_than_its_manifest_is_refused_and_not_tried_for_ever(box: Box):
+    installer = McuInstaller("lamp-1", KEY, box.ask)
+    with pytest.raises(RefusedError, match=r"^format: lamp-1: the manifest has no such file$"):
+        installer.stage(make_package(NEW) + b"k", "new")
+    assert box.runs() == FILES
+
+
 def test_a_staged_set_that_has_rotted_is_refused_and_then_brought_again(box: Box):
     installer = McuInstaller("lamp-1", KEY, box.ask)
     staged = installer.stage(make_package(NEW), "new")
