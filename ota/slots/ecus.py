@@ -33,7 +33,7 @@ class Ecu(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def table_of(record: Record) -> dict[str, Ecu]:
     """The rows of a record, in the order in which they are armed.
 
-    None where a newer release has written what this one cannot read: such an attempt is ended, not gone on with.
+    Empty where a newer release has written what this one cannot read: such an attempt is ended, not gone on with.
     """
     try:
         rows = msgspec.convert(record.ecus, dict[str, Ecu])
