@@ -9,11 +9,12 @@ text that begins with a word for the gateway. Numbers are big-endian.
     m  kind (1) length (4)           make the manifest: f from a stream, d from a delta to the one that runs
     f  number (2) kind (1)           make that file of the manifest: k as it runs, f, d; q: 01 if it is there, else 00
     s                                all files are there
-    a c v  code (32)                 arm, confirm, revert
+    a c v  code (32)                 arm, confirm, revert; a board starts anew once it has answered a or v
 
-State: nonce (16), slot that runs (1), 1 while it is on trial (1), attempts left (1), its release counter (8), its hash
-(32), the hash of the set in the other slot (32, zeros: none), the name of the box. Each code is over a nonce that is
-used for nothing else, so that nothing said once can be said again by somebody who has listened.
+State: nonce (16), slot that runs or will from the next start on (1), 1 while it is on trial (1), attempts left (1),
+its release counter (8), its hash (32), the hash of the set in the other slot (32, zeros: none), the name of the box.
+Each code is over a nonce that is used for nothing else, so that nothing said once can be said again by somebody who has
+listened.
 """
 
 import os
