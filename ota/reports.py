@@ -31,7 +31,7 @@ Sign = Callable[[bytes], bytes]
 """Ed25519 over these bytes with the device's report key: 64 bytes."""
 Verify = Callable[[bytes, bytes], bool]
 """Whether (signature, bytes) is so."""
-Attempt = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,100}$")]
+Attempt = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,100}\Z")]
 Outcome = Literal["confirmed", "rolled-back", "failed", "cancelled", "refused"]
 
 
@@ -52,7 +52,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     attempt: Attempt
     device: str
-    plan: int
+    plan: Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
     outcome: Outcome
     rule: str = ""
     """Which rule refused or failed it (`ota.errors.Rule`)."""
@@ -83,7 +83,7 @@ def read_report(data: bytes, verify: Verify) -> Report:
         signed = msgspec.json.decode(data, type=_Signed)
         report = msgspec.json.decode(signed.report, type=Report)
         signature = bytes.fromhex(signed.sig)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ReportError(f"format: a report: {error}") from error
     if not verify(signature, bytes(signed.report)):
         raise ReportError(f"signature: a report of {report.device}: it is not signed by the key that it names")

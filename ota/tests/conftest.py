@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from ota.campaign.store.database import open_database
 from ota.testing import postgres_bench
 from ota.testing.postgres_bench import PostgresBench
 from ota.testing.repository_double import RepositoryDouble
 from ota.tests.agent_device import Device, release
+from ota.tests.rollout_office import Office
 
 
 @pytest.fixture
@@ -43,3 +45,11 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
             yield stack.enter_context(request.getfixturevalue("postgres").database())
         else:
             yield f"sqlite:///{tmp_path / 'rollouts.db'}"
+
+
+@pytest.fixture
+def office(database_url: str) -> Iterator[Office]:
+    """Rollouts in an empty database of each kind."""
+    database = open_database(database_url)
+    yield Office(database)
+    database.close()

@@ -13,10 +13,9 @@ from ota.campaign.engine.planning import why_not
 from ota.campaign.people import Deed, SignedDeed, check
 from ota.campaign.rules import Campaign, CampaignError
 from ota.campaign.selection import stages_of
-from ota.campaign.store import campaigns, courses, devices, trail
+from ota.campaign.store import campaigns, courses, devices, plans, trail
 from ota.campaign.store.campaigns import OPEN, Kept
 from ota.campaign.store.database import Database
-from ota.campaign.store.devices import Known
 from ota.errors import Rule
 from ota.targets import ImageInfo
 
@@ -41,7 +40,7 @@ class Clerk:
         with self._database.reading() as connection:
             meant = self._check(connection, campaign)
         result = {str(number + 1): 0 for number in range(len(campaign.stage))}
-        for stage in stages_of(campaign, [one.device.id for one in meant]).values():
+        for stage in stages_of(campaign, meant).values():
             result[str(stage + 1)] += 1
         return result
 
@@ -53,6 +52,7 @@ class Clerk:
         with self._database.transaction() as connection:
             if campaigns.get(connection, campaign.name) is not None:
                 raise CampaignError(f"name: {campaign.name}: there is a campaign of this name already")
+            devices.lock_fleet(connection)
             meant = self._check(connection, campaign)
             campaigns.add(connection, campaign, author=deed.who, at=deed.at)
             self._note(connection, deed, signed, devices=len(meant))
@@ -69,6 +69,7 @@ class Clerk:
             given = campaigns.approvals(connection, name)
             if deed.who in given:
                 raise CampaignError(f"approval: {name}: {deed.who} has approved it already")
+            devices.lock_fleet(connection)
             self._check(connection, kept.campaign, own=name)
             campaigns.approve(connection, name, deed.who, deed.at)
             wanted = kept.campaign.approvals - len(given) - 1
@@ -89,8 +90,10 @@ class Clerk:
         """It goes on where it was; its stage has its whole time again. Raises `CampaignError`."""
         deed = self._deed(signed, "resume", name)
         with self._database.transaction() as connection:
-            self._check_state(self._kept(connection, name, deed), ("paused",), "resume")
-            campaigns.move(connection, name, state="running", begun_at=deed.at, reason=deed.reason)
+            kept = self._kept(connection, name, deed)
+            self._check_state(kept, ("paused",), "resume")
+            begun_at = max(deed.at, kept.campaign.may_begin_at)
+            campaigns.move(connection, name, state="running", begun_at=begun_at, reason=deed.reason)
             self._note(connection, deed, signed)
 
     def next(self, name: str, signed: SignedDeed) -> None:
@@ -120,6 +123,7 @@ class Clerk:
                     self._check_way_back(kept.campaign)
                 models = sorted(campaigns.counts(connection, name, len(kept.campaign.stage)).so_far)
                 guilty = models if is_sent_back else []
+                plans.withdraw(connection, name, deed.at)
                 campaigns.move(connection, name, state="reverting", reason=deed.reason, guilty=guilty)
             self._note(connection, deed, signed)
 
@@ -145,23 +149,29 @@ class Clerk:
                 f"{kept.campaign.name}: it is {kept.state}; {verb} is for one that is {' or '.join(of)}"
             )
 
-    def _check(self, connection: Connection, campaign: Campaign, own: str = "") -> list[Known]:
+    def _check(self, connection: Connection, campaign: Campaign, own: str = "") -> list[str]:
+        """The ids of the devices that it means. Where it is to hold, the fleet is locked."""
         info = self._info_of(campaign.target)
         if info is None:
             raise CampaignError(
                 f"{Rule.ROLE.value}: {campaign.target}: no release of this path is signed in the image repository"
             )
-        meant = steps.meant_of(campaign, devices.every(connection), devices.labels(connection))
+        labels = devices.labels(connection)
+        meant: list[str] = []
+        unfit: list[str] = []
+        for one in steps.meant_of(campaign, devices.each(connection), labels):
+            meant.append(one.device.id)
+            if reason := why_not(campaign, info, one):
+                unfit.append(f"{one.device.id}: {reason}")
         if not meant:
             raise CampaignError(f"where: {campaign.name}: its terms mean no device of the fleet")
-        unfit = [(one.device.id, reason) for one in meant if (reason := why_not(campaign, info, one))]
         if unfit:
-            said = "; ".join(f"{name}: {reason}" for name, reason in unfit[:_SHOWN])
+            said = "; ".join(unfit[:_SHOWN])
             more = f"; and {len(unfit) - _SHOWN} more" if len(unfit) > _SHOWN else ""
             raise CampaignError(f"{Rule.HARDWARE.value}: {campaign.name}: {said}{more}")
         if campaign.gate.on_failure == "halt-and-revert":
             self._check_way_back(campaign)
-        self._check_alone(connection, campaign, meant, own)
+        self._check_alone(connection, campaign, set(meant), labels, own)
         return meant
 
     def _check_way_back(self, campaign: Campaign) -> None:
@@ -172,24 +182,32 @@ class Clerk:
                 f"{info.min_counter} in again, so nobody can be sent back: on_failure must be halt"
             )
 
-    def _check_alone(self, connection: Connection, campaign: Campaign, meant: list[Known], own: str) -> None:
-        """No two campaigns on one ECU of one device at a time: a device has one plan."""
-        ids = {one.device.id for one in meant}
-        labels = devices.labels(connection)
+    def _check_alone(
+        self, connection: Connection, campaign: Campaign, meant: set[str], labels: set[str], own: str
+    ) -> None:
+        """No two campaigns on one device at a time, also not on two ECUs of it.
+
+        A device has one plan: that of the second campaign would take the place of the first one's, of which nothing
+        would be heard any more.
+        """
         for other in campaigns.every(connection, OPEN):
-            if other.campaign.name == own or other.campaign.ecu != campaign.ecu:
+            if other.campaign.name == own:
                 continue
-            if other.state == "waiting":
-                theirs = {one.device.id for one in steps.meant_of(other.campaign, meant, labels)}
-            else:
-                found = courses.of_devices(connection, ids, OPEN)
-                theirs = {one.device for name, one in found if name == other.campaign.name}
+            theirs = meant & self._devices_of(connection, other, labels)
             if theirs:
                 some = ", ".join(sorted(theirs)[:_SHOWN])
                 raise CampaignError(
                     f"overlap: {campaign.name}: {other.campaign.name}, which is {other.state}, has {len(theirs)} of "
                     f"its devices, such as {some}"
                 )
+
+    def _devices_of(self, connection: Connection, other: Kept, labels: set[str]) -> set[str]:
+        if other.state != "waiting":
+            return set(courses.devices_of(connection, other.campaign.name))
+        try:
+            return {one.device.id for one in steps.meant_of(other.campaign, devices.each(connection), labels)}
+        except CampaignError:  # the last device that had a label of its terms is gone: it means nobody now
+            return set()
 
     def _note(self, connection: Connection, deed: Deed, signed: SignedDeed, **facts: object) -> None:
         trail.append(

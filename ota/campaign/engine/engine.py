@@ -12,6 +12,7 @@ from ota.campaign.store import campaigns, plans
 from ota.campaign.store.campaigns import Kept
 from ota.campaign.store.database import Database
 from ota.campaign.store.plans import Command
+from ota.errors import RefusedError, StorageError
 from ota.targets import ImageInfo
 
 SETTLE_S = 180
@@ -48,10 +49,23 @@ class Engine:
         return intake.refused
 
     def work(self, now: int) -> int:
-        """One round over all campaigns; how much was done. Raises `DatabaseError`."""
+        """One round over all campaigns; how much was done. Raises `DatabaseError`.
+
+        Raises also what `info_of` does, after all has been done that can be done without it: a campaign whose release
+        cannot be looked up is halted and sent back all the same, and is in the way of no other one.
+        """
         with self._database.reading() as connection:
             names = [each.campaign.name for each in campaigns.every(connection, ("running", "paused", "reverting"))]
-        return sum(self._work_on(name, now) for name in names)
+        done, failed = 0, None
+        for name in names:
+            try:
+                done += sum(self._step(name, each, now) for each in (self._look, self._decide, self._send_back))
+                done += sum(self._step(name, each, now) for each in (self._enrol, self._tell))
+            except (RefusedError, StorageError) as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
+        return done
 
     def work_all(self, now: int) -> int:
         """Rounds until there is nothing to do at this time."""
@@ -73,10 +87,7 @@ class Engine:
     def give_back(self, ids: Sequence[str]) -> None:
         """They could not be sent; anybody may try. Raises `DatabaseError`."""
         with self._database.transaction() as connection:
-            plans.give_back(connection, ids)
-
-    def _work_on(self, name: str, now: int) -> int:
-        return sum(self._step(name, each, now) for each in (self._enrol, self._look, self._tell, self._decide))
+            plans.give_back(connection, self._name, ids)
 
     def _step(self, name: str, step: Callable[[Connection, Kept, int], int], now: int) -> int:
         """One transaction, over what stands in the database when it begins."""
@@ -85,8 +96,8 @@ class Engine:
             return 0 if kept is None else step(connection, kept, now)
 
     def _enrol(self, connection: Connection, kept: Kept, now: int) -> int:
-        info = self._info_of(kept.campaign.target)
-        if kept.state != "running" or info is None:
+        info = self._info_of(kept.campaign.target) if kept.state == "running" else None
+        if info is None:
             return 0
         try:
             return steps.enrol(connection, kept, info, now)
@@ -98,14 +109,15 @@ class Engine:
             return 0
         return steps.look(connection, kept, now, self._listening_since)
 
+    def _send_back(self, connection: Connection, kept: Kept, now: int) -> int:
+        return steps.send_back(connection, kept, now) if kept.state == "reverting" else 0
+
     def _tell(self, connection: Connection, kept: Kept, now: int) -> int:
-        if kept.state == "reverting":
-            return steps.send_back(connection, kept, now)
         if kept.state != "running" or now < kept.campaign.may_begin_at or self._info_of(kept.campaign.target) is None:
             return 0
         return steps.tell(connection, kept, now)
 
     def _decide(self, connection: Connection, kept: Kept, now: int) -> int:
-        if kept.state not in ("running", "paused"):
+        if kept.state not in ("running", "paused") or now < kept.campaign.may_begin_at:
             return 0
         return int(steps.decide(connection, kept, now).action != "wait")

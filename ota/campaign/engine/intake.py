@@ -1,5 +1,10 @@
-"""What is heard of devices into what is known of them and of their courses; the same heard twice changes nothing."""
+"""What is heard of devices into what is known of them and of their courses; the same heard twice changes nothing.
 
+Whatever a device says may be false, or nonsense: what no well device says is refused, and the rest of the batch holds.
+Nothing is written that a database would not take: one that did not would refuse the whole batch, again and again.
+"""
+
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,7 +12,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from ota.campaign import course as courses_of
-from ota.campaign.course import Course, Vitals
+from ota.campaign.course import MAX_REASON_CHARS, Course, Vitals
 from ota.campaign.engine.heard import Account, Answer, Heard, Look, Reported, Sign
 from ota.campaign.engine.planning import targets_of
 from ota.campaign.retry import DEFAULTS
@@ -16,8 +21,8 @@ from ota.campaign.store import campaigns, courses, devices, plans, reports
 from ota.campaign.store.campaigns import ACTIVE
 from ota.campaign.store.devices import Known
 from ota.campaign.store.plans import command_id
-from ota.errors import OtaError
-from ota.reports import Report, read_report
+from ota.errors import OtaError, printable
+from ota.reports import MAX_LOG_BYTES, Report, read_report
 from ota.targets import Plan
 
 PASSING = frozenset(DEFAULTS)
@@ -26,6 +31,14 @@ UNANSWERED = frozenset({"told", "reverting"})
 """What a device was told may have gone to nobody, when it had no session at the broker: its birth tells that it has."""
 MAX_NUMBER = 1 << 30
 """Of a plan that is believed to have been taken: what a device says may stop its own updates and no more."""
+MAX_ACCOUNT_BYTES = 16 * 1024
+MAX_ACCOUNT_DEPTH = 8
+MAX_STARTS, MAX_RECORDS = 10**9, 1 << 53
+"""What is above them no device has counted."""
+_DEVICE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_RULE = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+UNKNOWN = "unknown"
+"""In the place of a rule that is no word."""
 _OUTCOMES = frozenset({"confirmed", "rolled-back", "failed", "cancelled", "refused"})
 VerifyBy = Callable[[str, bytes, bytes], bool]
 """Whether (public key in hexadecimal, signature, bytes) is so."""
@@ -50,17 +63,21 @@ class Intake:
         """By device, by campaign."""
         self._campaigns: dict[str, Campaign] = {}
         self._before: dict[tuple[str, str], Course] = {}
+        self._again: dict[str, int] = {}
         self.refused: list[Refused] = []
 
     def take(self, heard: Sequence[Heard]) -> int:
         """How many courses are in another state now."""
-        self._load({one.device for one in heard})
+        self._load({one.device for one in heard if _DEVICE.fullmatch(one.device)})
         for one in heard:
             if one.device in self._known:
                 self._take(one)
             else:
-                self.refused.append(Refused(device=one.device, reason="no device of this fleet"))
+                self._refuse(one, "no device of this fleet")
         return self._save()
+
+    def _refuse(self, one: Heard, reason: str) -> None:
+        self.refused.append(Refused(device=_line(one.device, 64), reason=_line(reason)))
 
     def _load(self, ids: set[str]) -> None:
         self._known = devices.get(self._connection, ids, is_locked=True)
@@ -75,6 +92,7 @@ class Intake:
 
     def _save(self) -> int:
         devices.save(self._connection, self._known.values())
+        plans.send_again(self._connection, self._again)
         changed = 0
         for name, campaign in self._campaigns.items():
             now = [mine[name] for mine in self._courses.values() if name in mine]
@@ -107,6 +125,9 @@ class Intake:
 
     def _look(self, one: Look) -> None:
         """What it did not say is as it was: a birth has no counter of records, a round of health none of starts."""
+        if not (_is_count(one.starts, MAX_STARTS) and _is_count(one.records, MAX_RECORDS)):
+            self._refuse(one, "its counters are no numbers of starts and records")
+            return
         known = self._known[one.device]
         last = known.looks.last or Vitals(at=0)
         starts = last.starts if one.starts is None else one.starts
@@ -116,7 +137,9 @@ class Intake:
         self._each(one.device, lambda campaign, course: courses_of.watched(campaign, course, vitals))
         is_birth = one.starts is not None
         if is_birth and any(each.state in UNANSWERED for each in self._courses.get(one.device, {}).values()):
-            plans.send_again(self._connection, one.device, known.plan, before=one.at)
+            plan = self._plans.get(one.device)
+            if plan is not None:
+                self._again[command_id(plan)] = one.at
 
     def _answer(self, one: Answer) -> None:
         plan = self._plans.get(one.device)
@@ -124,6 +147,9 @@ class Intake:
             self._each(one.device, lambda _campaign, course: courses_of.reached(course, plan.number, one.at))
 
     def _account(self, one: Account) -> None:
+        if reason := _why_no_account(one.account):
+            self._refuse(one, reason)
+            return
         known = self._known[one.device]
         account, before = one.account, known.account
         if account == before:
@@ -133,16 +159,16 @@ class Intake:
         if plan is None:
             return
         number, has_taken = account.get("plan"), account.get("has_taken")
-        rule, reason = str(account.get("rule", "")), str(account.get("reason", ""))
+        rule, reason = _text(account, "rule"), _text(account, "reason")
         if plan.number in (number, has_taken):
             self._each(one.device, lambda _campaign, course: courses_of.reached(course, plan.number, one.at))
         if number == plan.number:
-            outcome = str(account.get("outcome", "")).replace(" ", "-")
+            outcome = _text(account, "outcome").replace(" ", "-")
             self._ended(one.device, plan.number, outcome, one.at, rule, reason)
         elif has_taken == plan.number:  # it ran all of it already: there was no attempt
             self._ended(one.device, plan.number, "confirmed", one.at, "", "")
         elif account.get("refusal") and account["refusal"] != before.get("refusal"):
-            self._refusal(one, plan.number, str(account.get("refusal_rule", "")), str(account["refusal"]))
+            self._refusal(one, plan.number, _text(account, "refusal_rule"), _text(account, "refusal"))
 
     def _refusal(self, one: Account, number: int, rule: str, reason: str) -> None:
         """It does not take what it was given, and asking again would not change that.
@@ -151,6 +177,7 @@ class Intake:
         """
         if not rule or rule in PASSING:
             return
+        rule, reason = _rule(rule), _line(reason)
         for name, course in self._courses.get(one.device, {}).items():
             if course.state == "reached":
                 campaign = self._campaigns[name]
@@ -162,17 +189,22 @@ class Intake:
         try:
             report = self._read(known, one)
         except OtaError as error:
-            self.refused.append(Refused(device=one.device, reason=str(error)))
+            self._refuse(one, str(error))
             return
-        kept = reports.Kept(one.device, report.attempt, report.plan, report.outcome, one.at, one.line, one.log)
+        log = one.log[-MAX_LOG_BYTES:].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+        kept = reports.Kept(one.device, report.attempt, report.plan, report.outcome, one.at, one.line, log)
         if reports.put(self._connection, kept):
             self._ended(one.device, report.plan, report.outcome, one.at, report.rule, report.reason)
 
     def _read(self, known: Known, one: Reported) -> Report:
         if not known.report_key:
             raise OtaError("signature: its report key is not known here")
+        try:
+            line = one.line.encode()
+        except UnicodeEncodeError as error:
+            raise OtaError("format: a report that is no Unicode") from error
         report = read_report(
-            one.line.encode("utf-8", "surrogatepass"),
+            line,
             lambda signature, data: self._verify(known.report_key, signature, data),
         )
         if report.device != one.device:
@@ -182,6 +214,7 @@ class Intake:
     def _ended(self, device: str, number: int, outcome: str, at: int, rule: str, reason: str) -> None:
         if outcome not in _OUTCOMES:
             return
+        rule, reason = _rule(rule), _line(reason)
         plan = self._plans.get(device)
         if outcome == "confirmed" and plan is not None and plan.number == number:
             known = self._known[device]
@@ -213,6 +246,39 @@ def _is_other(now: Course, before: Course) -> bool:
     return now is not before and now != msgspec.structs.replace(before, heard_at=now.heard_at)
 
 
+def _is_count(value: object, most: int) -> bool:
+    return value is None or (type(value) is int and 0 <= value <= most)
+
+
+def _why_no_account(account: dict[str, Any]) -> str:
+    if not _is_shallow(account, MAX_ACCOUNT_DEPTH):
+        return "an account that is nested too deeply"
+    try:
+        size = len(msgspec.json.encode(account))
+    except (ValueError, TypeError, OverflowError):  # no Unicode, too long a number
+        return "an account that cannot be written down"
+    return "" if size <= MAX_ACCOUNT_BYTES else f"an account of {size} bytes"
+
+
+def _is_shallow(value: object, depth: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return depth > 0 and all(_is_shallow(each, depth - 1) for each in inner)
+
+
+def _text(account: dict[str, Any], name: str) -> str:
+    value = account.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _rule(rule: str) -> str:
+    return rule if not rule or _RULE.fullmatch(rule) else UNKNOWN
+
+
+def _line(text: str, length: int = MAX_REASON_CHARS) -> str:
+    """In one line that any file, database and terminal takes."""
+    return printable(text[:length])[:length]
+
+
 def _slots(account: dict[str, Any]) -> list[dict[str, Any]]:
     slots = account.get("slots")
     return [one for one in slots if isinstance(one, dict)] if isinstance(slots, list) else []
@@ -223,6 +289,6 @@ def _confirmed_of(account: dict[str, Any]) -> tuple[str, str | None]:
     for one in _slots(account):
         if one.get("is_confirmed") is True:
             version, sha256 = one.get("version"), one.get("sha256")
-            is_hash = isinstance(sha256, str) and len(sha256) == 64
-            return (version if isinstance(version, str) else ""), (sha256 if is_hash else None)
+            is_hash = isinstance(sha256, str) and re.fullmatch("[0-9a-f]{64}", sha256) is not None
+            return (_line(version, 64) if isinstance(version, str) else ""), (sha256 if is_hash else None)
     return "", None

@@ -3,7 +3,8 @@
 Each gives how many devices, or campaigns, it has moved: 0 means that there is nothing to do of its kind now.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import msgspec
 from sqlalchemy import Connection
@@ -20,7 +21,8 @@ from ota.campaign.store.devices import Known
 from ota.targets import ImageInfo, Plan
 
 BATCH = 500
-_TO_SEND_BACK: tuple[State, ...] = ("told", "reached", "retrying", "confirmed", "good", "failed", "silent", "regressed")
+LOOK_AGAIN_S = 60
+_TO_SEND_BACK: tuple[State, ...] = ("confirmed", "good", "failed", "silent", "regressed")
 _WAITING: tuple[State, ...] = ("waiting",)
 NOT_KNOWN = "what it ran before is not known"
 
@@ -28,69 +30,71 @@ NOT_KNOWN = "what it ran before is not known"
 def enrol(connection: Connection, kept: Kept, info: ImageInfo, now: int) -> int:
     """Devices that came after the campaign had begun, where it takes late joiners."""
     campaign = kept.campaign
-    late = devices.every(connection, added_after=kept.enrolled_at)
-    if not late or not campaign.takes_late_joiners:
+    if not campaign.takes_late_joiners or devices.imported_at(connection) <= kept.enrolled_at:
         return 0
-    meant = meant_of(campaign, late, devices.labels(connection))
-    there = {one.device for _name, one in courses.of_devices(connection, [each.device.id for each in meant], OPEN)}
-    fit = [one for one in meant if one.device.id not in there and not why_not(campaign, info, one)]
-    courses.add(
-        connection,
-        campaign.name,
-        [
-            Course(
-                device=one.device.id,
-                model=one.device.model,
-                stage=stage_of_late_joiner(campaign, one.device.id, kept.stage),
-            )
-            for one in fit
-        ],
-    )
-    campaigns.move(connection, campaign.name, enrolled_at=max(one.added_at for one in late))
-    if fit:
-        names = [one.device.id for one in fit]
-        trail.append(connection, at=now, who=trail.ENGINE, what="joined", campaign=campaign.name, devices=names)
-    return len(fit)
+    newest = devices.lock_fleet(connection)
+    late = devices.each(connection, added_after=kept.enrolled_at)
+    joined = 0
+    for some in _batches(meant_of(campaign, late, devices.labels(connection))):
+        there = {one.device for _name, one in courses.of_devices(connection, [each.device.id for each in some], OPEN)}
+        fit = [one.device for one in some if one.device.id not in there and not why_not(campaign, info, one)]
+        stages = {one.id: stage_of_late_joiner(campaign, one.id, kept.stage) for one in fit}
+        courses.add(
+            connection, campaign.name, [Course(device=one.id, model=one.model, stage=stages[one.id]) for one in fit]
+        )
+        if fit:
+            names = sorted(stages)
+            trail.append(connection, at=now, who=trail.ENGINE, what="joined", campaign=campaign.name, devices=names)
+        joined += len(fit)
+    campaigns.move(connection, campaign.name, enrolled_at=newest)
+    return joined
 
 
 def begin(connection: Connection, kept: Kept, now: int) -> int:
     """Everybody who is meant, each in its stage; the first one begins."""
     campaign = kept.campaign
-    fleet = devices.every(connection)
-    meant = meant_of(campaign, fleet, devices.labels(connection))
-    stages = stages_of(campaign, [one.device.id for one in meant])
-    courses.add(
-        connection,
-        campaign.name,
-        [Course(device=one.device.id, model=one.device.model, stage=stages[one.device.id]) for one in meant],
-    )
-    newest = max((one.added_at for one in fleet), default=0)
-    campaigns.move(connection, campaign.name, state="running", stage=0, begun_at=now, enrolled_at=newest, reason="")
-    trail.append(connection, at=now, who=trail.ENGINE, what="begun", campaign=campaign.name, devices=len(meant))
-    return len(meant)
+    newest = devices.lock_fleet(connection)
+    labels = devices.labels(connection)
+    stages = stages_of(campaign, [one.device.id for one in meant_of(campaign, devices.each(connection), labels)])
+    for some in _batches(meant_of(campaign, devices.each(connection), labels)):
+        fit = [one.device for one in some]
+        courses.add(
+            connection, campaign.name, [Course(device=one.id, model=one.model, stage=stages[one.id]) for one in fit]
+        )
+    begun = {"begun_at": max(now, campaign.may_begin_at), "enrolled_at": newest}
+    campaigns.move(connection, campaign.name, state="running", stage=0, reason="", **begun)
+    trail.append(connection, at=now, who=trail.ENGINE, what="begun", campaign=campaign.name, devices=len(stages))
+    return len(stages)
 
 
-def meant_of(campaign: Campaign, fleet: Iterable[Known], labels: set[str]) -> list[Known]:
+def meant_of(campaign: Campaign, fleet: Iterable[Known], labels: set[str]) -> Iterator[Known]:
     """The devices that the terms of a campaign mean. Raises `CampaignError`."""
     terms = Filter(campaign.where, labels)
-    return [one for one in fleet if terms.means(one.device)]
+    return (one for one in fleet if terms.means(one.device))
+
+
+def _batches(all_: Iterable[Known]) -> Iterator[list[Known]]:
+    rest = iter(all_)
+    while some := list(islice(rest, BATCH)):
+        yield some
 
 
 def look(connection: Connection, kept: Kept, now: int, listening_since: int) -> int:
     """Time went by: who was silent for too long, who was well for long enough."""
-    found = courses.due(connection, kept.campaign.name, now, BATCH)
-    found = [one for one in found if one.state != "retrying"]
+    found = courses.due(connection, kept.campaign.name, now, BATCH, is_retry=False)
     changed = [courses_of.passed(kept.campaign, one, now, listening_since) for one in found]
-    courses.save(connection, kept.campaign, changed)  # the same ones too: each is to be looked at again later
-    return sum(new.state != old.state for new, old in zip(changed, found, strict=True))
+    # The same ones too: who would be silent if we had not been deaf is not in the way of all others until then.
+    again_at = max(now + LOOK_AGAIN_S, listening_since + kept.campaign.gate.silent_after_s)
+    courses.save(connection, kept.campaign, changed, looked_at=now, again_at=again_at)
+    return len(found)
 
 
 def tell(connection: Connection, kept: Kept, now: int) -> int:
     """A plan for devices whose turn it is, or whose next try is due; those that have it already are done."""
     campaign = kept.campaign
-    turn = courses.in_states(connection, campaign.name, _WAITING, BATCH, stages_below=kept.stage + 1)
-    again = [one for one in courses.due(connection, campaign.name, now, BATCH) if one.state == "retrying"]
-    wanted = (turn + again)[:BATCH]
+    wanted = courses.due(connection, campaign.name, now, BATCH, is_retry=True) or courses.in_states(
+        connection, campaign.name, _WAITING, BATCH, stages_below=kept.stage + 1, is_locked=True
+    )
     known = devices.get(connection, [one.device for one in wanted], is_locked=True)
     last = plans.latest(connection, known)
     told: list[Course] = []
@@ -134,6 +138,7 @@ def decide(connection: Connection, kept: Kept, now: int) -> Verdict:
         campaigns.move(connection, name, state="paused", reason=verdict.reason)
     else:
         guilty = list(verdict.models) if verdict.action == "halt-and-revert" else []
+        plans.withdraw(connection, name, now)
         campaigns.move(connection, name, state="reverting", reason=verdict.reason, guilty=guilty)
     facts = {"stage": kept.stage + 1, "reason": verdict.reason, "models": list(verdict.models)}
     trail.append(connection, at=now, who=trail.ENGINE, what=verdict.action, campaign=name, **facts)
@@ -143,11 +148,10 @@ def decide(connection: Connection, kept: Kept, now: int) -> Verdict:
 def send_back(connection: Connection, kept: Kept, now: int) -> int:
     """A halted campaign: the guilty models go back to what they ran, and nobody who is on the way goes further."""
     campaign = kept.campaign
-    found = courses.in_states(connection, campaign.name, tuple(ON_ITS_WAY), BATCH)
-    if kept.guilty and len(found) < BATCH:
-        rest = tuple(state for state in _TO_SEND_BACK if state not in ON_ITS_WAY)
-        found += courses.in_states(
-            connection, campaign.name, rest, BATCH - len(found), models=kept.guilty, is_told=True
+    found = courses.in_states(connection, campaign.name, tuple(ON_ITS_WAY), BATCH, is_locked=True)
+    if kept.guilty and not found:
+        found = courses.in_states(
+            connection, campaign.name, _TO_SEND_BACK, BATCH, models=kept.guilty, is_told=True, is_locked=True
         )
     if not found:
         waiting = courses.in_states(connection, campaign.name, _WAITING, BATCH)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, Select, and_, bindparam, func, insert, s
 
 from ota.campaign.course import Course, State, next_look_at
 from ota.campaign.rules import Campaign
+from ota.campaign.store import devices
 from ota.campaign.store.campaigns import Standing
 from ota.campaign.store.tables import campaign, course, device
 
@@ -21,12 +22,15 @@ def add(connection: Connection, name: str, courses: Iterable[Course]) -> None:
         connection.execute(insert(course), rows)
 
 
-def save(connection: Connection, wanted: Campaign, courses: Iterable[Course]) -> None:
-    """As they are now."""
-    rows = [
-        {"of_campaign": wanted.name, "of_device": one.device, **_columns(one, next_look_at(wanted, one))}
-        for one in courses
-    ]
+def save(
+    connection: Connection, wanted: Campaign, courses: Iterable[Course], *, looked_at: int = 0, again_at: int = 0
+) -> None:
+    """As they are now. What time has not changed at `looked_at`, and should have, it may have at `again_at`."""
+    rows = []
+    for one in courses:
+        look_at = next_look_at(wanted, one)
+        columns = _columns(one, again_at if 0 < look_at <= looked_at else look_at)
+        rows.append({"of_campaign": wanted.name, "of_device": one.device, **columns})
     if rows:
         key = and_(course.c.campaign == bindparam("of_campaign"), course.c.device == bindparam("of_device"))
         connection.execute(update(course).where(key), rows)
@@ -41,6 +45,7 @@ def in_states(
     stages_below: int | None = None,
     models: Collection[str] | None = None,
     is_told: bool = False,
+    is_locked: bool = False,
 ) -> list[Course]:
     """Some of a campaign, by stage and device. is_told: those only that were ever told."""
     query = _with_heard().where(course.c.campaign == name, course.c.state.in_(states))
@@ -50,14 +55,26 @@ def in_states(
         query = query.where(course.c.model.in_(models))
     if is_told:
         query = query.where(course.c.plan > 0)
-    query = query.order_by(course.c.stage, course.c.device).limit(limit)
-    return [_course(row) for row in connection.execute(query)]
+    query = query.order_by(course.c.stage, course.c.device)
+    return _locked(connection, query, limit) if is_locked else _read(connection, query.limit(limit))
 
 
-def due(connection: Connection, name: str, now: int, limit: int) -> list[Course]:
-    """Those that time alone may change."""
+def due(connection: Connection, name: str, now: int, limit: int, *, is_retry: bool) -> list[Course]:
+    """Those that time alone may change, locked; is_retry: those whose next try is due, else all others."""
     query = _with_heard().where(course.c.campaign == name, course.c.look_at > 0, course.c.look_at <= now)
-    return [_course(row) for row in connection.execute(query.order_by(course.c.look_at).limit(limit))]
+    query = query.where((course.c.state == "retrying") if is_retry else (course.c.state != "retrying"))
+    return _locked(connection, query.order_by(course.c.look_at, course.c.device), limit)
+
+
+def _locked(connection: Connection, query: Select[Any], limit: int) -> list[Course]:
+    """Those of a query that still are when nobody else can change them any more: their devices are locked."""
+    ids = connection.execute(query.with_only_columns(course.c.device).limit(limit)).scalars().all()
+    devices.lock(connection, ids)
+    return _read(connection, query.where(course.c.device.in_(ids)))
+
+
+def _read(connection: Connection, query: Select[Any]) -> list[Course]:
+    return [_course(row) for row in connection.execute(query)]
 
 
 def of_devices(
@@ -77,6 +94,11 @@ def of_campaign(connection: Connection, name: str) -> Iterable[Course]:
     """Every one, for people."""
     query = _with_heard().where(course.c.campaign == name).order_by(course.c.stage, course.c.device)
     return (_course(row) for row in connection.execute(query))
+
+
+def devices_of(connection: Connection, name: str) -> Iterable[str]:
+    """The ids of all of a campaign."""
+    return connection.execute(select(course.c.device).where(course.c.campaign == name)).scalars()
 
 
 def number_in(connection: Connection, name: str, states: Collection[State], stages_below: int) -> int:

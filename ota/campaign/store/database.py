@@ -18,7 +18,11 @@ from ota.campaign.store import tables
 from ota.errors import OtaError
 
 BUSY_S = 30.0
-"""How long a transaction of SQLite waits for another process."""
+"""How long a transaction waits for another one."""
+CONNECT_S = 10
+"""How long a server that does not answer is waited for."""
+IDLE_S = 60
+"""An engine that was stopped in the middle of a transaction loses it after this time, and holds up nobody longer."""
 _ONLY_READS = "wayside_only_reads"
 _KINDS = ("sqlite", "postgresql")
 
@@ -76,7 +80,14 @@ def open_database(url: str) -> Database:
 def _engine(address: URL, name: str) -> Engine:
     try:
         if address.get_backend_name() == "postgresql":
-            return create_engine(address.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+            return create_engine(
+                address.set(drivername="postgresql+psycopg"),
+                pool_pre_ping=True,
+                connect_args={
+                    "connect_timeout": CONNECT_S,
+                    "options": f"-c idle_in_transaction_session_timeout={IDLE_S}s -c lock_timeout={BUSY_S:g}s",
+                },
+            )
         engine = create_engine(address, poolclass=NullPool, connect_args={"timeout": BUSY_S})
     except (NoSuchModuleError, ModuleNotFoundError, ArgumentError) as error:
         raise DatabaseError(f"database: {name}: {_in_a_line(error)}") from error
@@ -104,8 +115,8 @@ def _prepare(connection: Connection, name: str) -> None:
     query = select(tables.note.c.value).where(tables.note.c.name == "schema")
     found = connection.execute(query).scalar_one_or_none()
     if found is None:
-        start = [{"name": "schema", "value": str(tables.SCHEMA_VERSION)}, {"name": "trail", "value": ""}]
-        connection.execute(insert(tables.note), start)
+        start = {"schema": str(tables.SCHEMA_VERSION), "trail": "", "fleet": "0"}
+        connection.execute(insert(tables.note), [{"name": name, "value": value} for name, value in start.items()])
     elif found != str(tables.SCHEMA_VERSION):
         raise DatabaseError(f"database: {name}: its tables are of edition {found}; this is {tables.SCHEMA_VERSION}")
 

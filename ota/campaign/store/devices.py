@@ -1,6 +1,6 @@
 """The fleet: which devices there are, when they were heard, what their counters usually do, what they last said."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 from ota.campaign.course import DAY_S, Vitals
 from ota.campaign.rules import CampaignError
 from ota.campaign.selection import FleetDevice
-from ota.campaign.store.tables import command, course, device, plan, report
+from ota.campaign.store.tables import command, course, device, note, plan, report
 
 _BUSY = ("told", "reached", "retrying", "confirmed", "reverting")
 _AT_ONCE = 500
@@ -57,9 +57,15 @@ class Known(NamedTuple):
 
 
 def put(connection: Connection, devices: Iterable[FleetDevice], keys: Mapping[str, str], at: int) -> tuple[int, int]:
-    """Add devices or say anew what they are; how many were added and changed. keys: report keys by id."""
+    """Add devices or say anew what they are; how many were added and changed. keys: report keys by id.
+
+    Each import is dated later than the one before, also within one second: whoever has seen the fleet up to a time has
+    seen all of it.
+    """
     wanted = {one.id: one for one in devices}
-    there = {row.id: row for row in _rows(connection, wanted)}
+    at = max(at, lock_fleet(connection) + 1)
+    connection.execute(update(note).where(note.c.name == "fleet").values(value=str(at)))
+    there = {row.id: row for row in _rows(connection, wanted, is_locked=True)}
     added, changed = [], []
     for one in wanted.values():
         known = there.get(one.id)
@@ -92,16 +98,42 @@ def get(connection: Connection, ids: Collection[str], *, is_locked: bool = False
     return {row.id: _known(row) for row in _rows(connection, ids, is_locked=is_locked)}
 
 
-def every(connection: Connection, *, added_after: int = -1) -> list[Known]:
-    """The whole fleet, or what came later, by id."""
-    query = select(device).where(device.c.added_at > added_after).order_by(device.c.id)
-    return [_known(row) for row in connection.execute(query)]
+def lock(connection: Connection, ids: Collection[str]) -> None:
+    """Nobody else changes these, their courses and plans, until the transaction ends."""
+    for _row in _rows(connection, ids, is_locked=True):
+        pass
+
+
+def lock_fleet(connection: Connection) -> int:
+    """Nobody else adds devices, or gives devices to a campaign, until the transaction ends; when any was added last."""
+    return imported_at(connection, is_locked=True)
+
+
+def imported_at(connection: Connection, *, is_locked: bool = False) -> int:
+    """When any device was added last."""
+    query = select(note.c.value).where(note.c.name == "fleet")
+    return int(connection.execute(query.with_for_update() if is_locked else query).scalar_one())
+
+
+def every(connection: Connection) -> list[Known]:
+    """The whole fleet, by id."""
+    return list(each(connection))
+
+
+def each(connection: Connection, *, added_after: int = -1) -> Iterator[Known]:
+    """The fleet, or what came later, by id, a query's worth at a time: of a great one there is no list."""
+    last: str | None = ""
+    while last is not None:
+        query = select(device).where(device.c.added_at > added_after, device.c.id > last)
+        last = None
+        for row in connection.execute(query.order_by(device.c.id).limit(_AT_ONCE)):
+            yield _known(row)
+            last = row.id
 
 
 def labels(connection: Connection) -> set[str]:
     """The names of all labels that the fleet has."""
-    bodies = connection.execute(select(device.c.body)).scalars()
-    return {name for body in bodies for name in msgspec.json.decode(body, type=FleetDevice).labels}
+    return {name for one in each(connection) for name in one.device.labels}
 
 
 def save(connection: Connection, known: Iterable[Known]) -> None:
@@ -144,7 +176,8 @@ def _rows(connection: Connection, ids: Collection[str], *, is_locked: bool = Fal
     ordered = sorted(ids)
     for start in range(0, len(ordered), _AT_ONCE):
         query = select(device).where(device.c.id.in_(ordered[start : start + _AT_ONCE])).order_by(device.c.id)
-        yield from connection.execute(query.with_for_update() if is_locked else query)
+        # not against those who only refer to it with a new row
+        yield from connection.execute(query.with_for_update(key_share=True) if is_locked else query)
 
 
 def _known(row: Row[Any]) -> Known:

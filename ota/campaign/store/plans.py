@@ -6,11 +6,11 @@ once more, which a device knows and does not do again.
 """
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, update
 
 from ota.campaign.store.tables import command, plan
 from ota.targets import Plan
@@ -46,8 +46,9 @@ def put(connection: Connection, plans: Iterable[Plan], *, campaign: str, stage: 
     added = [{"device": name, **row} for name, row in rows.items() if name not in there]
     if added:
         connection.execute(insert(plan), added)
-    for name in rows.keys() & there.keys():
-        connection.execute(update(plan).where(plan.c.device == name).values(**rows[name]))
+    changed = [{"of": name, **row} for name, row in rows.items() if name in there]
+    if changed:
+        connection.execute(update(plan).where(plan.c.device == bindparam("of")), changed)
     if plans:
         rest = {"campaign": campaign, "stage": stage, "made_at": at, "claimed_by": "", "claimed_until": 0, "sent_at": 0}
         commands = [{"id": command_id(one), "device": one.device, "plan": one.number, **rest} for one in plans]
@@ -86,35 +87,44 @@ def claim(connection: Connection, who: str, now: int, limit: int) -> list[Comman
 
 
 def sent(connection: Connection, ids: Collection[str], now: int) -> None:
-    """The broker has them."""
+    """The broker has them, whoever holds them by now."""
     if ids:
-        connection.execute(update(command).where(command.c.id.in_(sorted(ids))).values(sent_at=now))
+        _lock(connection, command.c.id.in_(ids))
+        connection.execute(update(command).where(command.c.id.in_(ids)).values(sent_at=now))
 
 
-def give_back(connection: Connection, ids: Collection[str]) -> None:
-    """They were not sent; whoever comes first may take them."""
+def give_back(connection: Connection, who: str, ids: Collection[str]) -> None:
+    """They were not sent; whoever comes first may take them. What another one has claimed since stays his."""
     if ids:
-        connection.execute(update(command).where(command.c.id.in_(sorted(ids))).values(claimed_until=0))
+        theirs = command.c.id.in_(ids) & (command.c.claimed_by == who)
+        _lock(connection, theirs)
+        connection.execute(update(command).where(theirs).values(claimed_until=0))
 
 
-def send_again(connection: Connection, device: str, number: int, *, before: int) -> None:
-    """The command of a plan, the same one, where it was sent before this time: a device does it once."""
-    query = update(command).where(command.c.device == device, command.c.plan == number)
-    query = query.where(command.c.sent_at > 0, command.c.sent_at < before)
-    connection.execute(query.values(sent_at=0, claimed_until=0))
+def send_again(connection: Connection, before: Mapping[str, int]) -> None:
+    """Commands by their ids, the same ones, where each was sent before its time: a device does it once."""
+    if before:
+        _lock(connection, command.c.id.in_(before))
+    for one, time in before.items():
+        query = update(command).where(command.c.id == one, command.c.sent_at > 0, command.c.sent_at < time)
+        connection.execute(query.values(sent_at=0, claimed_until=0))
 
 
 def withdraw(connection: Connection, campaign: str, now: int) -> int:
-    """Commands of a campaign that were not sent are not sent any more; how many."""
-    query = update(command).where(
-        command.c.campaign == campaign, command.c.sent_at == 0, command.c.claimed_until <= now
-    )
-    return connection.execute(query.values(sent_at=now)).rowcount
+    """Commands of a campaign that were not sent, and that nobody is about to send, are not sent any more; how many."""
+    theirs = (command.c.campaign == campaign) & (command.c.sent_at == 0) & (command.c.claimed_until <= now)
+    _lock(connection, theirs)
+    return connection.execute(update(command).where(theirs).values(sent_at=now)).rowcount
 
 
 def unsent(connection: Connection) -> int:
     """How many wait."""
     return connection.execute(select(func.count()).where(command.c.sent_at == 0)).scalar_one()
+
+
+def _lock(connection: Connection, which: ColumnElement[bool]) -> None:
+    """In the order of their ids: see `tables`."""
+    connection.execute(select(command.c.id).where(which).order_by(command.c.id).with_for_update()).all()
 
 
 def _text(one: Plan) -> str:

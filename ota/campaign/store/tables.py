@@ -3,6 +3,9 @@
 `device` is the fleet; `campaign`, `approval` and `course` are the rollouts; `plan` holds the newest plan of each
 device, which the Director signs when it is asked; `command` is what is yet to be sent; `report` is what devices have
 signed; `trail` is the audit, which is only appended to; `note` is the rest.
+
+Rows are locked in this order, so that nobody waits in a circle: a campaign, the fleet (the note of that name), devices
+by their ids, commands by theirs, the trail. Courses and plans have no lock of their own: they are their device's.
 """
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
@@ -18,7 +21,7 @@ device = Table(
     Column("model", String(64), nullable=False),
     Column("body", Text, nullable=False),  # FleetDevice
     Column("report_key", String(64), nullable=False),  # Ed25519, hexadecimal; its reports are believed by it
-    Column("added_at", BigInteger, nullable=False),
+    Column("added_at", BigInteger, nullable=False),  # rises with each import: see `devices.put`
     Column("heard_at", BigInteger, nullable=False),
     Column("plan", BigInteger, nullable=False),  # the highest number that it was ever given
     Column("account", Text, nullable=False),  # what it said last of its slots
@@ -64,6 +67,7 @@ course = Table(
     Column("look_at", BigInteger, nullable=False),  # when time alone may change it; 0: never
     Column("body", Text, nullable=False),  # Course
     Index("course_counts", "campaign", "stage", "model", "state", "rule"),
+    Index("course_turn", "campaign", "state", "stage", "device"),
     Index("course_look", "campaign", "look_at"),
     Index("course_device", "device"),
 )
@@ -91,7 +95,7 @@ command = Table(
     Column("claimed_until", BigInteger, nullable=False),
     Column("sent_at", BigInteger, nullable=False),
     Index("command_of_plan", "device", "plan", unique=True),
-    Index("command_unsent", "sent_at", "claimed_until"),
+    Index("command_unsent", "sent_at", "made_at", "id"),
 )
 
 report = Table(
