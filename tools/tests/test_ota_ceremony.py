@@ -118,7 +118,7 @@ def test_what_is_signed_is_read_first(desk: Desk, repository: Path) -> None:
     result = repo(*desk.sign_words(repository / "staged/image/1.targets.json", "alice"), "--dry-run")
     assert "1.targets.json: a new version: 1, holds until" in result.stdout
     assert "1.targets.json: a product family: rsu (rsu/*/*), 2 of alice (" in result.stdout
-    assert result.stderr == "wayside: a dry run: nothing has changed\n" or "nothing has changed" in result.stderr
+    assert result.stderr == "a dry run: nothing has changed\n"
 
 
 @pytest.mark.parametrize("words", ["init", "sign", "publish"])
