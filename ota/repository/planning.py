@@ -86,6 +86,8 @@ class Planner:
 
         Raises `RefusedError`; the plan before it stays then.
         """
+        if plan.device.endswith(".json"):
+            raise RefusedError(Rule.PLAN, plan.device, "a device is not called like a file of metadata")
         known = self.last(plan.device)
         check_follows(plan, known.plan if known else None)
         if hardware is not None:

@@ -109,6 +109,17 @@ def test_a_plan_has_a_number_that_a_device_can_read(desk: Desk, repository: Path
     assert tree(repository) == before
 
 
+@pytest.mark.parametrize("device", ["2.root.json", "timestamp.json"])
+def test_a_device_is_not_called_like_a_file_that_comes_to_lie_beside_it(
+    desk: Desk, repository: Path, device: str
+) -> None:
+    """Its folder would stand in the place of the next root."""
+    before = tree(repository)
+    said = refused(*desk.plan_words(repository, device, "--ecu", f"gateway={IMAGE}"))
+    assert said == f"plan: {device}: a device is not called like a file of metadata"
+    assert tree(repository) == before
+
+
 def test_files_that_are_no_text_are_told(desk: Desk, repository: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.write_bytes(b'{"local": ["\xff"], "holder": "\xff", "format": "\xff"}')
