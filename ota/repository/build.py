@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import msgspec
 import zstandard
 
 from ota.errors import RefusedError, Rule
@@ -18,7 +17,7 @@ from ota.repository.bom import bom_of
 from ota.repository.files import read_file
 from ota.repository.image_tar import folder_files, image_of
 from ota.repository.layout import block_list_name
-from ota.targets import MAX_IMAGE_BYTES, Blob, Delta, ImageInfo, Schema, Target, to_json_types
+from ota.targets import MAX_IMAGE_BYTES, Blob, Delta, ImageInfo, Schema, Target, decode_target, to_json_types
 
 ZSTD_LEVEL = 19
 ENDINGS = {"release-dir": "tar", "mcu": "set", "rauc": "raucb"}
@@ -145,12 +144,7 @@ def _target(facts: Facts, length: int, sha256: str, full: list[Blob], deltas: li
         full=full,
         deltas=deltas,
     )
-    try:
-        return msgspec.convert(
-            {"path": facts.path, "length": length, "sha256": sha256, "info": to_json_types(info)}, Target
-        )
-    except msgspec.ValidationError as error:
-        raise RefusedError(Rule.FORMAT, facts.path, str(error)) from error
+    return decode_target(facts.path, length, sha256, to_json_types(info), facts.path)
 
 
 def _blob(codec: str, data: bytes, blobs: dict[str, bytes]) -> dict[str, Any]:
