@@ -89,19 +89,27 @@ def broker_of(
         fail(str(error), Exit.USAGE, as_json=as_json)
 
 
-def signer_of(file: Path, key_id: str | None, *, as_json: bool) -> Signer:
-    """The operator's key, opened with the passphrase in WAYSIDE_KEY_PASSPHRASE or asked for at the terminal."""
+def private_key_of(file: Path, *, as_json: bool) -> OperatorKey:
+    """A person's key, opened with the passphrase in WAYSIDE_KEY_PASSPHRASE or asked for at the terminal."""
     passphrase = os.environ.get(VARIABLE, "")
     try:
         with file.open("rb") as opened:
             is_encrypted = b"ENCRYPTED" in opened.read(1024)
         if is_encrypted and not passphrase and sys.stdin.isatty():
             passphrase = typer.prompt(_("passphrase"), hide_input=True, err=True)
-        key = OperatorKey.read(file, passphrase.encode() or None)
+        if is_encrypted and not passphrase:
+            text = _("{file}: is encrypted: its passphrase is wanted in {variable}")
+            fail(text.format(file=file, variable=VARIABLE), Exit.USAGE, as_json=as_json)
+        return OperatorKey.read(file, passphrase.encode() or None)
     except OSError as error:
         fail(f"{file}: {error.strerror}", Exit.USAGE, as_json=as_json)
     except OperatorKeyError as error:
         fail(f"{file}: {error}", Exit.USAGE, as_json=as_json)
+
+
+def signer_of(file: Path, key_id: str | None, *, as_json: bool) -> Signer:
+    """The operator's key, and how nodes know it."""
+    key = private_key_of(file, as_json=as_json)
     name = key_id or file.stem
     try:
         msgspec.convert(name, Name)

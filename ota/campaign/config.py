@@ -27,12 +27,22 @@ from typing import Annotated
 
 import msgspec
 
+from ota.campaign.mistakes import Words
 from ota.errors import OtaError
 
 MAX_FILE_BYTES = 64 * 1024
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=400)]
-Person = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,40}$")]
-Address = Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9a-fA-F:]+\]|[^ :/]+):[0-9]{1,5}$", max_length=260)]
+Person = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,40}\Z")]
+KeyId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}\Z")]
+Address = Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9a-fA-F:]+\]|[^ :/]+):[0-9]{1,5}\Z", max_length=260)]
+KINDS = ("sqlite:///", "postgresql://")
+_WORDS = Words(
+    {
+        Person: "1 to 41 of a-z 0-9 _ . -, a letter or digit first",
+        Address: "HOST:PORT, such as 127.0.0.1:8447",
+        KeyId: "1 to 64 of a-z 0-9 _ -, a letter or digit first",
+    }
+)
 
 
 class ConfigError(OtaError):
@@ -64,7 +74,7 @@ class BrokerConfig(_Table, frozen=True, kw_only=True):
     signing_key: Text
     passphrase_file: Text | None = None
     """Of the signing key, where it is encrypted."""
-    key_id: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")] = "rollout"
+    key_id: KeyId = "rollout"
     insecure_plain_mqtt: bool = False
     """mqtt:// beyond loopback."""
 
@@ -110,7 +120,9 @@ def read_config(file: Path) -> RolloutConfig:
     try:
         config = msgspec.toml.decode(document, type=RolloutConfig)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{file}: {error}") from error
+        raise ConfigError(f"{file}: {_WORDS.of(error)}") from error
+    if not config.database.startswith(KINDS):
+        raise ConfigError(f"{file}: database: begins with {' or '.join(KINDS)}, such as sqlite:///rollouts.db")
     if "@" in config.database and ":" in config.database.partition("//")[2].rpartition("@")[0]:
         raise ConfigError(f"{file}: database: a password does not stand here; put it into ~/.pgpass")
     return msgspec.structs.replace(config, file=str(file))

@@ -14,7 +14,7 @@ import msgspec
 
 from ota.campaign.course import Course
 from ota.campaign.judge import Tally
-from ota.campaign.picture import Line, Mark, Panel, draw
+from ota.campaign.picture import Line, Mark, Panel, draw, make_printable
 from ota.campaign.progress import progress_of
 from ota.campaign.store.campaigns import Kept
 from ota.campaign.store.reports import Brief
@@ -75,6 +75,7 @@ def page(story: Story) -> bytes:
     _troubles(body, story)
     _trail(body, story)
     ET.SubElement(body, "footer").text = f"Made {_date(story.made_at)} UTC by wayside ota campaign report."
+    make_printable(html)
     data: bytes = ET.tostring(html, encoding="utf-8", method="html")
     return b"<!DOCTYPE html>\n" + data
 

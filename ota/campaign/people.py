@@ -11,7 +11,10 @@ from typing import Literal
 import msgspec
 
 from ota.campaign.rules import CampaignError
+from ota.errors import printable
 
+Verify = Callable[[bytes, bytes], bool]
+"""Whether (signature, bytes) is a person's."""
 Verb = Literal["new", "approve", "pause", "resume", "next", "halt", "halt-and-revert"]
 _CONTEXT = b"wayside-campaign-1\0"
 
@@ -40,8 +43,8 @@ def sign(deed: Deed, with_: Callable[[bytes], bytes]) -> SignedDeed:
     return SignedDeed(deed=data.decode(), signature=with_(_CONTEXT + data).hex())
 
 
-def check(signed: SignedDeed, people: Mapping[str, Callable[[bytes, bytes], bool]]) -> Deed:
-    """The deed, when the person who it names has signed it. people: verifies (signature, bytes), by name.
+def check(signed: SignedDeed, people: Mapping[str, Verify]) -> Deed:
+    """The deed, when the person who it names has signed it.
 
     Raises `CampaignError`.
     """
@@ -53,7 +56,9 @@ def check(signed: SignedDeed, people: Mapping[str, Callable[[bytes, bytes], bool
         raise CampaignError(f"signature: a deed that cannot be read: {error}") from error
     verify = people.get(deed.who)
     if verify is None:
-        raise CampaignError(f"signature: {deed.who}: nobody of that name may decide here; there are {_names(people)}")
+        raise CampaignError(
+            f"signature: {printable(deed.who)}: nobody of that name may decide here; there are {_names(people)}"
+        )
     if not verify(signature, _CONTEXT + data):
         raise CampaignError(f"signature: {deed.campaign}: {deed.what} is not signed with the key of {deed.who}")
     return deed

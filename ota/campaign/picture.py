@@ -10,6 +10,8 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 
+from ota.errors import printable
+
 WIDTH = 1000
 _LEFT, _RIGHT = 84, 24
 _PANEL, _EMPTY, _GAP = 104, 2, 44
@@ -103,9 +105,17 @@ def draw(
     _name_marks(svg, head + 36, marks, axis)
     for top, panel in zip(tops, panels, strict=True):
         _panel(svg, top, panel, axis, styles, marks)
+    make_printable(svg)
     ET.indent(svg)
     data: bytes = ET.tostring(svg, encoding="utf-8", xml_declaration=True)
     return data
+
+
+def make_printable(tree: ET.Element) -> None:
+    """What devices and people have said may hold characters that no document may have."""
+    for each in tree.iter():
+        if each.text and not each.text.isspace() and each.tag != "style":
+            each.text = printable(each.text)
 
 
 class _Axis:

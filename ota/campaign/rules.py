@@ -21,6 +21,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from ota.campaign.mistakes import Words
 from ota.errors import OtaError, Rule, printable
 from ota.targets import Path, Word
 
@@ -33,6 +34,14 @@ Clock = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z")
 Term = Annotated[str, msgspec.Meta(min_length=3, max_length=500)]
 OnFailure = Literal["pause", "halt", "halt-and-revert"]
 MAX_FILE_BYTES = 64 * 1024
+_WORDS = Words(
+    {
+        Name: "1 to 64 of a-z 0-9 . _ -, a letter or digit first",
+        Clock: "a time of the day, such as 01:30",
+        Path: "the path of a release, such as rsu/gateway/1.4.2.tar",
+        Word: "1 to 64 of A-Z a-z 0-9 . _ + -, a letter or digit first",
+    }
+)
 
 
 class CampaignError(OtaError):
@@ -160,7 +169,7 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 def read_campaign(data: bytes, what: str) -> Campaign:
     """A campaign out of TOML. Raises `CampaignError`. what: the file, for the error."""
     if len(data) > MAX_FILE_BYTES:
-        raise CampaignError(f"{what}: {len(data)} bytes are no campaign; at most {MAX_FILE_BYTES}")
+        raise CampaignError(f"{what}: a campaign has at most {MAX_FILE_BYTES} bytes")
     try:
         document = tomllib.loads(data.decode())
     except (ValueError, RecursionError) as error:  # not its own error alone: an integer may have too many digits
@@ -168,4 +177,4 @@ def read_campaign(data: bytes, what: str) -> Campaign:
     try:
         return msgspec.convert(document, Campaign)
     except (msgspec.ValidationError, OverflowError) as error:
-        raise CampaignError(f"{what}: {printable(str(error))}") from error
+        raise CampaignError(f"{what}: {_WORDS.of(error)}") from error

@@ -24,10 +24,13 @@ OWN_PROPERTIES = ("id", "model", "hardware", "version", "target")
 _SCALE = float(1 << 53)
 
 
+DeviceId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}\Z")]
+
+
 class FleetDevice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A device as the operator's side knows it."""
 
-    id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}\Z")]
+    id: DeviceId
     """As it is called on the broker and in its plans."""
     model: Word
     """What is judged together: devices of one build."""

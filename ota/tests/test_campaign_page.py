@@ -107,6 +107,13 @@ def test_what_a_device_says_is_text_and_nothing_else(browser):
     assert "Content Security Policy" not in said, "there was nothing for it to stop"
 
 
+@pytest.mark.parametrize("bad", ["\x00", "\x1b[31m", "\ufffe", "\ud800", "\u202e"])
+def test_no_character_that_a_document_may_not_hold_gets_into_it(bad: str):
+    data = page(story(f"a{bad}b"))
+    assert b"a" + bad[:1].encode("unicode_escape") in data
+    assert bad[:1].encode("utf-8", "surrogatepass") not in data
+
+
 def test_a_broken_trail_is_told():
     assert b"The trail is broken: line 4" in page(story(broken_at=4))
     assert b"The trail is broken" not in page(story())

@@ -101,3 +101,8 @@ def test_nothing_is_drawn_outside_the_picture() -> None:
     assert "later" not in texts(svg)
     for path in svg.iter(SVG + "path"):
         assert all(0 <= float(x) <= WIDTH for x in re.findall(r"[MH](\S+?)(?=[ VH]|$)", path.get("d")))
+
+
+def test_whatever_a_reason_holds_the_picture_is_xml() -> None:
+    said = drawn(marks=(Mark(at=60, text="halted", reason="bus\x1b[31m \x00 \ud800 <b>", is_alarm=True),))
+    assert "halted: bus\\x1b[31m \\x00 \\ud800 <b>" in texts(said, "title")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from drivers.text import _
-from tools.output import Exit, fail, print_json, print_line, say
+from ota.errors import printable
+from tools.output import Exit, fail, print_json, print_line, say, visible
 from tools.rollouts.office import (
     DEFAULT,
     ConfigOption,
@@ -18,15 +19,19 @@ from tools.rollouts.office import (
     opened,
     refusals,
 )
+from tools.rollouts.tables import at_work
 
 if TYPE_CHECKING:
     from ota.campaign.people import SignedDeed, Verb
+    from ota.campaign.rules import Campaign
+    from ota.campaign.store.campaigns import Kept
 
 KeyOption = Annotated[Path, typer.Option("--key", metavar="FILE", help=_("your own private key"))]
 WhoOption = Annotated[
     str | None, typer.Option("--as", metavar="NAME", help=_("who you are there; the key file's name by default"))
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help=_("why, for those who read it later"))]
+MAX_REASON = 500
 
 
 def new(
@@ -39,18 +44,20 @@ def new(
 ) -> None:
     """Put a campaign down to be approved; --dry-run: say whom it means, stage by stage."""
     with refusals(as_json=as_json), opened(config) as office:
-        from ota.campaign.rules import read_campaign
+        from ota.campaign.people import check
+        from ota.campaign.rules import CampaignError
         from ota.campaign.store.campaigns import digest_of
 
-        try:
-            campaign = read_campaign(file.read_bytes(), str(file))
-        except OSError as error:
-            fail(f"{file}: {error.strerror}", Exit.USAGE, as_json=as_json)
+        campaign = _read(file, as_json=as_json)
+        signed = _signed("new", campaign.name, digest_of(campaign), key, who, "", as_json=as_json)
+        check(signed, office.people)
+        if _kept(office, campaign.name) is not None:
+            raise CampaignError(f"name: {campaign.name}: there is a campaign of this name already")
         clerk = office.clerk()
-        stages = clerk.outline(campaign)
-        if not dry_run:
-            signed = _signed("new", campaign.name, digest_of(campaign), key, who, "", as_json=as_json)
-            clerk.new(campaign, signed)
+        with at_work(_("looking at the fleet")):
+            stages = clerk.outline(campaign)
+            if not dry_run:
+                clerk.new(campaign, signed)
         if as_json:
             print_json(
                 {
@@ -65,7 +72,7 @@ def new(
         for number, devices in stages.items():
             percent = campaign.stage[int(number) - 1].percent
             print_line(
-                _("stage {number}: up to {percent:g} %, {devices} devices").format(
+                _("stage {number}: up to {percent:g} %, devices: {devices}").format(
                     number=number, percent=percent, devices=devices
                 )
             )
@@ -74,6 +81,18 @@ def new(
         else:
             text = _("{name} waits for {count} approval(s) by somebody else: wayside ota campaign approve {name}")
             say(text.format(name=campaign.name, count=campaign.approvals))
+
+
+def _read(file: Path, *, as_json: bool) -> "Campaign":
+    from ota.campaign.rules import MAX_FILE_BYTES, CampaignError, read_campaign
+
+    try:
+        with file.open("rb") as source:
+            return read_campaign(source.read(MAX_FILE_BYTES + 1), str(file))
+    except OSError as error:
+        fail(f"{file}: {error.strerror}", Exit.USAGE, as_json=as_json)
+    except CampaignError as error:
+        fail(str(error), Exit.USAGE, as_json=as_json)
 
 
 def approve(
@@ -86,7 +105,9 @@ def approve(
     """Approve somebody else's campaign, exactly as it stands; with the last approval it begins."""
     with refusals(as_json=as_json), opened(config) as office:
         signed = _signed("approve", name, _digest(office, name), key, who, "", as_json=as_json)
-        wanted = office.clerk().approve(name, signed)
+        clerk = office.clerk()
+        with at_work(_("looking at the fleet")):
+            wanted = clerk.approve(name, signed)
         text = _("{name} begins") if not wanted else _("{name}: {wanted} more approval(s) are wanted")
         _done(text.format(name=name, wanted=wanted), name, as_json=as_json, wanted=wanted)
 
@@ -131,6 +152,8 @@ def next_stage(
 ) -> None:
     """Begin the next stage now, whatever the gate says; a release that is condemned halts all the same."""
     with refusals(as_json=as_json), opened(config) as office:
+        if not reason.strip():
+            fail(_("--reason: say why"), Exit.USAGE, as_json=as_json)
         signed = _signed("next", name, _digest(office, name), key, who, reason, as_json=as_json)
         office.clerk().next(name, signed)
         _done(_("{name}: the next stage begins").format(name=name), name, as_json=as_json)
@@ -141,11 +164,11 @@ def halt(
     key: KeyOption,
     who: WhoOption = None,
     reason: ReasonOption = "",
-    revert: Annotated[bool, typer.Option("--revert", help=_("send back also those that have switched"))] = False,
+    revert: Annotated[bool, typer.Option("--revert", help=_("send those back that have switched"))] = False,
     config: ConfigOption = DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
-    """Stop it for good: who has not switched stays as he is."""
+    """Stop it for good; devices that have not switched stay as they are."""
     with refusals(as_json=as_json), opened(config) as office:
         verb: Verb = "halt-and-revert" if revert else "halt"
         signed = _signed(verb, name, _digest(office, name), key, who, reason, as_json=as_json)
@@ -156,30 +179,37 @@ def halt(
 def _digest(office: Office, name: str) -> str:
     """Of the campaign that is signed for: what stands there now."""
     from ota.campaign.rules import CampaignError
-    from ota.campaign.store import campaigns
 
-    with office.database.reading() as connection:
-        kept = campaigns.get(connection, name)
+    kept = _kept(office, name)
     if kept is None:
         raise CampaignError(f"name: {name}: there is no campaign of this name")
     return kept.digest
+
+
+def _kept(office: Office, name: str) -> "Kept | None":
+    from ota.campaign.store import campaigns
+
+    with office.database.reading() as connection:
+        return campaigns.get(connection, name)
 
 
 def _signed(
     verb: "Verb", campaign: str, digest: str, key: Path, who: str | None, reason: str, *, as_json: bool
 ) -> "SignedDeed":
     from ota.campaign.people import Deed, sign
-    from tools.control import signer_of
+    from tools.control import private_key_of
 
-    signer = signer_of(key, who, as_json=as_json)
-    deed = Deed(
-        what=verb, campaign=campaign, digest=digest, who=signer.key_id, at=int(time.time()), reason=reason[:500]
-    )
-    return sign(deed, signer.key.sign)
+    why = printable(" ".join(reason.split()))
+    if len(why) > MAX_REASON:
+        fail(_("--reason: at most {number} characters").format(number=MAX_REASON), Exit.USAGE, as_json=as_json)
+    own = private_key_of(key, as_json=as_json)
+    name = printable(who or key.stem)
+    deed = Deed(what=verb, campaign=campaign, digest=digest, who=name, at=int(time.time()), reason=why)
+    return sign(deed, own.sign)
 
 
 def _done(text: str, name: str, *, as_json: bool, **facts: object) -> None:
     if as_json:
         print_json({"ok": True, "name": name, **facts})
     else:
-        print_line(text)
+        print_line(visible(text))
