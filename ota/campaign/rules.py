@@ -33,7 +33,7 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}\Z")]
 Clock = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]\Z")]
 Term = Annotated[str, msgspec.Meta(min_length=3, max_length=500)]
 OnFailure = Literal["pause", "halt", "halt-and-revert"]
-MAX_FILE_BYTES = 64 * 1024
+MAX_FILE_BYTES = 16 * 1024
 _WORDS = Words(
     {
         Name: "1 to 64 of a-z 0-9 . _ -, a letter or digit first",

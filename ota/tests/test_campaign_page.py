@@ -12,7 +12,7 @@ from ota.campaign.course import Course
 from ota.campaign.judge import tally
 from ota.campaign.page import Story, page, picture
 from ota.campaign.rules import Campaign, Stage
-from ota.campaign.store.campaigns import Kept
+from ota.campaign.store.campaigns import Excused, Kept
 from ota.campaign.store.reports import Brief
 from ota.campaign.store.trail import Entry
 
@@ -46,7 +46,7 @@ def story(reason: str = "the uplink is away", **more: object) -> Story:
         Brief(one.device, 1, "rolled-back" if one in bad else "confirmed", BEGUN + 60 * (n + 1))
         for n, one in enumerate(good[:10] + bad)
     ]
-    kept = Kept(campaign, "d" * 64, "li", BEGUN, "halted", 0, BEGUN, "bus: 10 of 10 failed", ["bus"], 0)
+    kept = Kept(campaign, "d" * 64, "li", BEGUN, "halted", 0, BEGUN, "bus: 10 of 10 failed", ["bus"], 0, Excused())
     fields = {"broken_at": None, **more}
     return Story(
         kept=kept, approved={"wang": BEGUN}, stages={0: tally(bad + good), 1: tally(rest)}, courses=bad + good + rest,
@@ -131,6 +131,6 @@ def test_the_picture_counts_what_was_told_and_what_came_of_it():
 
 def test_a_campaign_that_nobody_has_begun_has_a_page():
     campaign = Campaign(name="gateway-1.2", target="rsu/gateway/1.2.tar", stage=[Stage(percent=100)])
-    kept = Kept(campaign, "d" * 64, "li", BEGUN, "waiting", 0, 0, "", [], 0)
+    kept = Kept(campaign, "d" * 64, "li", BEGUN, "waiting", 0, 0, "", [], 0, Excused())
     empty = Story(kept=kept, approved={}, stages={}, courses=[], entries=[], reports=[], broken_at=None, made_at=BEGUN)
     assert b"nobody yet" in page(empty)

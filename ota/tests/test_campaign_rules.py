@@ -131,7 +131,7 @@ def test_the_least_that_a_file_may_say_has_careful_defaults() -> None:
         ('x = "\\ud800"', "not TOML"),
         ("x = 2026-02-30", "not TOML"),
         (LEAST + LEAST, "not TOML"),
-        (" " * (MAX_FILE_BYTES + 1), "65536"),
+        (" " * (MAX_FILE_BYTES + 1), "16384"),
     ],
 )
 def test_what_is_wrong_is_one_line_that_names_the_place(text: str, place: str) -> None:

@@ -135,7 +135,7 @@ def resume(
     config: ConfigOption = DEFAULT,
     as_json: JsonOption = False,
 ) -> None:
-    """Go on where it was paused; where its gate paused it for good reasons, it will again (see `next`)."""
+    """Go on where it was paused; what its gate has paused it for is excused, what fails from now on is not."""
     with refusals(as_json=as_json), opened(config) as office:
         signed = _signed("resume", name, _digest(office, name), key, who, reason, as_json=as_json)
         office.clerk().resume(name, signed)

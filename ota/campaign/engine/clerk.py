@@ -87,14 +87,19 @@ class Clerk:
             self._note(connection, deed, signed)
 
     def resume(self, name: str, signed: SignedDeed) -> None:
-        """It goes on where it was; its stage has its whole time again. Raises `CampaignError`."""
+        """It goes on where it was, and its stage has its whole time again.
+
+        Where the gate has paused it, what has failed until now is excused: a person has looked. Raises `CampaignError`.
+        """
         deed = self._deed(signed, "resume", name)
         with self._database.transaction() as connection:
             kept = self._kept(connection, name, deed)
             self._check_state(kept, ("paused",), "resume")
             begun_at = max(deed.at, kept.campaign.may_begin_at)
-            campaigns.move(connection, name, state="running", begun_at=begun_at, reason=deed.reason)
-            self._note(connection, deed, signed)
+            excused = campaigns.excuse(connection, kept)
+            values = {"begun_at": begun_at, "reason": deed.reason, "excused": excused}
+            campaigns.move(connection, name, state="running", **values)
+            self._note(connection, deed, signed, excused=excused.so_far)
 
     def next(self, name: str, signed: SignedDeed) -> None:
         """A person has looked, and the next stage begins whatever the gate says. Raises `CampaignError`."""
@@ -106,8 +111,10 @@ class Clerk:
                 raise CampaignError(f"{name}: this is its last stage")
             reason = deed.reason or kept.reason
             stage = kept.stage + 1
-            campaigns.move(connection, name, state="running", stage=stage, begun_at=deed.at, reason=reason)
-            self._note(connection, deed, signed)
+            excused = campaigns.excuse(connection, kept)
+            values = {"stage": stage, "begun_at": deed.at, "reason": reason, "excused": excused}
+            campaigns.move(connection, name, state="running", **values)
+            self._note(connection, deed, signed, excused=excused.so_far)
 
     def halt(self, name: str, signed: SignedDeed, *, is_sent_back: bool) -> None:
         """Whoever has not switched stays as he is; is_sent_back: and who has goes back. Raises `CampaignError`."""

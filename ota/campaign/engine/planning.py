@@ -28,7 +28,7 @@ def plan_of(
 ) -> Plan:
     """The next plan of a device: this target on the campaign's ECU, everything else as it is.
 
-    is_back: away from a bad release, which does not wait for the hours of the window; a closed lane it does wait for.
+    is_back: away from a bad release, which waits neither for the window nor for others; for a closed lane it does.
     """
     others = {ecu: EcuPlan(target=path) for ecu, path in known.device.targets.items() if ecu in known.device.ecus}
     if last is not None:
@@ -38,7 +38,8 @@ def plan_of(
     number = max(known.plan, last.number if last is not None else 0) + 1
     conditions = conditions_of(campaign, known.device.id, at)
     if is_back:
-        conditions = msgspec.structs.replace(conditions, window_from_minute=None, window_to_minute=None)
+        soon = {"not_before": at, "window_from_minute": None, "window_to_minute": None}
+        conditions = msgspec.structs.replace(conditions, **soon)
     return Plan(device=known.device.id, number=number, ecus=others, conditions=conditions)
 
 

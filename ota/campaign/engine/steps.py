@@ -124,6 +124,7 @@ def decide(connection: Connection, kept: Kept, now: int) -> Verdict:
     """Judge it, and do what the verdict says. A paused one can only be halted by it."""
     name = kept.campaign.name
     counts = campaigns.counts(connection, name, kept.stage)
+    kept.excused.take_from(counts, kept.stage)
     if kept.state == "paused":
         verdict = condemned(kept.campaign.gate, counts.so_far) or Verdict(action="wait")
     else:
@@ -135,7 +136,8 @@ def decide(connection: Connection, kept: Kept, now: int) -> Verdict:
     elif verdict.action == "finish":
         campaigns.move(connection, name, state="finished", reason=verdict.reason)
     elif verdict.action == "pause":
-        campaigns.move(connection, name, state="paused", reason=verdict.reason)
+        excused = msgspec.structs.replace(kept.excused, is_asked=True)
+        campaigns.move(connection, name, state="paused", reason=verdict.reason, excused=excused)
     else:
         guilty = list(verdict.models) if verdict.action == "halt-and-revert" else []
         plans.withdraw(connection, name, now)
@@ -146,9 +148,12 @@ def decide(connection: Connection, kept: Kept, now: int) -> Verdict:
 
 
 def send_back(connection: Connection, kept: Kept, now: int) -> int:
-    """A halted campaign: the guilty models go back to what they ran, and nobody who is on the way goes further."""
+    """A halted campaign: the guilty models go back to what they ran, and nobody who is on the way goes further.
+
+    Nor does whoever is silent, of any model: turning up again, it would go on.
+    """
     campaign = kept.campaign
-    found = courses.in_states(connection, campaign.name, tuple(ON_ITS_WAY), BATCH, is_locked=True)
+    found = courses.in_states(connection, campaign.name, (*ON_ITS_WAY, "silent"), BATCH, is_locked=True)
     if kept.guilty and not found:
         found = courses.in_states(
             connection, campaign.name, _TO_SEND_BACK, BATCH, models=kept.guilty, is_told=True, is_locked=True

@@ -19,6 +19,24 @@ ACTIVE: tuple[Standing, ...] = ("running", "paused", "reverting", "halted")
 """In these what is heard of devices still counts; a finished one is history."""
 
 
+class Excused(msgspec.Struct, frozen=True, kw_only=True):
+    """Failures that a person has looked at after the gate had paused for them: they are not held against it again."""
+
+    is_asked: bool = False
+    """The gate has paused it, and nobody has looked yet."""
+    so_far: dict[str, int] = {}
+    """By model."""
+    of_stage: dict[str, int] = {}
+    stage: int = -1
+    """The stage of `of_stage`."""
+
+    def take_from(self, counts: "Counts", stage: int) -> None:
+        """Leave them out of counts."""
+        _leave_out(counts.so_far, self.so_far)
+        if stage == self.stage:
+            _leave_out(counts.of_stage, self.of_stage)
+
+
 class Kept(NamedTuple):
     """A campaign as it stands."""
 
@@ -32,6 +50,7 @@ class Kept(NamedTuple):
     reason: str
     guilty: list[str]
     enrolled_at: int
+    excused: Excused
 
 
 class Counts(NamedTuple):
@@ -50,7 +69,7 @@ def add(connection: Connection, wanted: Campaign, *, author: str, at: int) -> No
     """It waits to be approved."""
     row = {"name": wanted.name, "body": msgspec.json.encode(wanted).decode(), "digest": digest_of(wanted)}
     rest = {"author": author, "created_at": at, "state": "waiting", "stage": 0, "begun_at": 0, "reason": ""}
-    connection.execute(insert(campaign).values(**row, **rest, guilty="[]", enrolled_at=0))
+    connection.execute(insert(campaign).values(**row, **rest, guilty="[]", excused="{}", enrolled_at=0))
 
 
 def get(connection: Connection, name: str, *, is_locked: bool = False) -> Kept | None:
@@ -69,9 +88,9 @@ def every(connection: Connection, states: Collection[Standing] | None = None) ->
 
 
 def move(connection: Connection, name: str, **values: Any) -> None:
-    """Another state, stage or reason; `guilty` as a list."""
-    if "guilty" in values:
-        values["guilty"] = msgspec.json.encode(values["guilty"]).decode()
+    """Another state, stage or reason; `guilty` as a list, `excused` as it is."""
+    for name_of_json in values.keys() & {"guilty", "excused"}:
+        values[name_of_json] = msgspec.json.encode(values[name_of_json]).decode()
     connection.execute(update(campaign).where(campaign.c.name == name).values(**values))
 
 
@@ -96,6 +115,24 @@ def counts(connection: Connection, name: str, stage: int) -> Counts:
         if row.stage == stage:
             _count(result.of_stage, row)
     return result
+
+
+def excuse(connection: Connection, kept: Kept) -> Excused:
+    """A person goes on with what the gate has paused: what has failed until now is excused."""
+    if not kept.excused.is_asked:
+        return kept.excused
+    found = counts(connection, kept.campaign.name, kept.stage)
+    so_far = {model: one.bad for model, one in found.so_far.items() if one.bad}
+    of_stage = {model: one.bad for model, one in found.of_stage.items() if one.bad}
+    return Excused(so_far=so_far, of_stage=of_stage, stage=kept.stage)
+
+
+def _leave_out(tallies: dict[str, Tally], excused: dict[str, int]) -> None:
+    for model, number in excused.items():
+        left = number
+        for rule, count in sorted(tallies[model].rules.items()) if model in tallies else ():
+            tallies[model].rules[rule] = count - min(count, left)
+            left -= min(count, left)
 
 
 def by_stage(connection: Connection, name: str) -> dict[int, dict[str, Tally]]:
@@ -128,4 +165,5 @@ def _kept(row: Row[Any]) -> Kept:
         row.reason,
         msgspec.json.decode(row.guilty, type=list[str]),
         row.enrolled_at,
+        msgspec.json.decode(row.excused, type=Excused),
     )

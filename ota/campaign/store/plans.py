@@ -37,7 +37,10 @@ class Made(NamedTuple):
 
 
 def put(connection: Connection, plans: Iterable[Plan], *, campaign: str, stage: int, at: int) -> None:
-    """The newest plan of each device from now on, and the command that tells of it."""
+    """The newest plan of each device from now on, and the command that tells of it when its time has come.
+
+    Told all at once, a fleet would download all at once: a device is told when its jitter is over.
+    """
     plans = list(plans)
     there = latest(connection, [one.device for one in plans])
     rows = {
@@ -50,8 +53,12 @@ def put(connection: Connection, plans: Iterable[Plan], *, campaign: str, stage: 
     if changed:
         connection.execute(update(plan).where(plan.c.device == bindparam("of")), changed)
     if plans:
-        rest = {"campaign": campaign, "stage": stage, "made_at": at, "claimed_by": "", "claimed_until": 0, "sent_at": 0}
-        commands = [{"id": command_id(one), "device": one.device, "plan": one.number, **rest} for one in plans]
+        rest = {"campaign": campaign, "stage": stage, "claimed_by": "", "sent_at": 0}
+        commands = []
+        for one in plans:
+            due = max(at, one.conditions.not_before)
+            facts = {"id": command_id(one), "device": one.device, "plan": one.number, "made_at": due}
+            commands.append({**facts, "claimed_until": due, **rest})
         connection.execute(insert(command), commands)
 
 

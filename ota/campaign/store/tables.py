@@ -42,6 +42,7 @@ campaign = Table(
     Column("begun_at", BigInteger, nullable=False),  # of the stage
     Column("reason", Text, nullable=False),  # why it is in this state
     Column("guilty", Text, nullable=False),  # models that are sent back, as JSON
+    Column("excused", Text, nullable=False),  # failures that a person has looked at, as JSON
     Column("enrolled_at", BigInteger, nullable=False),  # devices that were added later are late joiners
     Index("campaign_state", "state"),
 )
@@ -90,7 +91,7 @@ command = Table(
     Column("plan", BigInteger, nullable=False),
     Column("campaign", String(64), nullable=False),
     Column("stage", Integer, nullable=False),
-    Column("made_at", BigInteger, nullable=False),
+    Column("made_at", BigInteger, nullable=False),  # when it is due: what it says was issued
     Column("claimed_by", String(64), nullable=False),
     Column("claimed_until", BigInteger, nullable=False),
     Column("sent_at", BigInteger, nullable=False),
