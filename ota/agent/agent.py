@@ -19,7 +19,7 @@ from ota.agent.audit import Audit, read_seen, write_seen
 from ota.agent.config import OWN, ConfigError, UpdateConfig
 from ota.agent.gate import Gate, OpenGate
 from ota.agent.own_slots import own_slots
-from ota.agent.parts import installers, lines, report_queue, repositories, sources, trust_client
+from ota.agent.parts import daily_budget, installers, lines, report_queue, repositories, sources, trust_client
 from ota.agent.payload import FetchedPayload
 from ota.agent.receipts import leave_receipts
 from ota.agent.secondaries import McuSecondaries
@@ -29,7 +29,7 @@ from ota.errors import OtaError, RefusedError, Rule, StorageError
 from ota.installers.mcu import SecondaryLineError
 from ota.local_conditions import listener, unmet
 from ota.payload.choice import Held, Way
-from ota.payload.limits import DailyBudget, SpeedLimit
+from ota.payload.limits import SpeedLimit
 from ota.reports import MAX_LOG_BYTES, EcuOutcome, Report
 from ota.slots.driver import Did, Driver, Outcome
 from ota.slots.ecus import table_of
@@ -293,12 +293,6 @@ class UpdateAgent:
 
     def _make_payload(self) -> FetchedPayload:
         limits = self._config.limits
-        budget = DailyBudget(
-            self.storage,
-            bytes_a_day=None if limits.megabytes_per_day is None else int(limits.megabytes_per_day * 1_000_000),
-            attempts_a_day=limits.attempts_per_day,
-            wall_s=self.world.wall_s,
-        )
         own = None if limits.kilobytes_per_s is None else int(limits.kilobytes_per_s * 1_000)
 
         def speed(planned: int | None) -> SpeedLimit:
@@ -307,7 +301,7 @@ class UpdateAgent:
 
         return FetchedPayload(
             self.storage,
-            budget=budget,
+            budget=daily_budget(self._config, self.storage, self.world.wall_s, self.is_synchronised),
             speed=speed,
             sources=self._sources,
             held=self._held,

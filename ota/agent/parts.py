@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from ota.agent.config import ConfigError, RepositoryConfig, UpdateConfig
 from ota.agent.line import SocketLine
 from ota.installers.mcu import McuInstaller
+from ota.payload.limits import DailyBudget
 from ota.payload.source import FolderSource, HttpSource, Source
 from ota.reports import ReportQueue
 from ota.storage import Storage
@@ -44,6 +45,20 @@ def sources(config: UpdateConfig, stick: Path | None, has_clock: Callable[[], bo
         HttpSource(url, settings=lambda: _web(config, images, has_clock=has_clock()), is_metered=is_metered)
         for url in (images.url, *images.mirrors)
     ]
+
+
+def daily_budget(
+    config: UpdateConfig, storage: Storage, clock: Callable[[], float], is_synchronised: Callable[[], bool]
+) -> DailyBudget:
+    """What the downloads of a day may cost."""
+    limits = config.limits
+    return DailyBudget(
+        storage,
+        bytes_a_day=None if limits.megabytes_per_day is None else int(limits.megabytes_per_day * 1_000_000),
+        attempts_a_day=limits.attempts_per_day,
+        wall_s=clock,
+        is_synchronised=is_synchronised,
+    )
 
 
 def trust_client(

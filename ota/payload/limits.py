@@ -1,7 +1,13 @@
 """What a download may cost: bytes and attempts a day, and a speed.
 
 The day's account is on the disk before the bytes are asked for, in steps, so that no row of power cuts buys more than a
-day has (a cut wastes at most a step, an end nothing). A device whose clock goes back stays in the later day.
+day has (a cut wastes at most a step, an end nothing).
+
+A clock that goes back leaves the account in the later day, until it is one that somebody vouches for: then the account
+goes back too, and what the later day has cost counts for this one. From there on only such a clock begins days up to
+the latest that there was, so that a clock that steps to and fro buys none twice.
+
+    fetch/account    [day, bytes, attempts], and the latest day there was, where that is another
 """
 
 import json
@@ -18,21 +24,32 @@ ACCOUNT = "fetch/account"
 
 
 class DailyBudget:
-    """Bytes and attempts of this day. `wall_s`: seconds since 1970 as the device believes them."""
+    """Bytes and attempts of this day.
+
+    wall_s: seconds since 1970 as the device believes them; is_synchronised: whether somebody else vouches for that.
+    """
 
     def __init__(
-        self, storage: Storage, *, bytes_a_day: int | None, attempts_a_day: int, wall_s: Callable[[], float]
+        self,
+        storage: Storage,
+        *,
+        bytes_a_day: int | None,
+        attempts_a_day: int,
+        wall_s: Callable[[], float],
+        is_synchronised: Callable[[], bool],
     ) -> None:
         self._storage = storage
         self._bytes_a_day = bytes_a_day
         self._attempts_a_day = attempts_a_day
         self._wall_s = wall_s
-        self._day, self._reserved, self._attempts = self._read()
+        self._is_synchronised = is_synchronised
+        self._day, self._reserved, self._attempts, self._latest = self._read()
         self._spent = self._reserved
 
     def begin_attempt(self, what: str) -> None:
         """Another request. Raises `RefusedError` where the day has no more."""
         self._turn()
+        self._turn_by_a_true_clock()
         if self._attempts >= self._attempts_a_day:
             raise RefusedError(Rule.BUDGET, what, f"all {self._attempts_a_day} attempts of today are used up")
         self._attempts += 1
@@ -62,20 +79,39 @@ class DailyBudget:
             self._write()
 
     def _turn(self) -> None:
-        today = int(self._wall_s() // DAY_S)
-        if today > self._day:
-            self._day, self._reserved, self._attempts, self._spent = today, 0, 0, 0
+        today = self._today()
+        if today > self._latest:
+            self._begin(today)
 
-    def _read(self) -> tuple[int, int, int]:
+    def _turn_by_a_true_clock(self) -> None:
+        today = self._today()
+        if self._day - 1 <= today <= self._day or not self._is_synchronised():  # a day ahead ends by itself
+            return
+        if today > self._day:
+            self._begin(today)
+            return
+        self._day = today
+        self._write()  # at once: the attempt may be refused, and the next day must find it
+
+    def _today(self) -> int:
+        return int(self._wall_s() // DAY_S)
+
+    def _begin(self, day: int) -> None:
+        self._day, self._reserved, self._attempts, self._spent = day, 0, 0, 0
+        self._latest = max(day, self._latest)
+
+    def _read(self) -> tuple[int, int, int, int]:
         with suppress(StorageError, ValueError):
-            day, reserved, attempts = json.loads(without_check(self._storage.read(ACCOUNT, 0, 256)))
-            return int(day), int(reserved), int(attempts)
-        return 0, 0, 0
+            day, reserved, attempts, *latest = json.loads(without_check(self._storage.read(ACCOUNT, 0, 256)))
+            return int(day), int(reserved), int(attempts), max(map(int, [day, *latest]))
+        return 0, 0, 0, 0
 
     def _write(self) -> None:
-        text = json.dumps([self._day, self._reserved, self._attempts]).encode()
+        account = [self._day, self._reserved, self._attempts]
+        if self._latest != self._day:  # an older release reads three
+            account.append(self._latest)
         make_durable(self._storage, "fetch")
-        replace(self._storage, ACCOUNT, with_check(text))
+        replace(self._storage, ACCOUNT, with_check(json.dumps(account).encode()))
 
 
 class SpeedLimit:

@@ -73,7 +73,7 @@ def test_other_bytes_for_a_blob_are_refused_and_another_mirror_gives_the_right_o
     attack.act(scene)
     scene.double.files[f"blobs/{blob.sha256}.blocks"] = right[f"blobs/{blob.sha256}.blocks"]
     disk = DiskDouble()
-    budget = DailyBudget(disk, bytes_a_day=None, attempts_a_day=100, wall_s=lambda: 0.0)
+    budget = DailyBudget(disk, bytes_a_day=None, attempts_a_day=100, wall_s=lambda: 0.0, is_synchronised=lambda: True)
     speed = SpeedLimit(None, monotonic=lambda: 0.0, sleep=lambda _s: None)
     fetch = Fetch(disk, blob, budget=budget, speed=speed)
     fetch.resume()

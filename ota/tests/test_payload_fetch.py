@@ -1,6 +1,7 @@
 """A blob over bad lines: every block once, none that is wrong, and a clear word about what went wrong."""
 
 import hashlib
+import json
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -11,9 +12,9 @@ import pytest
 from ota.errors import OtaError, RefusedError, Rule
 from ota.payload.blocks import block_list
 from ota.payload.fetch import Fetch
-from ota.payload.limits import DAY_S, DailyBudget, SpeedLimit
+from ota.payload.limits import ACCOUNT, DAY_S, DailyBudget, SpeedLimit
 from ota.payload.source import FolderSource, HttpSource, InterruptedFetchError
-from ota.storage import PosixStorage
+from ota.storage import PosixStorage, replace, with_check, without_check
 from ota.targets import BLOCK_BYTES, Blob
 from ota.testing.web_double import Faults, WebDouble
 
@@ -44,6 +45,7 @@ class Device:
         self.attempts_a_day = 50
         self.bytes_per_s: int | None = None
         self.is_cancelled = False
+        self.is_synchronised = False
         self.seen: list[int] = []
 
     def sleep(self, seconds: float) -> None:
@@ -56,6 +58,7 @@ class Device:
             bytes_a_day=self.bytes_a_day,
             attempts_a_day=self.attempts_a_day,
             wall_s=lambda: self.wall,
+            is_synchronised=lambda: self.is_synchronised,
         )
 
     def fetch(self) -> Fetch:
@@ -275,6 +278,54 @@ def test_attempts_of_a_day_end_and_another_day_brings_more_but_a_clock_set_back_
     web.faults = Faults()
     device.run(web.url)
     assert device.has()
+
+
+def test_a_clock_that_was_far_ahead_once_does_not_end_all_updates_once_it_is_right_again(device: Device):
+    device.attempts_a_day, device.bytes_a_day = 3, 1_000
+    for _ in range(2):
+        device.budget().begin_attempt("before")
+    device.wall += 9_000 * DAY_S
+    for _ in range(3):
+        device.budget().begin_attempt("in the wrong day")
+    device.budget().spend(1_000, "in the wrong day")
+    device.wall -= 9_000 * DAY_S
+    device.is_synchronised = True
+    with pytest.raises(RefusedError, match="all 3 attempts of today are used up"):
+        device.budget().begin_attempt("the same day: what the wrong one has cost counts for it")
+    device.wall += DAY_S
+    for _ in range(3):
+        device.budget().begin_attempt("the next day")
+    device.budget().spend(1_000, "the next day")
+
+
+def test_a_clock_that_steps_to_and_fro_buys_no_day_twice(device: Device):
+    """Ahead while nobody vouches for it, right while somebody does, and ahead again."""
+    device.attempts_a_day, device.bytes_a_day = 3, 1_000
+    right, came = device.wall, 0
+    for step in range(20):
+        device.is_synchronised = step % 2 == 0
+        device.wall = right if device.is_synchronised else right + 9_000 * DAY_S
+        for _ in range(4):
+            try:
+                budget = device.budget()
+                budget.begin_attempt("")
+                budget.spend(500, "")
+                budget.settle()
+            except RefusedError:
+                continue
+            came += 500
+    assert came == 2 * device.bytes_a_day, "that of the true day and that of the wrong one"
+
+
+def test_an_older_release_reads_the_account_and_a_newer_one_the_older_ones(device: Device):
+    device.budget().begin_attempt("")
+    today = int(device.wall // DAY_S)
+    assert json.loads(without_check(device.storage.read(ACCOUNT))) == [today, 0, 1]
+    device.attempts_a_day = 5
+    replace(device.storage, ACCOUNT, with_check(json.dumps([today, 0, 4]).encode()))
+    device.budget().begin_attempt("the fifth")
+    with pytest.raises(RefusedError, match="all 5 attempts of today are used up"):
+        device.budget().begin_attempt("the sixth")
 
 
 def test_a_speed_limit_is_kept(device: Device, web: WebDouble):
