@@ -241,15 +241,20 @@ def test_a_release_that_cannot_be_looked_up_stops_no_way_back_and_no_other_campa
     assert office.states("another") == {"lane-1": "told"}
 
 
-def test_what_was_not_sent_when_it_was_halted_is_not_sent(office: Office) -> None:
+@pytest.mark.parametrize("jitter_s", [0, 1000])
+def test_what_was_not_sent_when_it_was_halted_is_not_sent(office: Office, jitter_s: int) -> None:
     office.fill({"bus": 4})
-    campaign = office.begin(campaign_of(ONE))
+    campaign = office.begin(campaign_of(ONE.replace("jitter_s = 0", f"jitter_s = {jitter_s}")))
     engine = office.engine()
     engine.work_all(BEGIN)
-    (held,) = engine.claim(BEGIN, 1)
-    office.clerk.halt(NAME, office.signed("halt", "li", campaign, at=BEGIN), is_sent_back=False)
-    engine.work_all(BEGIN)
-    sent = [(one.device, one.plan) for one in engine.claim(BEGIN + CLAIM_S, 10)]
+    assert len(engine.claim(BEGIN, 10)) == (0 if jitter_s else 4), "a fleet is told spread over its jitter"
+    at = BEGIN + CLAIM_S
+    while not (claimed := engine.claim(at, 1)):
+        at += 1
+    (held,) = claimed
+    office.clerk.halt(NAME, office.signed("halt", "li", campaign, at=at), is_sent_back=False)
+    engine.work_all(at)
+    sent = [(one.device, one.plan) for one in engine.claim(at + CLAIM_S, 10)]
     assert sorted(sent) == sorted([(f"bus-00{number}", 2) for number in range(4)] + [(held.device, 1)])
 
 

@@ -95,9 +95,8 @@ class Clerk:
         with self._database.transaction() as connection:
             kept = self._kept(connection, name, deed)
             self._check_state(kept, ("paused",), "resume")
-            begun_at = max(deed.at, kept.campaign.may_begin_at)
             excused = campaigns.excuse(connection, kept)
-            values = {"begun_at": begun_at, "reason": deed.reason, "excused": excused}
+            values = {"begun_at": deed.at, "reason": deed.reason, "excused": excused}
             campaigns.move(connection, name, state="running", **values)
             self._note(connection, deed, signed, excused=excused.so_far)
 

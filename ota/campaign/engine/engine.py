@@ -118,6 +118,6 @@ class Engine:
         return steps.tell(connection, kept, now)
 
     def _decide(self, connection: Connection, kept: Kept, now: int) -> int:
-        if kept.state not in ("running", "paused") or now < kept.campaign.may_begin_at:
+        if kept.state not in ("running", "paused"):
             return 0
         return int(steps.decide(connection, kept, now).action != "wait")

@@ -61,8 +61,7 @@ def begin(connection: Connection, kept: Kept, now: int) -> int:
         courses.add(
             connection, campaign.name, [Course(device=one.id, model=one.model, stage=stages[one.id]) for one in fit]
         )
-    begun = {"begun_at": max(now, campaign.may_begin_at), "enrolled_at": newest}
-    campaigns.move(connection, campaign.name, state="running", stage=0, reason="", **begun)
+    campaigns.move(connection, campaign.name, state="running", stage=0, begun_at=now, enrolled_at=newest, reason="")
     trail.append(connection, at=now, who=trail.ENGINE, what="begun", campaign=campaign.name, devices=len(stages))
     return len(stages)
 

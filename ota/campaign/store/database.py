@@ -51,8 +51,8 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """A look that changes nothing and holds up nobody who does. Raises `DatabaseError`."""
         try:
-            with self.engine.connect().execution_options(**{_ONLY_READS: True}) as connection, connection.begin():
-                yield connection
+            with self.engine.connect().execution_options(**{_ONLY_READS: True}) as connection:
+                yield connection  # whatever is written is taken back at the end
         except SQLAlchemyError as error:
             raise DatabaseError(f"database: {self.name}: {_in_a_line(error)}") from error
 
@@ -72,8 +72,12 @@ def open_database(url: str) -> Database:
         raise DatabaseError(f"database: {kind} is not supported; there are {' and '.join(_KINDS)}")
     name = address.render_as_string(hide_password=True)
     database = Database(_engine(address, name), name)
-    with database.transaction() as connection:
-        _prepare(connection, name)
+    try:
+        with database.transaction() as connection:
+            _prepare(connection, name)
+    except DatabaseError:
+        database.close()
+        raise
     return database
 
 

@@ -82,7 +82,7 @@ def claim(connection: Connection, who: str, now: int, limit: int) -> list[Comman
     """Take some to send; nobody else is given them until `CLAIM_S` have gone by."""
     query = select(command.c.id, command.c.device, command.c.plan, command.c.made_at)
     query = (
-        query.where(command.c.sent_at == 0, command.c.claimed_until <= now)
+        query.where(command.c.sent_at == 0, command.c.made_at <= now, command.c.claimed_until <= now)
         .order_by(command.c.made_at, command.c.id)
         .limit(limit)
     )
@@ -119,7 +119,8 @@ def send_again(connection: Connection, before: Mapping[str, int]) -> None:
 
 def withdraw(connection: Connection, campaign: str, now: int) -> int:
     """Commands of a campaign that were not sent, and that nobody is about to send, are not sent any more; how many."""
-    theirs = (command.c.campaign == campaign) & (command.c.sent_at == 0) & (command.c.claimed_until <= now)
+    is_free = (command.c.claimed_by == "") | (command.c.claimed_until <= now)
+    theirs = (command.c.campaign == campaign) & (command.c.sent_at == 0) & is_free
     _lock(connection, theirs)
     return connection.execute(update(command).where(theirs).values(sent_at=now)).rowcount
 
