@@ -109,6 +109,15 @@ def remove_all(storage: Storage, folder: str) -> None:
     storage.remove(folder)
 
 
+def size_of_all(storage: Storage, folder: str) -> int:
+    """The lengths of all files in a folder, in those in it too; 0 where it is not there."""
+    size = 0
+    for name in storage.list(folder):
+        path = f"{folder}/{name}"
+        size += size_of_all(storage, path[:-1]) if name.endswith("/") else max(0, storage.size(path))
+    return size
+
+
 def parent(name: str) -> str:
     """The folder of a name; `""` for the one of all."""
     return name.rpartition("/")[0]

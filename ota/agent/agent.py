@@ -30,7 +30,9 @@ from ota.installers.mcu import SecondaryLineError
 from ota.local_conditions import listener, unmet
 from ota.payload.choice import Held, Way
 from ota.payload.limits import SpeedLimit
+from ota.payload.space import Room
 from ota.reports import MAX_LOG_BYTES, EcuOutcome, Report
+from ota.slots.changes import other
 from ota.slots.driver import Did, Driver, Outcome
 from ota.slots.ecus import table_of
 from ota.slots.lock import only_one, record_lock
@@ -266,7 +268,7 @@ class UpdateAgent:
         waits_for = outcome.reason if outcome.did is Did.WAITING else ""
         if (state.value, waits_for) != (seen.state, seen.waits_for):
             self.audit.note("state", state=state.value, attempt=record.attempt, waits_for=waits_for)
-        way = next((_word(each) for each in self._payload.ways.values()), seen.way)
+        way = next((each.word for each in self._payload.ways.values()), seen.way)
         write_seen(self.storage, msgspec.structs.replace(seen, state=state.value, waits_for=waits_for, way=way))
         self._tell()
 
@@ -305,6 +307,7 @@ class UpdateAgent:
             speed=speed,
             sources=self._sources,
             held=self._held,
+            room=self._room,
             is_cancelled=self._is_overtaken,
             progress=self._progress,
         )
@@ -316,6 +319,12 @@ class UpdateAgent:
             return [] if held is None else [held]
         running = {self._running_on(ecu) for ecu, each in self._targets.items() if each.path == target.path}
         return [Held(each, 0, _not_here) for each in running if each and len(running) == 1]
+
+    def _room(self, target: Target) -> Room:
+        """A secondary's set is unpacked in memory."""
+        if target.info.kind == "mcu":
+            return Room(0, 0)
+        return self._slots.installer.room(other(self.driver.record().confirmed), target.length)
 
     def _running_on(self, ecu: str) -> str:
         """Asked once a run; nothing where it does not answer: then the whole set is fetched."""
@@ -329,9 +338,9 @@ class UpdateAgent:
     def _progress(self, target: Target, way: Way, done: int, all_: int) -> None:
         seen = read_seen(self.storage)
         if done == all_ or done - seen.done_bytes > all_ // 20 or done < seen.done_bytes:
-            write_seen(self.storage, msgspec.structs.replace(seen, done_bytes=done, all_bytes=all_, way=_word(way)))
+            write_seen(self.storage, msgspec.structs.replace(seen, done_bytes=done, all_bytes=all_, way=way.word))
             self._tell()
-        self._say(f"{target.path}: {_word(way)} {done:,} of {all_:,} bytes")
+        self._say(f"{target.path}: {way.word} {done:,} of {all_:,} bytes")
 
     def _make_health(self) -> GatewayHealth:
         config = self._config
@@ -388,7 +397,3 @@ class _Queue:
 
 def _not_here(_offset: int, _size: int) -> bytes:
     raise AssertionError("what a secondary runs is read by the secondary")
-
-
-def _word(way: Way) -> str:
-    return "same" if way.blob is None else "delta" if way.is_delta else "full"

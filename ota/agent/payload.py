@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from ota.errors import RefusedError, Rule, StorageError
-from ota.payload.choice import Held, Way, check_space, ways_to
+from ota.errors import Cause, RefusedError, Rule, StorageError
+from ota.payload.choice import Held, Way, ways_to
 from ota.payload.fetch import FOLDER, Fetch, Progress
 from ota.payload.image import image_pieces
 from ota.payload.limits import ACCOUNT, DailyBudget, SpeedLimit
 from ota.payload.source import Source
+from ota.payload.space import NO_SPACE, Room, Space
 from ota.slots.neighbours import Progress as Fetched
 from ota.storage import Storage
 from ota.targets import Conditions, Target
@@ -16,7 +17,7 @@ from ota.targets import Conditions, Target
 class FetchedPayload:
     """See `ota.slots.neighbours.Payload`. One for the life of the process.
 
-    held: the images that lie here and a target may be made from, by preference.
+    held: the images that lie here and a target may be made from, by preference; room: of the place that it goes to.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class FetchedPayload:
         speed: Callable[[int | None], SpeedLimit],
         sources: Sequence[Source],
         held: Callable[[Target], list[Held]],
+        room: Callable[[Target], Room],
         is_cancelled: Callable[[], bool],
         progress: Callable[[Target, Way, int, int], None],
     ) -> None:
@@ -35,6 +37,7 @@ class FetchedPayload:
         self._speed = speed
         self._sources = sources
         self._held = held
+        self._space = Space(storage, room)
         self._is_cancelled = is_cancelled
         self._progress = progress
         self._fetches: dict[str, Fetch] = {}
@@ -59,9 +62,13 @@ class FetchedPayload:
         sources = [each for each in self._sources if not each.is_metered or self.conditions.is_metered_allowed]
         if not sources and self._sources:
             raise RefusedError(Rule.CONDITION, target.path, "the link is metered, and the plan does not allow that")
-        missing = fetch.missing_bytes
-        check_space(target, way, missing_bytes=missing, free_bytes=self._storage.free_bytes())
-        fetch.run(sources)
+        self._space.check(target, way, missing_bytes=fetch.missing_bytes)
+        try:
+            fetch.run(sources)
+        except StorageError as error:
+            if error.cause is Cause.FULL:
+                self.was_full(target)
+            raise
         return Fetched(way.blob.length, way.blob.length)
 
     def is_complete(self, target: Target) -> bool:
@@ -99,10 +106,17 @@ class FetchedPayload:
         fetch = self._fetch(target, self.way_to(target))
         return "" if fetch is None else fetch.part
 
+    def was_full(self, target: Target) -> None:
+        """See `Payload`."""
+        way = self.way_to(target)
+        fetch = self._fetch(target, way)
+        self._space.was_full(target, way, missing_bytes=0 if fetch is None else fetch.missing_bytes)
+
     def tidy(self) -> None:
         """See `Payload`."""
         self._fetches.clear()
-        gone = [f"{FOLDER}/{name}" for name in self._storage.list(FOLDER) if f"{FOLDER}/{name}" != ACCOUNT]
+        names = [f"{FOLDER}/{name}" for name in self._storage.list(FOLDER)]
+        gone = [name for name in names if name not in (ACCOUNT, NO_SPACE)]
         for name in gone:
             self._storage.remove(name)
         if gone:

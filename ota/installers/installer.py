@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from ota.payload.choice import Held
+from ota.payload.space import Room
 from ota.slots.trailer import Mark, Trailer
 
 
@@ -15,6 +16,9 @@ class Installer(Protocol):
 
     def held(self, slot: str) -> Held | None:
         """The image in a slot, as the base of a delta."""
+
+    def room(self, slot: str, length: int) -> Room:
+        """What an image of this length takes while it is written to a slot, and what the slot gives up for it."""
 
     def erase(self, slot: str) -> None:
         """Make sure that nobody starts the slot."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from ota.errors import RefusedError, Rule, StorageError
 from ota.installers.rauc_command import Progress, Rauc, RaucError, Slot, Status
 from ota.payload.choice import Held
+from ota.payload.space import Room
 from ota.slots.sealed import UnsealedError, checked, seal, unseal
 from ota.slots.trailer import Mark, Trailer, erase_trailer, read_trailer, write_mark, write_trailer
 from ota.storage import PosixStorage, replace
@@ -59,6 +60,10 @@ class RaucSlots:
     def held(self, slot: str) -> Held | None:  # noqa: ARG002  # the same for both
         """See `Installer`: nothing, for RAUC unpacks a bundle and does not keep it."""
         return None
+
+    def room(self, slot: str, length: int) -> Room:
+        """See `Installer`: the bundle, until RAUC has it; the slot itself lies elsewhere."""
+        return Room(length, max(0, self._storage.size(_bundle(slot))))
 
     def erase(self, slot: str) -> None:
         """See `Installer`: no trailer, and nothing for the bootloader to start."""

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from ota.errors import Cause, RefusedError, Rule, StorageError
 from ota.installers.tree import entries, image_fault, image_of, manifest_of, tree_fault, tree_of, unpack
 from ota.payload.choice import Held
+from ota.payload.space import Room
 from ota.slots.sealed import UnsealedError
 from ota.slots.trailer import Mark, Trailer, erase_trailer, read_trailer, write_mark, write_trailer
-from ota.storage import Storage, remove_all
+from ota.storage import Storage, remove_all, size_of_all
 
 
 class ReleaseDir:
@@ -37,6 +38,10 @@ class ReleaseDir:
             return None
         image = image_of(slot)
         return Held(trailer.sha256, trailer.length, lambda offset, size: self._storage.read(image, offset, size))
+
+    def room(self, slot: str, length: int) -> Room:
+        """See `Installer`: the image, and a tree of about its size."""
+        return Room(2 * length, max(0, self._storage.size(image_of(slot))) + size_of_all(self._storage, tree_of(slot)))
 
     def erase(self, slot: str) -> None:
         """See `Installer`."""

@@ -9,12 +9,8 @@ the whole image, by the metadata's preference (zstd, then as it is)
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ota.errors import RefusedError, Rule
 from ota.payload.delta_body import ReadOld
 from ota.targets import Blob, Target
-
-MARGIN_BYTES = 4 << 20
-"""Left free: logs and the journal go on while an update is written."""
 
 
 class Held(NamedTuple):
@@ -36,6 +32,11 @@ class Way(NamedTuple):
         """Another image is needed to make this one."""
         return self.blob is not None and self.base is not None
 
+    @property
+    def word(self) -> str:
+        """For people and reports."""
+        return "same" if self.blob is None else "delta" if self.is_delta else "full"
+
 
 def ways_to(target: Target, held: Sequence[Held]) -> list[Way]:
     """Every way, the cheapest first."""
@@ -45,12 +46,3 @@ def ways_to(target: Target, held: Sequence[Held]) -> list[Way]:
     deltas = {delta.from_sha256: delta for delta in target.info.deltas}
     by_delta = [Way(deltas[each.sha256], each) for each in held if each.sha256 in deltas]
     return by_delta + [Way(blob, None) for blob in target.info.full]
-
-
-def check_space(target: Target, way: Way, *, missing_bytes: int, free_bytes: int) -> None:
-    """Whether what is to come fits: the rest of the blob, the image, a margin. Raises `RefusedError` (space)."""
-    needed = missing_bytes + target.length + MARGIN_BYTES
-    if needed > free_bytes:
-        kind = "delta" if way.is_delta else "image"
-        reason = f"{needed:,} bytes are needed ({kind} and slot), {free_bytes:,} are free"
-        raise RefusedError(Rule.SPACE, target.path, reason)

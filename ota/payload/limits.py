@@ -5,7 +5,7 @@ day has (a cut wastes at most a step, an end nothing).
 
 A clock that goes back leaves the account in the later day, until it is one that somebody vouches for: then the account
 goes back too, and what the later day has cost counts for this one. From there on only such a clock begins days up to
-the latest that there was, so that a clock that steps to and fro buys none twice.
+the latest that there was, so that a clock that steps back and forth buys none twice.
 
     fetch/account    [day, bytes, attempts], and the latest day there was, where that is another
 """

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ota.errors import RefusedError, Rule
 from ota.slots.ecus import Ecu, recorded, table_of
 from ota.slots.machine import Action, Event
 from ota.slots.neighbours import Offer, Report
@@ -47,6 +48,16 @@ def with_row(record: Record, ecu: str, **changes: Any) -> Record:
     rows = table_of(record)
     values = {name: getattr(rows[ecu], name) for name in rows[ecu].__struct_fields__}
     return replace(record, ecus=recorded(rows | {ecu: Ecu(**(values | changes))}))
+
+
+def check_number(record: Record, offer: Offer) -> None:
+    """Raises `RefusedError` for a plan that is older than what was taken, or another one under its number."""
+    plan, what = offer.plan, f"plan {offer.plan.number}"
+    if plan.number < record.plan_number:
+        raise RefusedError(Rule.PLAN, what, f"plan {record.plan_number} has been taken before")
+    is_other = record.plan_digest not in ("", offer.digest)  # unknown, where both records were lost
+    if plan.number == record.plan_number and is_other and not plan.is_cancelled:
+        raise RefusedError(Rule.PLAN, what, "it is not the plan that was taken under this number")
 
 
 def is_same_work(record: Record, offer: Offer) -> bool:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ota.errors import Cause, OtaError, RefusedError, Rule, StorageError
 from ota.installers.installer import Installer
 from ota.slots.barrier import Barrier, Step
-from ota.slots.changes import after, is_same_work, mark_of, other, own_row, report_of, trailer_of
+from ota.slots.changes import after, check_number, is_same_work, mark_of, other, own_row, report_of, trailer_of
 from ota.slots.ecus import Ecu, recorded, rows_of, table_of
 from ota.slots.machine import MAY_BE_OVERTAKEN, RESTING, VOLATILE, Action, Event, State, follow, state_of
 from ota.slots.neighbours import LATER, Health, Offer, Payload, Reports, Secondaries, Wellbeing
@@ -118,7 +118,7 @@ class Driver:
         """
         record = self.record()
         state, plan = self.state(record), offer.plan
-        self._check_number(record, offer)
+        check_number(record, offer)
         if state in RESTING:
             return self._take(record, offer)
         is_it = plan.number == record.plan_number and not plan.is_cancelled
@@ -175,14 +175,6 @@ class Driver:
         return Outcome(Did.RESTART, f"slot {record.to_start} is to be started")
 
     # Plans ------------------------------------------------------------------------------------------------------
-
-    def _check_number(self, record: Record, offer: Offer) -> None:
-        plan, what = offer.plan, f"plan {offer.plan.number}"
-        if plan.number < record.plan_number:
-            raise RefusedError(Rule.PLAN, what, f"plan {record.plan_number} has been taken before")
-        is_other = record.plan_digest not in ("", offer.digest)  # unknown, where both records were lost
-        if plan.number == record.plan_number and is_other and not plan.is_cancelled:
-            raise RefusedError(Rule.PLAN, what, "it is not the plan that was taken under this number")
 
     def _take(self, record: Record, offer: Offer) -> bool:
         plan = offer.plan
@@ -268,6 +260,7 @@ class Driver:
         except StorageError as error:
             if error.cause is not Cause.FULL:
                 raise
+            self._payload.was_full(target)
             return self._move(record, Event.REFUSED, Rule.SPACE, str(error))
         return self._move(record, Event.IMAGE_WRITTEN)
 

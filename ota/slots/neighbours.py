@@ -52,6 +52,9 @@ class Payload(Protocol):
         When a delta made the wrong image, `is_complete` is false afterwards: the whole image is to be fetched.
         """
 
+    def was_full(self, target: Target) -> None:
+        """The disk took no more of a target: it is not fetched again before more is free."""
+
     def tidy(self) -> None:
         """Nothing is under way: what was fetched may go, by age and room."""
 

@@ -131,12 +131,14 @@ class World:
     ill: frozenset[str] = frozenset()
     """Images whose health gates fail."""
     is_report_queue_broken: bool = False
+    was_full: list[str] = field(default_factory=list)
+    """Images of which the disk took no more."""
 
     def copy(self) -> "World":
         """The same at this moment."""
         return World(
             self.blobs, list(self.downloads), self.mcu_running, self.mcu_staged, self.mcu_on_trial, list(self.reports),
-            self.crashing, self.ill, self.is_report_queue_broken,
+            self.crashing, self.ill, self.is_report_queue_broken, list(self.was_full),
         )  # fmt: skip
 
     def key(self) -> tuple[object, ...]:
@@ -191,6 +193,10 @@ class PayloadDouble:
         part = f"fetch/{target.sha256}.part"
         for offset in range(0, target.length, BLOCK_BYTES):
             yield self._storage.read(part, offset, min(BLOCK_BYTES, target.length - offset))
+
+    def was_full(self, target: Target) -> None:
+        """See `Payload`."""
+        self._world.was_full.append(target.sha256)
 
     def tidy(self) -> None:
         """See `Payload`."""

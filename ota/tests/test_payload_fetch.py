@@ -298,7 +298,7 @@ def test_a_clock_that_was_far_ahead_once_does_not_end_all_updates_once_it_is_rig
     device.budget().spend(1_000, "the next day")
 
 
-def test_a_clock_that_steps_to_and_fro_buys_no_day_twice(device: Device):
+def test_a_clock_that_steps_back_and_forth_buys_no_day_twice(device: Device):
     """Ahead while nobody vouches for it, right while somebody does, and ahead again."""
     device.attempts_a_day, device.bytes_a_day = 3, 1_000
     right, came = device.wall, 0

@@ -8,7 +8,7 @@ import pytest
 import zstandard
 
 from ota.errors import Cause, RefusedError, Rule, StorageError
-from ota.payload.choice import MARGIN_BYTES, Held, Way, check_space, ways_to
+from ota.payload.choice import Held, Way, ways_to
 from ota.payload.image import image_pieces
 from ota.storage import PosixStorage
 from ota.targets import Blob, Delta, ImageInfo, Target
@@ -63,16 +63,6 @@ def test_what_lies_here_costs_nothing_then_deltas_from_the_running_image_first_t
 def test_an_image_of_another_length_is_not_the_same_whatever_its_hash_says():
     wrong = held(NEW)._replace(length=3)
     assert all(way.blob is not None for way in ways_to(target(), [wrong]))
-
-
-def test_space_is_looked_at_before_anything_is_written():
-    goal = target()
-    way = Way(goal.info.full[0], None)
-    needed = 10 + goal.length + MARGIN_BYTES
-    check_space(goal, way, missing_bytes=10, free_bytes=needed)
-    with pytest.raises(RefusedError, match=r"^space: rsu/gateway/2\.0\.0\.tar: [0-9,]+ bytes are needed") as caught:
-        check_space(goal, way, missing_bytes=10, free_bytes=needed - 1)
-    assert caught.value.rule is Rule.SPACE
 
 
 def made(tmp_path: Path, goal: Target, way: Way, data: bytes) -> bytes:

@@ -121,6 +121,7 @@ def payload_on(disk: Storage, web: Web, confirmed: Callable[[], str]) -> Fetched
         speed=lambda cap: SpeedLimit(cap, monotonic=lambda: 0.0, sleep=lambda _s: None),
         sources=[web],
         held=lambda _target: [each for each in [installer.held(confirmed())] if each is not None],
+        room=lambda target: installer.room("b" if confirmed() == "a" else "a", target.length),
         is_cancelled=lambda: False,
         progress=lambda _target, _way, _done, _all: None,
     )

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ota.errors import RefusedError, Rule, StorageError
 from ota.installers.release_dir import ReleaseDir
 from ota.installers.tree import MAX_DEPTH, entries, image_of, manifest_of, tree_fault, unpack
+from ota.payload.space import Room
 from ota.slots.record import KEYS
 from ota.slots.trailer import Trailer
 from ota.storage import PosixStorage, remove_all
@@ -214,3 +215,16 @@ def test_any_bytes_are_read_or_refused(junk: bytes, at: int, is_alone: bool):
         assert error.rule is Rule.FORMAT  # noqa: PT017  # and nothing else is raised
     except StorageError as error:
         assert "ends at" in str(error) or disk.size(image_of("b")) < 0  # noqa: PT017  # a file shorter than it says
+
+
+def test_a_slot_takes_an_image_and_its_tree_and_gives_up_both():
+    disk = DiskDouble()
+    set_up_with(disk, GOOD)
+    installer, length = ReleaseDir(disk, KEY), len(GOOD.image)
+    free = disk.free_bytes()
+    assert installer.room("b", length) == Room(2 * length, 0)
+    room = installer.room("a", length)
+    assert room == Room(2 * length, length + sum(map(len, GOOD.files.values())))
+    installer.erase("b")
+    installer.write("b", GOOD.trailer, [GOOD.image])
+    assert 0 < free - disk.free_bytes() <= room.needed, "no more is taken than was said"

@@ -9,7 +9,7 @@ from ota.slots.driver import MAX_RETURNS, Did
 from ota.slots.machine import State
 from ota.testing.disk_double import DiskDouble
 from ota.testing.slot_world import World, driver_on, launch
-from ota.tests.power_cuts import a_device
+from ota.tests.power_cuts import NEW, a_device
 from ota.tests.slot_boots import PLAN, boot, record_on, step_to
 
 
@@ -23,6 +23,7 @@ def test_a_disk_that_fills_up_ends_the_attempt_with_its_reason():
     record = record_on(disk)
     assert (record.outcome, record.rule) == ("failed", "space")
     assert "No space left on device" in world.reports[0].reason
+    assert world.was_full == [NEW.sha256], "it is not to be fetched again for nothing"
     assert launch(disk)[0].slot == "a"
 
 
