@@ -2,9 +2,11 @@
 
 What it answers is made of the plan, of what is published, and of the quarter of the day alone, and Ed25519 signs the
 same bytes alike: two Directors of one database give the same answer, one that was started again gives it again, and
-there is no file for each of a hundred thousand devices. The version of the metadata rises with each of the three.
+there is no file for each of a hundred thousand devices. The version of the metadata is made of the three, and rises
+with each of them.
 """
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,8 +21,10 @@ from ota.repository.keys import SigningKey
 
 QUARTER_S = 6 * 3600
 """An answer is dated to the beginning of its quarter of the day, and holds for a day from there."""
-_NUMBER = 1 << 22
-"""Above every sum of quarters since 1970 and of versions of the repository for some thousand years."""
+_BITS = 22
+"""Of a version, for the quarter, and above it for the repository's version: enough for some thousand years."""
+_DEVICE = re.compile("[a-z0-9][a-z0-9_-]{0,63}")
+_NAME = re.compile(r"timestamp\.json|(?P<version>[1-9][0-9]{0,30})\.(?P<role>root|snapshot|targets)\.json")
 MAX_ANSWERS = 2_000
 """Kept in memory, of some 5 kB each: a device asks for three files in a row."""
 
@@ -41,28 +45,31 @@ class OnlineDirector:
 
     def file(self, device: str, name: str, now: float) -> bytes | None:
         """A file of a device's folder, such as `timestamp.json`; None where there is none. Raises `OtaError`."""
-        number, _, rest = name.partition(".")
-        if rest == "root.json" and number.isdecimal() and number.isascii() and len(number) < 10:
-            return self._published.director_root(int(number))
-        made = self._plan_of(device)
-        if made is None:
-            return None
-        quarter = int(now) // QUARTER_S
+        found = _NAME.fullmatch(name)
+        if found is None or not _DEVICE.fullmatch(device):
+            return None  # a URL may hold what a database takes for no name
+        version = int(found["version"] or 0)
+        if found["role"] == "root":
+            return self._published.director_root(version)
         with self._lock:
-            if name == "timestamp.json":
-                return self._answer(made, quarter).files[name]
-            for each in (quarter, quarter - 1):  # asked for just after a quarter ended
-                found = self._answer(made, each).files.get(name)
-                if found is not None:
-                    return found
-        return None
+            kept = self._answers.get((device, version))
+        if kept is not None:  # the device has the timestamp of this one, whatever is planned and published since
+            return kept.files.get(name)
+        made = self._plan_of(device)
+        quarter = int(now) // QUARTER_S
+        asked = version & ((1 << _BITS) - 1) if version else quarter
+        if made is None or asked not in (quarter, quarter - 1):  # asked for just after a quarter ended
+            return None
+        with self._lock:
+            return self._answer(made, asked).files.get(name)
 
     def _answer(self, made: Made, quarter: int) -> SignedPlan:
-        version = made.plan.number * _NUMBER + quarter + self._published.version
+        images = self._published.newest()
+        version = (((made.plan.number << _BITS) + images.version) << _BITS) + quarter
         key = made.plan.device, version
         if key not in self._answers:
             now = datetime.fromtimestamp(quarter * QUARTER_S, UTC)
-            self._answers[key] = sign_plan(made.plan, self._published.listed(), self._key, version=version, now=now)
+            self._answers[key] = sign_plan(made.plan, images.listed, self._key, version=version, now=now)
             while len(self._answers) > MAX_ANSWERS:
                 self._answers.popitem(last=False)
         return self._answers[key]

@@ -6,6 +6,7 @@ it is the devices that refuse what nobody has signed anew in time.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from tuf.api.metadata import TargetFile
 
@@ -15,25 +16,41 @@ from ota.repository.workspace import HostStorage, Workspace
 from ota.targets import ImageInfo, decode_image_info
 
 
+class Publication(NamedTuple):
+    """What is published at one time."""
+
+    version: int
+    """Of the snapshot: rises whenever anything is published."""
+    listed: Mapping[str, TargetFile]
+    """Every image by its path."""
+    timestamp: bytes | None = None
+
+
 class Published:
-    """folder: of `wayside ota repo`. Nothing is written to it."""
+    """folder: of `wayside ota repo`. Nothing is written to it. May be asked by several threads."""
 
     def __init__(self, folder: Path) -> None:
         self._workspace = Workspace(HostStorage(folder))
-        self._timestamp: bytes | None = None
-        self._listed: Mapping[str, TargetFile] = {}
-        self._version = 0
+        self._newest = Publication(0, {})
+
+    def newest(self) -> Publication:
+        """What stands there now. Raises `RefusedError` where what is published does not hold, `StorageError`."""
+        known = self._newest
+        try:
+            timestamp = self._workspace.read_public(f"{METADATA}/{TIMESTAMP}")
+        except StorageError:
+            if known.timestamp is None:
+                raise
+            return known  # a file system that is away for a moment takes nothing back
+        if timestamp == known.timestamp:
+            return known
+        images = self._workspace.published_images()
+        self._newest = Publication(images.snapshot.signed.version, images.listed, timestamp)
+        return self._newest
 
     def listed(self) -> Mapping[str, TargetFile]:
-        """Every image by its path. Raises `RefusedError` where what is published does not hold, `StorageError`."""
-        self._look()
-        return self._listed
-
-    @property
-    def version(self) -> int:
-        """Of the snapshot: rises whenever anything is published. Raises as `listed`."""
-        self._look()
-        return self._version
+        """Every image by its path. Raises as `newest`."""
+        return self.newest().listed
 
     def info_of(self, target: str) -> ImageInfo | None:
         """What is signed of a target; None where none is listed. Raises as `listed`."""
@@ -52,16 +69,3 @@ class Published:
         if keyid not in roots[-1].signed.roles["targets"].keyids:
             name = f"{DIRECTOR}/{roots[-1].signed.version}.root.json"
             raise RefusedError(Rule.KEY, name, f"the key {keyid[:8]} is not the Director's")
-
-    def _look(self) -> None:
-        try:
-            timestamp = self._workspace.read_public(f"{METADATA}/{TIMESTAMP}")
-        except StorageError:
-            if self._timestamp is None:
-                raise
-            return  # a file system that is away for a moment takes nothing back
-        if timestamp == self._timestamp:
-            return
-        images = self._workspace.published_images()
-        self._listed, self._version = images.listed, images.snapshot.signed.version
-        self._timestamp = timestamp
