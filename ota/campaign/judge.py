@@ -6,7 +6,7 @@ to an end, well; what is too little to be judged by numbers, and yet has failure
 a small stage, or the few devices that a rare model has in a great one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 from typing import Literal
 
@@ -94,7 +94,8 @@ def condemned(gate: Gate, so_far: Mapping[str, Tally]) -> Verdict | None:
     """The models that failed too often by themselves; and where the rest of them together did, the worst of the rest.
 
     A release that fails everywhere condemns all of them in the end; one that fails on two models, each too few to be
-    judged alone, condemns those two: where one is condemned, what is hardly chance on another one is no chance.
+    judged alone, condemns those two: where one is condemned, what is hardly chance on another one is no chance, and
+    those that keep it must have kept within what is tolerated.
     """
     guilty = [model for model, one in sorted(so_far.items()) if _is_bad(gate, one)]
     reasons = [_said(gate, model, so_far[model]) for model in guilty]
@@ -108,11 +109,21 @@ def condemned(gate: Gate, so_far: Mapping[str, Tally]) -> Verdict | None:
         reasons.append(f"the worst of them {worst}: {so_far[worst].bad} of {_ended(so_far[worst])}")
     if not guilty:
         return None
-    for model in left:
-        if _is_odd(gate, so_far[model]):
+    for model in reversed(tuple(left)):
+        if _is_odd(gate, so_far[model]) or _is_no_better(gate, model, left, so_far):
+            left = [each for each in left if each != model]
             guilty.append(model)
             reasons.append(f"{model} too: {so_far[model].bad} of {_ended(so_far[model])}")
     return Verdict(action=gate.on_failure, reason="; ".join(reasons), models=tuple(sorted(guilty)))
+
+
+def _is_no_better(gate: Gate, model: str, left: Sequence[str], so_far: Mapping[str, Tally]) -> bool:
+    """Whether a model has its part in what is left failing more often than is tolerated: the release is bad there too.
+
+    One failure is nobody's part: it may be what any fleet has on any day.
+    """
+    rest = _sum(so_far[each] for each in left)
+    return so_far[model].bad > 1 and rest.bad > gate.tolerated * (_ended(rest) + rest.of("reached"))
 
 
 def _is_bad(gate: Gate, counts: Tally) -> bool:

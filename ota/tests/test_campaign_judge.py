@@ -313,3 +313,22 @@ def test_devices_are_counted_by_model_and_by_why_they_failed() -> None:
 def test_two_tallies_share_nothing() -> None:
     Tally().count("good")
     assert Tally().all == 0
+
+
+def test_a_release_that_is_bad_everywhere_goes_back_everywhere() -> None:
+    """No model stands out: each has its part, and none is let off because the others were worse."""
+    so_far = {f"model-{number}": _tally(bad=4 + number % 2, well=190) for number in range(6)}
+    verdict = condemned(Gate(), so_far)
+    assert verdict is not None
+    assert verdict.models == tuple(sorted(so_far))
+
+
+def test_a_model_keeps_what_runs_well_on_it_while_others_go_back() -> None:
+    so_far = {"bus": _tally(bad=20, well=20), "lane": _tally(bad=1, well=60), "buoy": _tally(bad=2, well=600)}
+    verdict = condemned(Gate(), so_far)
+    assert verdict is not None
+    assert verdict.models == ("bus",), "a failure or two are what any fleet has on any day"
+
+
+def _tally(*, bad: int, well: int) -> Tally:
+    return Tally(states={"failed": bad, "good": well}, rules={"health": bad})
