@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from socketserver import TCPServer, ThreadingMixIn
 from threading import BoundedSemaphore, Thread
+from time import monotonic
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
@@ -71,6 +72,8 @@ class _Server(ThreadingMixIn, WSGIServer):
 
     def __init__(self, *arguments: Any) -> None:
         self._places = BoundedSemaphore(MAX_CONNECTIONS)
+        self._open: dict[socket.socket, float] = {}
+        """Since when each is there."""
         super().__init__(*arguments)
 
     def server_bind(self) -> None:
@@ -82,12 +85,22 @@ class _Server(ThreadingMixIn, WSGIServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """One more thread, or a closed door: a device comes again."""
         if not self._places.acquire(blocking=False):
+            self._end_the_slow()
             self.shutdown_request(request)
             return
         super().process_request(request, client_address)
 
+    def _end_the_slow(self) -> None:
+        """Whoever gives a byte now and then is never silent: where all places are taken, his is taken from him."""
+        for handle, since in list(self._open.items()):
+            if monotonic() - since > TIMEOUT_S:
+                with suppress(OSError):
+                    handle.shutdown(socket.SHUT_RDWR)
+
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """The handshake is made here, so that one who is slow at it holds up nobody else."""
+        handle = request.dup()  # TLS takes the socket itself away
+        self._open[handle] = monotonic()
         try:
             request.settimeout(TIMEOUT_S)
             if self.context is not None:
@@ -97,6 +110,8 @@ class _Server(ThreadingMixIn, WSGIServer):
             with suppress(OSError):
                 request.close()
         finally:
+            del self._open[handle]
+            handle.close()
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
