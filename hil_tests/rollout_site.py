@@ -19,7 +19,7 @@ from edge.identity.operator_keys import OperatorKey
 from emulators.broker import BrokerTls, Mosquitto
 from hil_tests.rollout_fleet import FAMILY, HARDWARE, NEW, OLD, FleetDevice, Site, credentials
 from ota.campaign.published import Published
-from ota.campaign.store import campaigns
+from ota.campaign.store import campaigns, courses
 from ota.campaign.store.database import open_database
 from ota.targets import decode_image_info
 from ota.testing.web_double import WebDouble
@@ -233,6 +233,16 @@ signing_key = "commands.pem"
             database.close()
         assert found is not None, "it was made before"
         return found
+
+    def is_quiet(self) -> bool:
+        """Nobody is on the way there or back."""
+        database = open_database(f"sqlite:///{self.folder / 'rollouts.db'}")
+        try:
+            with database.reading() as connection:
+                states = ("told", "reached", "retrying", "confirmed", "reverting")
+                return not courses.in_states(connection, "gateway-1.2", states, 1)
+        finally:
+            database.close()
 
     async def until(self, condition: Callable[[campaigns.Kept], bool], within_s: float) -> campaigns.Kept:
         """Wait until the campaign stands so."""

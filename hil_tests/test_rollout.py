@@ -44,10 +44,9 @@ async def test_a_release_that_one_model_cannot_run_is_halted_and_that_model_sent
         assert harmed
         assert {one["model"] for one in harmed} == {BAD}
         assert all("the uplink is away" in one["reason"] for one in harmed)
-        for _second in range(120):
-            if {one.runs() for one in site.devices if one.model == BAD} == {"1.1"}:
-                break
-            await asyncio.sleep(0.5)
+        async with asyncio.timeout(120):
+            while not await asyncio.to_thread(site.is_quiet):
+                await asyncio.sleep(0.5)
         assert {one.runs() for one in site.devices if one.model == BAD} == {"1.1"}
         for one in site.devices:
             plans = [plan for _id, plan in one.commands]
