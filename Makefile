@@ -45,7 +45,7 @@ demo: setup  ## the main job for a minute, with its ledger; needs no root
 apt-test:
 	@sh tools/setup/apt_test.sh
 
-test: apt-test $(STAMP)-test $(STAMP)-release  ## every test (installs Mosquitto, libnfc and a C compiler through apt when it may)
+test: apt-test $(STAMP)-test $(STAMP)-release  ## every test (installs what it drives through apt when it may: Mosquitto, libnfc, PostgreSQL, RAUC, a browser, a C compiler)
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: $(STAMP)-test $(STAMP)-release  ## lint, types, import contracts, names, lengths, spelling, pages drawn from code
