@@ -8,7 +8,8 @@ then becomes the agent (exec), so that signals and the exit code are the agent's
     on trial, none left       the confirmed one; the record says why, the agent does the rest
     confirmed                 the confirmed slot, however often it is started: flaky power never falls back
     its tree is damaged       unpacked again from its image
-    its image is damaged      the other slot, if that is whole and sealed
+    its image is damaged      the slot all the same, if it is confirmed and its tree is right to the byte
+    both are damaged          the other slot, if that can be started
     no record holds           the slot that was confirmed last, by the slots' own marks
 
 Nothing of this raises: what can be started is started, and what was wrong is said in one line.
@@ -24,7 +25,17 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from ota.errors import OtaError, StorageError
-from ota.installers.tree import entries, image_fault, image_of, manifest_of, tree_fault, tree_of, unpack
+from ota.installers.tree import (
+    entries,
+    image_fault,
+    image_of,
+    is_tree,
+    manifest_in,
+    manifest_of,
+    tree_fault,
+    tree_of,
+    unpack,
+)
 from ota.slots.lock import record_lock
 from ota.slots.record import BOOTS, SLOTS, Record, RecordStore, StaleRecordError, read_key
 from ota.slots.sealed import UnsealedError
@@ -90,7 +101,7 @@ class Launcher:
         for _look in range(_LOOKS):
             fault, start = f"it was not confirmed in {BOOTS} starts", None
             if record.boots_left > 0:
-                start, fault = self._start(record.trial)
+                start, fault = self._start(record.trial, needs_image=True)
             if start is None:
                 self._say(f"slot {record.trial} is given up: {fault}")
                 self._write(replace(record, fell_back=fault))
@@ -114,13 +125,20 @@ class Launcher:
         except OtaError as error:
             self._say(str(error))
 
-    def _start(self, slot: str) -> tuple[Start | None, str]:
-        """A slot that is whole, or what is wrong with it. A tree that is damaged is made again."""
+    def _start(self, slot: str, *, needs_image: bool = False) -> tuple[Start | None, str]:
+        """A slot that is whole, or what is wrong with it. A tree that is damaged is made again.
+
+        Without its image a slot is started if its tree is right; what is still to be confirmed must have both.
+        """
         try:
             trailer = read_trailer(self._storage, slot, self._key)
             fault = image_fault(self._storage, slot, trailer.sha256, trailer.length)
-            if fault:
+            if fault and (needs_image or not is_tree(self._storage, slot, trailer.tree_sha256)):
                 return None, fault
+            if fault:
+                self._say(f"{fault}: slot {slot} is started from its tree, which is whole")
+                manifest = manifest_in(self._storage, slot)
+                return Start(slot, manifest.version, manifest.entry), ""
             fault = tree_fault(self._storage, slot)
             if fault:
                 self._say(f"{fault}: unpacked again")

@@ -15,7 +15,7 @@ class Installer(Protocol):
         """What lies in a slot; None where nothing that may be started does."""
 
     def held(self, slot: str) -> Held | None:
-        """The image in a slot, as the base of a delta."""
+        """The image in a slot, as the base of a delta; None where it has rotted."""
 
     def room(self, slot: str, length: int) -> Room:
         """What an image of this length takes while it is written to a slot, and what the slot gives up for it."""
@@ -31,6 +31,9 @@ class Installer(Protocol):
 
     def fault(self, slot: str) -> str:
         """Read a slot back: what is wrong with it in a line; nothing where it is right."""
+
+    def start_fault(self, slot: str) -> str:
+        """Why a slot cannot be started; nothing where it can, though it may have a fault all the same."""
 
     def mark(self, slot: str, mark: Mark) -> None:
         """Say in the slot too that it is confirmed."""

@@ -114,6 +114,10 @@ class RaucSlots:
             return f"{name}: RAUC has written something else since"
         return next(filter(None, (_device_fault(each, group[each]) for each in group)), "")
 
+    def start_fault(self, slot: str) -> str:
+        """See `Installer`: the bootloader looks at nothing of ours."""
+        return self.fault(slot)
+
     def mark(self, slot: str, mark: Mark) -> None:
         """See `Installer`: here, and to the bootloader, which counts no further."""
         write_mark(self._storage, slot, mark, self._key)

@@ -7,9 +7,20 @@ The trailer is written last and erased first: whatever the power leaves of the r
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ota.errors import Cause, RefusedError, Rule, StorageError
-from ota.installers.tree import entries, image_fault, image_of, manifest_of, tree_fault, tree_of, unpack
+from ota.installers.tree import (
+    entries,
+    image_fault,
+    image_of,
+    is_tree,
+    manifest_of,
+    tree_fault,
+    tree_of,
+    unpack,
+    unpacked_sha256,
+)
 from ota.payload.choice import Held
 from ota.payload.space import Room
 from ota.slots.sealed import UnsealedError
@@ -23,6 +34,8 @@ class ReleaseDir:
     def __init__(self, storage: Storage, key: bytes) -> None:
         self._storage = storage
         self._key = key
+        self._has_image: dict[str, bool] = {}
+        """Slot -> whether its image is right; looked at once."""
 
     def trailer(self, slot: str) -> Trailer | None:
         """See `Installer`."""
@@ -36,6 +49,10 @@ class ReleaseDir:
         trailer = self.trailer(slot)
         if trailer is None:
             return None
+        if slot not in self._has_image:
+            self._has_image[slot] = not image_fault(self._storage, slot, trailer.sha256, trailer.length)
+        if not self._has_image[slot]:
+            return None
         image = image_of(slot)
         return Held(trailer.sha256, trailer.length, lambda offset, size: self._storage.read(image, offset, size))
 
@@ -45,6 +62,7 @@ class ReleaseDir:
 
     def erase(self, slot: str) -> None:
         """See `Installer`."""
+        self._has_image.pop(slot, None)
         self._make_slot(slot)
         erase_trailer(self._storage, slot)
 
@@ -61,7 +79,8 @@ class ReleaseDir:
 
     def seal(self, slot: str, trailer: Trailer) -> None:
         """See `Installer`."""
-        write_trailer(self._storage, slot, trailer, self._key)
+        tree = unpacked_sha256(self._storage, slot, trailer.sha256, trailer.length)
+        write_trailer(self._storage, slot, replace(trailer, tree_sha256=tree), self._key)
 
     def fault(self, slot: str) -> str:
         """See `Installer`."""
@@ -70,6 +89,12 @@ class ReleaseDir:
         except (UnsealedError, StorageError) as error:
             return f"slots/{slot}/trailer: {error}"
         return image_fault(self._storage, slot, trailer.sha256, trailer.length) or tree_fault(self._storage, slot)
+
+    def start_fault(self, slot: str) -> str:
+        """See `Installer`: its tree is enough, as it is for the launcher."""
+        fault, trailer = self.fault(slot), self.trailer(slot)
+        is_enough = fault and trailer is not None and is_tree(self._storage, slot, trailer.tree_sha256)
+        return "" if is_enough else fault
 
     def mark(self, slot: str, mark: Mark) -> None:
         """See `Installer`."""

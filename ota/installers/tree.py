@@ -82,19 +82,30 @@ def entries(storage: Storage, image: str) -> list[Entry]:
 def manifest_of(storage: Storage, image: str, listed: list[Entry]) -> Manifest:
     """Raises `RefusedError` (format) and `StorageError`."""
     first = listed[0]
-    if first.size > MAX_MANIFEST_BYTES:
-        raise _refused(image, f"{MANIFEST} is too long")
+    manifest = _manifest(storage, image, image, first.offset, first.size)
+    files = (each.name for each in listed if not each.is_folder)
+    if manifest.entry[0] != "python" and manifest.entry[0] not in files:
+        raise _refused(image, f"it is to start {manifest.entry[0]!r}, which it does not hold")
+    return manifest
+
+
+def manifest_in(storage: Storage, slot: str) -> Manifest:
+    """As it lies in a tree that was looked at before. Raises `RefusedError` (format) and `StorageError`."""
+    tree = tree_of(slot)
+    name = f"{tree}/{MANIFEST}"
+    return _manifest(storage, tree, name, 0, storage.size(name))
+
+
+def _manifest(storage: Storage, what: str, name: str, offset: int, size: int) -> Manifest:
+    if size > MAX_MANIFEST_BYTES:
+        raise _refused(what, f"{MANIFEST} is too long")
     try:
-        body = json.loads(storage.read(image, first.offset, first.size))
+        body = json.loads(storage.read(name, offset, size))
         manifest = Manifest(body["name"], body["version"], body["counter"], body["entry"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise _refused(image, f"{MANIFEST} lacks name, version, counter or entry") from error
+        raise _refused(what, f"{MANIFEST} lacks name, version, counter or entry") from error
     if not _is_entry(manifest.entry) or type(manifest.counter) is not int:
-        raise _refused(image, f"{MANIFEST} names nothing that can be started")
-    if manifest.entry[0] != "python" and not any(
-        each.name == manifest.entry[0] and not each.is_folder for each in listed
-    ):
-        raise _refused(image, f"it is to start {manifest.entry[0]!r}, which it does not hold")
+        raise _refused(what, f"{MANIFEST} names nothing that can be started")
     return manifest
 
 
@@ -160,6 +171,31 @@ def tree_fault(storage: Storage, slot: str) -> str:
     return ""
 
 
+def unpacked_sha256(storage: Storage, slot: str, sha256: str, length: int) -> str:
+    """Over the tree that a slot's image makes; nothing where it is not the image with this hash."""
+    image = image_of(slot)
+    try:
+        listed = entries(storage, image)
+        parts = {folder + "/": _Part(image, 0, 0) for entry in listed for folder in _folders_of(entry)}
+        parts.update({each.name: _Part(image, each.offset, each.size) for each in listed if not each.is_folder})
+        found = _sha256(storage, parts)
+    except (RefusedError, StorageError):
+        return ""
+    return "" if image_fault(storage, slot, sha256, length) else found  # after it was read, so that it holds for that
+
+
+def is_tree(storage: Storage, slot: str, tree_sha256: str) -> bool:
+    """Whether a slot's tree is, name for name and byte for byte, the one with this hash; its image is not asked."""
+    tree = tree_of(slot)
+    if not tree_sha256:
+        return False
+    try:
+        parts = {name: _Part(f"{tree}/{name}", 0, _size(storage, tree, name)) for name in _walk(storage, tree, "")}
+        return _sha256(storage, parts) == tree_sha256
+    except (RefusedError, StorageError):
+        return False
+
+
 def pieces(storage: Storage, name: str, offset: int, size: int) -> Iterator[bytes]:
     """Some bytes of a file. Raises `StorageError` where it has fewer."""
     end = offset + size
@@ -198,7 +234,32 @@ def _folders_of(entry: Entry) -> list[str]:
     return ["/".join(parts[:end]) for end in range(1, count)]
 
 
+class _Part(NamedTuple):
+    """Where the bytes of a file of a tree lie; a folder has none."""
+
+    file: str
+    offset: int
+    size: int
+
+
+def _sha256(storage: Storage, parts: dict[str, _Part]) -> str:
+    """Over each name, a folder's with a `/`, in order, and the hash of what is in it."""
+    whole = hashlib.sha256()
+    for name in sorted(parts):
+        hasher = hashlib.sha256()
+        for piece in pieces(storage, *parts[name]):
+            hasher.update(piece)
+        whole.update(name.encode(errors="surrogateescape") + b"\0" + hasher.digest())
+    return whole.hexdigest()
+
+
+def _size(storage: Storage, tree: str, name: str) -> int:
+    return 0 if name.endswith("/") else storage.size(f"{tree}/{name}")
+
+
 def _walk(storage: Storage, folder: str, below: str) -> Iterator[str]:
+    if below.count("/") > MAX_DEPTH:
+        raise _refused(folder, "it goes deeper than any image")
     for name in storage.list(folder):
         yield below + name
         if name.endswith("/"):

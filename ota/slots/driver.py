@@ -99,7 +99,7 @@ class Driver:
         """What holds now; made from the slots where both records are lost. Raises `NoSlotError`, `StorageError`."""
         record = self._store.read()
         if record is None:
-            made = rebuild(self._storage, self._key, lambda slot: not self._installer.fault(slot))
+            made = rebuild(self._storage, self._key, lambda slot: not self._installer.start_fault(slot))
             if made is None:
                 raise NoSlotError(f"{Rule.STORAGE.value}: neither a record nor a slot holds")
             record = self._store.write(made)
@@ -166,7 +166,7 @@ class Driver:
         return outcome
 
     def _start_another(self, record: Record) -> Outcome:
-        if record.to_start == record.confirmed and (fault := self._installer.fault(record.confirmed)):
+        if record.to_start == record.confirmed and (fault := self._installer.start_fault(record.confirmed)):
             # it cannot be started: the launcher has taken what was left, and that is what is known to be good now
             self._store.write(replace(record, confirmed=self._running, reason=fault))
             return Outcome(Did.STEP)

@@ -31,6 +31,9 @@ class Trailer:
     counter: int
     proof: dict[str, Any] = field(default_factory=dict)
     """Role -> version and hash of the metadata that it was verified by."""
+    tree_sha256: str = ""
+    """Over the tree that the image makes (`ota.installers.tree`): with it the slot runs though its image has rotted.
+    Empty in a trailer that an older release has written."""
     unknown: dict[str, Any] = field(default_factory=dict)
     """Fields of a newer release."""
 
@@ -63,7 +66,8 @@ def write_trailer(storage: Storage, slot: str, trailer: Trailer, key: bytes) -> 
 def read_trailer(storage: Storage, slot: str, key: bytes) -> Trailer:
     """Raises `UnsealedError`, `StorageError`."""
     known, unknown = _read(storage, f"slots/{slot}/{TRAILER}", _TRAILER_KIND, _TRAILER_FIELDS, key)
-    return Trailer(**known, unknown=unknown)
+    tree = unknown.pop("tree_sha256", "")
+    return Trailer(**known, tree_sha256=tree if isinstance(tree, str) else "", unknown=unknown)
 
 
 def write_mark(storage: Storage, slot: str, mark: Mark, key: bytes) -> None:

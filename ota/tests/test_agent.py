@@ -103,6 +103,21 @@ def test_a_delta_that_makes_another_image_is_replaced_by_the_whole_once(device: 
     assert device.blobs_asked().count(f"blobs/{wrong.sha256}") == 1
 
 
+def test_an_image_that_has_rotted_is_no_base_and_costs_no_delta(device: Device, images: dict[str, bytes]):
+    device.storage.write("slots/a/image.tar", 5_000, b"rot")
+    publish(device, images, "2")
+    while device.run() is not End.RESTING:
+        pass
+    assert device.runs() == "2"
+    assert read_seen(device.storage).way == "full"
+    assert len(set(device.blobs_asked())) == 1
+    publish(device, images, "3")
+    while device.run() is not End.RESTING:
+        pass
+    assert device.runs() == "3"
+    assert read_seen(device.storage).way == "delta", "the image that was written is whole again"
+
+
 @pytest.mark.parametrize("time", ["kept", "none"])
 def test_without_a_clock_it_is_taken_all_the_same_and_said(device: Device, images: dict[str, bytes], time: str):
     """It wakes in 1970: nothing has expired as far as it can tell, and it says that it cannot."""

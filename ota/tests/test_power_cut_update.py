@@ -37,6 +37,17 @@ def test_an_update_survives_every_cut_and_a_second_one(how: str, capsys: pytest.
     assert explorer.ends[ENDS[how]] > 20
 
 
+@pytest.mark.parametrize("how", BAD)
+def test_an_update_from_a_slot_whose_image_has_rotted_survives_every_cut(how: str, capsys: pytest.CaptureFixture[str]):
+    disk, world = a_device(**BAD[how])
+    disk.write("slots/a/image.tar", 700, b"rot")
+    explorer = Explorer(PLAN, depth=1, expected={ENDS[how]}, without_image="a")
+    explorer.explore(disk.settled(), world)
+    with capsys.disabled():
+        sys.stdout.write(f"\n    from a tree alone, to a release that is {how}: {explorer}\n")
+    assert explorer.leaves > 400
+
+
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("how", BAD)

@@ -367,7 +367,8 @@ def test_a_confirmed_slot_that_rots_is_replaced_by_what_runs_and_no_restart_is_a
         driver = driver_on(disk, world, "a")
         driver.offer(PLAN)
         step_to(driver, State[state])
-    disk.write(f"slots/{lost}/image.tar", 600, b"rot")
+    for name in ("image.tar", "tree/agent/f0.py"):
+        disk.write(f"slots/{lost}/{name}", 600, b"rot")
     assert launch(disk)[0].slot == left
     if state == "REPORTED":
         assert boot(disk, world)[1].did is Did.RESTING
