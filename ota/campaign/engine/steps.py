@@ -21,7 +21,10 @@ from ota.campaign.store.devices import Known
 from ota.targets import ImageInfo, Plan
 
 BATCH = 500
+CANCELLED_AT_ONCE = 5_000
+"""Nobody is told of it."""
 LOOK_AGAIN_S = 60
+_STOPPED: tuple[State, ...] = (*sorted(ON_ITS_WAY), "silent")
 _TO_SEND_BACK: tuple[State, ...] = ("confirmed", "good", "failed", "silent", "regressed")
 _WAITING: tuple[State, ...] = ("waiting",)
 NOT_KNOWN = "what it ran before is not known"
@@ -91,8 +94,8 @@ def look(connection: Connection, kept: Kept, now: int, listening_since: int) -> 
 def tell(connection: Connection, kept: Kept, now: int) -> int:
     """A plan for devices whose turn it is, or whose next try is due; those that have it already are done."""
     campaign = kept.campaign
-    wanted = courses.due(connection, campaign.name, now, BATCH, is_retry=True) or courses.in_states(
-        connection, campaign.name, _WAITING, BATCH, stages_below=kept.stage + 1, is_locked=True
+    wanted = courses.due(connection, campaign.name, now, BATCH, is_retry=True) or courses.next_in(
+        connection, campaign.name, _WAITING, BATCH, stages_below=kept.stage + 1
     )
     known = devices.get(connection, [one.device for one in wanted], is_locked=True)
     last = plans.latest(connection, known)
@@ -152,13 +155,11 @@ def send_back(connection: Connection, kept: Kept, now: int) -> int:
     Nor does whoever is silent, of any model: turning up again, it would go on.
     """
     campaign = kept.campaign
-    found = courses.in_states(connection, campaign.name, (*ON_ITS_WAY, "silent"), BATCH, is_locked=True)
+    found = courses.next_in(connection, campaign.name, _STOPPED, BATCH)
     if kept.guilty and not found:
-        found = courses.in_states(
-            connection, campaign.name, _TO_SEND_BACK, BATCH, models=kept.guilty, is_told=True, is_locked=True
-        )
+        found = courses.next_in(connection, campaign.name, _TO_SEND_BACK, BATCH, models=kept.guilty)
     if not found:
-        waiting = courses.in_states(connection, campaign.name, _WAITING, BATCH)
+        waiting = courses.next_in(connection, campaign.name, _WAITING, CANCELLED_AT_ONCE)
         if waiting:
             courses.save(connection, campaign, [courses_of.cancelled(one, 0, now) for one in waiting])
             return len(waiting)

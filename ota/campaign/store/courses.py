@@ -36,7 +36,13 @@ def save(
         connection.execute(update(course).where(key), rows)
 
 
-def in_states(
+def in_states(connection: Connection, name: str, states: Collection[State], limit: int) -> list[Course]:
+    """Some of a campaign, by stage and device."""
+    query = _with_heard().where(course.c.campaign == name, course.c.state.in_(states))
+    return _read(connection, query.order_by(course.c.stage, course.c.device).limit(limit))
+
+
+def next_in(
     connection: Connection,
     name: str,
     states: Collection[State],
@@ -44,19 +50,21 @@ def in_states(
     *,
     stages_below: int | None = None,
     models: Collection[str] | None = None,
-    is_told: bool = False,
-    is_locked: bool = False,
 ) -> list[Course]:
-    """Some of a campaign, by stage and device. is_told: those only that were ever told."""
-    query = _with_heard().where(course.c.campaign == name, course.c.state.in_(states))
-    if stages_below is not None:
-        query = query.where(course.c.stage < stages_below)
-    if models is not None:
-        query = query.where(course.c.model.in_(models))
-    if is_told:
-        query = query.where(course.c.plan > 0)
-    query = query.order_by(course.c.stage, course.c.device)
-    return _locked(connection, query, limit) if is_locked else _read(connection, query.limit(limit))
+    """Some that are in the first of these states in which any is, by stage and device, locked.
+
+    A query for each state: its index gives them in this order, and nothing beyond them is read.
+    """
+    for state in states:
+        query = _with_heard().where(course.c.campaign == name, course.c.state == state)
+        if stages_below is not None:
+            query = query.where(course.c.stage < stages_below)
+        if models is not None:
+            query = query.where(course.c.model.in_(models), course.c.plan > 0)
+        found = _locked(connection, query.order_by(course.c.stage, course.c.device), limit)
+        if found:
+            return found
+    return []
 
 
 def due(connection: Connection, name: str, now: int, limit: int, *, is_retry: bool) -> list[Course]:
@@ -68,7 +76,10 @@ def due(connection: Connection, name: str, now: int, limit: int, *, is_retry: bo
 
 def _locked(connection: Connection, query: Select[Any], limit: int) -> list[Course]:
     """Those of a query that still are when nobody else can change them any more: their devices are locked."""
-    ids = connection.execute(query.with_only_columns(course.c.device).limit(limit)).scalars().all()
+    found = _read(connection, query.limit(limit))
+    if connection.dialect.name == "sqlite" or not found:  # nobody else writes
+        return found
+    ids = [one.device for one in found]
     devices.lock(connection, ids)
     return _read(connection, query.where(course.c.device.in_(ids)))
 
