@@ -20,6 +20,8 @@ from ota.targets import Target
 FOLDER = "secondaries"
 _KEPT = 4
 _MAX_BYTES = 4_096
+_OF_A_BASE = frozenset({Rule.HASH, Rule.FORMAT, Rule.LENGTH})
+"""What is wrong with a delta where a secondary does not run what it said, or that has rotted or become shorter."""
 
 
 class McuSecondaries:
@@ -44,7 +46,7 @@ class McuSecondaries:
         try:
             name = self._installer(ecu).stage(data, target.path)
         except RefusedError as error:
-            if way.is_delta and error.rule is Rule.HASH:  # it does not run what it said, or that has rotted
+            if way.is_delta and error.rule in _OF_A_BASE:
                 self._payload.mark_wrong(way)
             raise
         self._keep(ecu, name, target.sha256)

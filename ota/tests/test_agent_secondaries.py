@@ -130,12 +130,12 @@ def test_a_lamp_that_runs_a_known_set_is_sent_a_delta(pair: Pair):
     assert any(request[:1] == b"f" and request[3:] == b"d" for request in pair.lamp.requests)
 
 
-def test_a_lamp_whose_running_set_has_rotted_is_sent_the_whole_one(pair: Pair):
+@pytest.mark.parametrize("rotten", [bytes(len(OLD_FILES["lamp.mpy"])), OLD_FILES["lamp.mpy"][:900], b""])
+def test_a_lamp_whose_running_set_has_rotted_is_sent_the_whole_one(pair: Pair, rotten: bytes):
     pair.publish(with_delta=True)
     with pair.lamp.serving(pair.socket):
         pair.plan("1", "1")
         pair.run()
-        rotten = bytes(len(OLD_FILES["lamp.mpy"]))
         (pair.lamp.folder / "lib_a" / "lamp.mpy").write_bytes(rotten)
         assert pair.lamp.runs()["lamp.mpy"] == rotten
         pair.lamp.requests.clear()
