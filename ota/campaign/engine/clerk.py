@@ -50,9 +50,9 @@ class Clerk:
         if deed.digest != campaigns.digest_of(campaign):
             raise CampaignError(f"signature: {campaign.name}: what {deed.who} has signed is another campaign")
         with self._database.transaction() as connection:
+            devices.lock_fleet(connection)
             if campaigns.get(connection, campaign.name) is not None:
                 raise CampaignError(f"name: {campaign.name}: there is a campaign of this name already")
-            devices.lock_fleet(connection)
             meant = self._check(connection, campaign)
             campaigns.add(connection, campaign, author=deed.who, at=deed.at)
             self._note(connection, deed, signed, devices=len(meant))

@@ -172,6 +172,7 @@ def remove(connection: Connection, ids: Collection[str]) -> list[str]:
 
     Raises `CampaignError` where one is on its way in a campaign: what it does next would be nobody's.
     """
+    lock_fleet(connection)
     there = sorted(get(connection, ids, is_locked=True))
     for start in range(0, len(there), _AT_ONCE):
         some = there[start : start + _AT_ONCE]
