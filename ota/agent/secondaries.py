@@ -62,6 +62,12 @@ class McuSecondaries:
         name = self._set_of(ecu, sha256)
         self._installer(ecu).arm(name)
 
+    def runs(self, ecu: str, sha256: str) -> bool:
+        """See `Secondaries`: by the set that the box names or, where that is lost here, by its being on trial."""
+        state = self._installer(ecu).state()
+        name = self._image_to_set(ecu).get(sha256)
+        return state.is_trial if name is None else state.set_hash == name
+
     def commit(self, ecu: str, sha256: str) -> None:
         """See `Secondaries`. A box that runs something else was not told, or has fallen back."""
         installer = self._installer(ecu)

@@ -68,7 +68,7 @@ class Barrier:
     def hold(self, record: Record) -> Step | None:
         """Before anything is confirmed: each must answer and be on trial still; None where all are."""
         for ecu, row in self._rows(record, "staged"):
-            if self._secondaries.running(ecu) not in ("", row.sha256):
+            if not self._secondaries.runs(ecu, row.sha256):
                 error = RefusedError(Rule.HEALTH, ecu, "it has fallen back to the set before")
                 return _over(record, ecu, error, Event.ILL)
         return None

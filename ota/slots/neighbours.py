@@ -74,6 +74,9 @@ class Secondaries(Protocol):
     def arm(self, ecu: str, sha256: str) -> None:
         """Start the staged set, on trial."""
 
+    def runs(self, ecu: str, sha256: str) -> bool:
+        """Whether an ECU that was told to start a set runs it, on trial or for good; else it has fallen back."""
+
     def commit(self, ecu: str, sha256: str) -> None:
         """Keep it for good."""
 

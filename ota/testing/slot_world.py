@@ -240,6 +240,10 @@ class SecondariesDouble:
         if self._world.mcu_running != sha256:
             self._world.mcu_on_trial = sha256
 
+    def runs(self, ecu: str, sha256: str) -> bool:
+        """See `Secondaries`."""
+        return sha256 in (self._world.mcu_on_trial, self._world.mcu_running)
+
     def commit(self, ecu: str, sha256: str) -> None:
         """See `Secondaries`."""
         assert sha256 in (self._world.mcu_on_trial, self._world.mcu_running), "committed what was never on trial"

@@ -14,7 +14,9 @@ import pytest
 from ota.agent.agent import End
 from ota.agent.audit import read_seen
 from ota.agent.line import TRIES, SocketLine, framed, read_frame
+from ota.agent.secondaries import McuSecondaries
 from ota.installers.mcu import McuInstaller, SecondaryLineError
+from ota.mcu.selector import ATTEMPTS
 from ota.payload.file_set import make_image, make_package
 from ota.reports import Report
 from ota.targets import Delta
@@ -157,6 +159,49 @@ def test_a_lamp_that_is_not_there_holds_up_the_switch_and_says_so(pair: Pair):
     with pair.lamp.serving(pair.socket):
         pair.run()
     assert pair.lamp.runs() == NEW_FILES
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["old set known here", "old set unknown"])
+def test_a_lamp_that_falls_back_in_a_trial_ends_the_trial(pair: Pair, *, is_known: bool):
+    """By what it says of itself: which release it ran before need not be known."""
+    pair.publish()
+    with pair.lamp.serving(pair.socket):
+        if is_known:
+            pair.plan("1", "1")
+            pair.run()
+        pair.plan("2", "2")
+        assert pair.device.run() is End.RESTART
+        sleep = pair.device.world.sleep
+
+        def fall_back(seconds: float) -> None:
+            for _start in range(ATTEMPTS):
+                pair.lamp.boot()
+            pair.device.world.sleep = sleep
+            sleep(seconds)
+
+        pair.device.world.sleep = fall_back
+        ends = pair.run()
+    assert ends[-1] is End.RESTING
+    assert pair.lamp.runs() == OLD_FILES
+    assert pair.device.runs() == "1"
+    assert "it has fallen back to the set before" in pair.device.reports()[-1].reason
+
+
+def test_a_lamp_whose_new_set_is_not_known_here_any_more_is_judged_by_its_trial(pair: Pair):
+    pair.publish()
+    pair.plan("2", "2")
+    with pair.lamp.serving(pair.socket):
+        assert pair.device.run() is End.RESTART
+    installers = {LAMP: McuInstaller(LAMP, KEY, pair.lamp.ask)}
+    secondaries = McuSecondaries(pair.device.storage, installers, pair.device.agent()._payload)
+    sha256 = hashlib.sha256(NEW).hexdigest()
+    assert not secondaries.runs(LAMP, sha256), "staged only"
+    secondaries.arm(LAMP, sha256)
+    pair.device.storage.remove(f"secondaries/{LAMP}.json")
+    assert secondaries.runs(LAMP, sha256)
+    for _start in range(ATTEMPTS):
+        pair.lamp.boot()
+    assert not secondaries.runs(LAMP, sha256)
 
 
 def test_a_lamp_that_goes_away_in_a_trial_ends_the_trial(pair: Pair):

@@ -126,10 +126,10 @@ def test_nothing_is_confirmed_with_one_that_has_fallen_back_in_its_trial(policy:
 
 def test_nothing_is_confirmed_before_each_has_answered():
     disk, world, driver = in_trial()
-    running, driver._secondaries.running = driver._secondaries.running, no_answer
+    runs, driver._secondaries.runs = driver._secondaries.runs, no_answer
     assert driver.run() == Outcome(Did.WAITING, "mast: no answer")
     assert record_on(disk).state == "TRIAL"
-    driver._secondaries.running = running
+    driver._secondaries.runs = runs
     assert driver.run().did is Did.RESTING
     assert [report.outcome for report in world.reports] == ["confirmed"]
 
