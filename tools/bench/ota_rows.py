@@ -28,9 +28,11 @@ ABOUT = """\
 The gateway pair is Django 5.1.1 and 5.1.2, unpacked and packed as images (26 MB); the modules are docutils 0.22 and
 0.22.1, compiled for MicroPython (116 files, 0.47 MB). Both are fetched by their hashes from the package index. The peer
 is `zstd -19 --patch-from` of the command line. Memory is what a process holds at most above the interpreter with its
-modules, but for the agent and the simulation, whose whole is stated.
+modules, but for the agent, the simulation and the engine, whose whole is stated.
 """
 ZSTD = "zstd --patch-from"
+_ROLLOUT = "tools.bench.rollout_child"
+_QUICK_STAGE, _STAGE = 1_000, 10_000
 _QUICK_DEVICES, _DEVICES = 100, 1_000
 _QUICK_FLEET, _FLEET = 2_000, 100_000
 RESTART = 11
@@ -116,9 +118,9 @@ class UpdateBench:
             (folder / "facts.json").write_text(json.dumps(facts))
         return folder
 
-    def child(self, what: str, folder: Path) -> dict[str, Any]:
+    def child(self, what: str, folder: Path, module: str = "tools.bench.ota_child") -> dict[str, Any]:
         """What a process of its own measures. Raises `SceneError`."""
-        command = [sys.executable, "-m", "tools.bench.ota_child", what, str(folder)]
+        command = [sys.executable, "-m", module, what, str(folder)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)  # noqa: S603  # what runs is named here
         if done.returncode != 0:
             raise SceneError(f"{what}: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
@@ -289,6 +291,74 @@ def simulation(bench: UpdateBench) -> dict[str, Any]:
     )  # fmt: skip
 
 
+def stage_planning(bench: UpdateBench) -> dict[str, Any]:
+    """A stage of 10 000 devices in SQLite: a plan and a command for each, every commit on the disk."""
+    devices = _QUICK_STAGE if bench.is_quick else _STAGE
+    seconds, begun = [], []
+    for _turn in range(bench.repeat):
+        with _rollout(bench, devices) as (folder, began):
+            begun.append(began["seconds"])
+            seconds.append(bench.child("plan", folder, _ROLLOUT)["seconds"])
+    return _row(
+        f"planning a stage of {devices:,} devices", "s", seconds, "its limit", 5.0, "below 5 s on SQLite",
+        is_met=statistics.median(seconds) < 5, beside={"new and approve, s": statistics.median(begun)},
+    )  # fmt: skip
+
+
+def director_signatures(bench: UpdateBench) -> dict[str, Any]:
+    """The online Director's answers, three signatures each; a device asks for three files."""
+    from ota.campaign.director import OnlineDirector
+    from ota.campaign.published import Published
+    from ota.campaign.store.plans import Made
+    from ota.targets import EcuPlan, Plan
+    from ota.testing.repository_double import RepositoryDouble
+
+    repository = RepositoryDouble(now=datetime.now(UTC))
+    repository.add_image("rsu/gateway/1.tar", b"x", counter=1)
+    folder = bench.folder / "published"
+    for name, data in repository.files.items():
+        (folder / "public" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "public" / name).write_bytes(data)
+    each, count = [], _QUICK_DEVICES if bench.is_quick else _DEVICES
+    for _turn in range(bench.repeat):
+        plans = {
+            name: Made(Plan(device=name, number=1, ecus={"main": EcuPlan(target="rsu/gateway/1.tar")}), 0, "")
+            for name in (f"rsu-{number}" for number in range(count))
+        }
+        director = OnlineDirector(repository.keys["director"][0], Published(folder), plans.get)
+        began = time.process_time()
+        for name in plans:
+            director.file(name, "timestamp.json", repository.now.timestamp())
+        each.append(3 * count / (time.process_time() - began))
+    return _row(
+        "signatures of the online Director on one core", "1/s", each, "its limit", 2_000.0, "at least 2,000 a second",
+        is_met=statistics.median(each) >= 2_000,
+    )  # fmt: skip
+
+
+def engine_memory(bench: UpdateBench) -> dict[str, Any]:
+    """The engine's process over a whole rollout, to a fleet and to one of ten times as many."""
+    few, many = (_QUICK_STAGE // 10, _QUICK_STAGE) if bench.is_quick else (_STAGE, _FLEET)
+    peaks, seconds = {}, 0.0
+    for devices in (few, many):
+        with _rollout(bench, devices) as (folder, _began):
+            said = bench.child("roll-out", folder, _ROLLOUT)
+            peaks[devices], seconds = said["kb"] / 1_000, said["seconds"]
+    return _row(
+        f"the engine over a rollout to {many:,} devices", "MB", [peaks[many]], f"to {few:,}", peaks[few],
+        "flat: at most 1.2x", is_met=peaks[many] <= 1.2 * peaks[few], beside={"the whole rollout, s": seconds},
+    )  # fmt: skip
+
+
+@contextmanager
+def _rollout(bench: UpdateBench, devices: int) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """A campaign that has just begun."""
+    with tempfile.TemporaryDirectory(dir=bench.folder) as scratch:
+        folder = Path(scratch)
+        (folder / "devices").write_text(str(devices))
+        yield folder, bench.child("begin", folder, _ROLLOUT)
+
+
 ROWS: dict[str, Callable[[UpdateBench], dict[str, Any]]] = {
     "delta-size": delta_size,
     "delta-apply": delta_apply,
@@ -298,6 +368,9 @@ ROWS: dict[str, Callable[[UpdateBench], dict[str, Any]]] = {
     "secondary-heap": secondary_heap,
     "director-plan": director_plan,
     "simulation": simulation,
+    "stage-planning": stage_planning,
+    "director-signatures": director_signatures,
+    "engine-memory": engine_memory,
 }
 
 
