@@ -121,4 +121,5 @@ def _judge(condition: Condition, sample: dict[str, Any]) -> str | None:
 
 def _bad(sample: dict[str, Any]) -> set[int]:
     bad = sample.get("bad")
-    return {each[0] for each in bad if isinstance(each, list) and each and isinstance(each[0], int)} if bad else set()
+    rows = bad if isinstance(bad, list) else []
+    return {each[0] for each in rows if isinstance(each, list) and each and isinstance(each[0], int)}

@@ -127,7 +127,7 @@ def test_the_least_that_a_file_may_say_has_careful_defaults() -> None:
         ('name = "a"\ntarget = "a/b\\n"\n' + STAGES, "$.target"),
         ('"a\\nb\\u001b[31m" = 1\n' + LEAST + STAGES, "a\\nb\\x1b[31m"),
         ("x = 1" + "0" * 5000, "not TOML"),
-        ("x = " + "[" * 30_000, "not TOML"),
+        ("x = " + "[" * 15_000, "not TOML"),
         ('x = "\\ud800"', "not TOML"),
         ("x = 2026-02-30", "not TOML"),
         (LEAST + LEAST, "not TOML"),

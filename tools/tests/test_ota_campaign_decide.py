@@ -214,7 +214,7 @@ def test_a_device_that_it_is_not_for_is_named(desk: RolloutDesk):
             "must be 1 to 64 of a-z 0-9 . _ -, a letter or digit first - at `$.name`",
         ),
         (CAMPAIGN.replace("percent = 100", "percent = 90"), "the last stage is at 90 percent: the last one has 100"),
-        ("#" * 70_000, "a campaign has at most 65536 bytes"),
+        ("#" * 70_000, "a campaign has at most 16384 bytes"),
     ],
 )
 def test_a_file_with_a_mistake_is_wrong_usage(desk: RolloutDesk, text: str, said: str):
@@ -224,7 +224,7 @@ def test_a_file_with_a_mistake_is_wrong_usage(desk: RolloutDesk, text: str, said
 
 def test_a_file_without_end_is_not_read_to_its_end(desk: RolloutDesk):
     said = desk.refused("campaign", "new", "/dev/zero", *desk.key("li"), code=2)
-    assert said == "/dev/zero: a campaign has at most 65536 bytes"
+    assert said == "/dev/zero: a campaign has at most 16384 bytes"
 
 
 def test_a_file_that_is_not_there_is_wrong_usage(desk: RolloutDesk):
