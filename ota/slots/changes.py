@@ -6,7 +6,7 @@ from typing import Any
 
 from ota.errors import RefusedError, Rule
 from ota.slots.ecus import Ecu, recorded, table_of
-from ota.slots.machine import Action, Event
+from ota.slots.machine import Action, Event, State
 from ota.slots.neighbours import Offer, Report
 from ota.slots.record import BOOTS, Record
 from ota.slots.trailer import Mark, Trailer
@@ -36,11 +36,26 @@ def after(action: Action, event: Event, record: Record, own: Ecu | None) -> Reco
             tried = [row.sha256 for row in table_of(record).values() if row.progress != "runs"]
             guilty = [own.sha256] if event is Event.FELL_BACK and own is not None else tried
             quarantine = record.quarantine | dict.fromkeys(guilty, record.plan_number)
-            return replace(_settled(record), quarantine=quarantine, outcome="rolled back")
+            outcome = "failed" if record.trial == record.confirmed else "rolled back"  # there was nothing to go back to
+            return replace(_settled(record), quarantine=quarantine, outcome=outcome)
         case Action.GIVE_UP:
             return replace(record, outcome="cancelled" if event is Event.CANCEL else "failed")
         case _:
             return record
+
+
+def without_confirmed(record: Record, state: State, running: str, fault: str) -> Record:
+    """The confirmed slot cannot be started: what the launcher has taken instead is what is known to be good now.
+
+    Where that is the release that was to be given up, nothing has gone back, and that is told.
+    """
+    lost = f"and slot {record.confirmed} cannot be started any more ({fault})"
+    kept = replace(record, confirmed=running)
+    if record.fell_back:
+        return replace(kept, fell_back=f"{record.fell_back}, {lost}")
+    if state in (State.ROLLING_BACK, State.ROLLED_BACK):
+        return replace(kept, outcome="failed", reason=f"{record.reason}, {lost}")
+    return replace(kept, reason=fault)
 
 
 def with_row(record: Record, ecu: str, **changes: Any) -> Record:

@@ -15,7 +15,17 @@ from typing import NamedTuple
 from ota.errors import Cause, OtaError, RefusedError, Rule, StorageError
 from ota.installers.installer import Installer
 from ota.slots.barrier import Barrier, Step
-from ota.slots.changes import after, check_number, is_same_work, mark_of, other, own_row, report_of, trailer_of
+from ota.slots.changes import (
+    after,
+    check_number,
+    is_same_work,
+    mark_of,
+    other,
+    own_row,
+    report_of,
+    trailer_of,
+    without_confirmed,
+)
 from ota.slots.ecus import Ecu, recorded, rows_of, table_of
 from ota.slots.machine import MAY_BE_OVERTAKEN, RESTING, VOLATILE, Action, Event, State, follow, state_of
 from ota.slots.neighbours import LATER, Health, Offer, Payload, Reports, Secondaries, Wellbeing
@@ -167,8 +177,7 @@ class Driver:
 
     def _start_another(self, record: Record) -> Outcome:
         if record.to_start == record.confirmed and (fault := self._installer.start_fault(record.confirmed)):
-            # it cannot be started: the launcher has taken what was left, and that is what is known to be good now
-            self._store.write(replace(record, confirmed=self._running, reason=fault))
+            self._store.write(without_confirmed(record, self.state(record), self._running, fault))
             return Outcome(Did.STEP)
         if record.to_start == record.trial:  # the launcher must count: what cannot be written now, is not then
             self._store.write(record)
@@ -361,7 +370,7 @@ class Driver:
 
     def _report(self, record: Record, event: Event) -> Outcome:
         try:
-            log_tail = self._health.log_tail() if record.outcome == "rolled back" else b""
+            log_tail = self._health.log_tail() if self.state(record) is State.ROLLED_BACK else b""
             self._reports.put(report_of(record, log_tail))
             self._payload.tidy()
         except OtaError as error:  # it is tried again for ever, and decides nothing

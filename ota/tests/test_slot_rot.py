@@ -11,7 +11,7 @@ from ota.slots.driver import Did
 from ota.slots.record import BOOTS, NAMES
 from ota.slots.trailer import read_trailer, write_trailer
 from ota.testing.disk_double import DiskDouble
-from ota.testing.slot_world import KEY, driver_on, launch, set_up_with
+from ota.testing.slot_world import KEY, MCU_TARGETS, driver_on, launch, set_up_with
 from ota.tests.power_cuts import NEW, OLD, a_device
 from ota.tests.slot_boots import PLAN, boot, drive, record_on, updated
 
@@ -134,6 +134,54 @@ def test_a_rollback_to_a_slot_without_its_image_is_one():
     rot(disk, "a")
     drive(disk, world)
     assert (record_on(disk).confirmed, record_on(disk).outcome) == ("a", "rolled back")
+
+
+def lose(disk: DiskDouble, slot: str) -> None:
+    rot(disk, slot)
+    disk.write(f"slots/{slot}/tree/agent/f0.py", 9, b"rot")
+
+
+LOST = "and slot a cannot be started any more (slots/a/image.tar is not the image that its trailer names)"
+
+
+def test_an_ill_release_that_cannot_go_back_is_not_told_as_rolled_back():
+    disk, world = a_device(ill=frozenset({NEW.sha256}))
+    assert boot(disk, world)[1].did is Did.RESTART
+    lose(disk, "a")
+    drive(disk, world)
+    record = record_on(disk)
+    assert (record.confirmed, record.trial, record.state) == ("b", "", "IDLE")
+    (report,) = world.reports
+    assert (report.outcome, report.rule) == ("failed", "health")
+    assert report.reason == f"no broker in 600 s, {LOST}"
+    assert report.log_tail, "it says why it was ill"
+    assert record.quarantine == {NEW.sha256: 5, MCU_TARGETS[2].sha256: 5}
+    assert world.mcu_running == MCU_TARGETS[1].sha256
+
+
+def test_a_trial_without_starts_left_that_cannot_go_back_is_not_told_as_rolled_back():
+    disk, world = a_device()
+    assert boot(disk, world)[1].did is Did.RESTART
+    for _start in range(BOOTS):
+        assert launch(disk)[0].slot == "b"
+    lose(disk, "a")
+    drive(disk, world)
+    assert (record_on(disk).confirmed, record_on(disk).fell_back) == ("b", "")
+    (report,) = world.reports
+    assert (report.outcome, report.rule) == ("failed", "health")
+    assert report.reason == f"it was not confirmed in 3 starts, {LOST}"
+
+
+def test_a_slot_that_is_lost_after_it_was_gone_back_to_is_told_too():
+    disk, world = a_device(ill=frozenset({NEW.sha256}), is_report_queue_broken=True)
+    for _boot in range(3):
+        boot(disk, world)
+    assert (record_on(disk).state, record_on(disk).confirmed) == ("ROLLED_BACK", "a")
+    lose(disk, "a")
+    world.is_report_queue_broken = False
+    drive(disk, world)
+    assert [report.outcome for report in world.reports] == ["failed"]
+    assert record_on(disk).confirmed == "b"
 
 
 def test_an_update_from_a_slot_without_its_image_goes_its_way():
