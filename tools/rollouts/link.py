@@ -5,6 +5,10 @@ beyond that stands in the `reported` that the broker keeps of each node, and is 
 same bytes whenever it is sent, so a node that has it already answers and does nothing.
 
 What a device was told stands in the database before it is told: a broker that is away delays, and changes nothing.
+
+While more comes than the database takes, it is stored on the event loop, so that nothing is read from the socket and
+the broker holds the surplus. Where that did not help, since the database was away, all that the broker keeps is asked
+for once more.
 """
 
 import asyncio
@@ -29,7 +33,7 @@ from protocols.wayside.envelope import Command, build_envelope
 from protocols.wayside.topics import down_topic
 from tools.control import Broker, UnreachableError
 from tools.rollouts.messages import FILTERS, heard_of
-from tools.sink.link import Inbox
+from tools.sink.link import MAX_BATCH, Inbox
 
 OPERATION = "update.look"
 LIFE_S = 86_400
@@ -37,6 +41,9 @@ LIFE_S = 86_400
 AT_ONCE = 100
 """Commands that wait for the broker's acknowledgement at the same time."""
 PAUSE_S = 1.0
+GIVE_BACK_S = 5.0
+"""After that somebody takes them when our claim is over."""
+MAX_SAID = 1000
 RECONNECT_CAP_S = 30.0
 SESSION_EXPIRY_S = 7 * 86_400
 KEEPALIVE_S = 20
@@ -78,6 +85,7 @@ class Link:
         self._inbox = Inbox()
         self._turn = asyncio.Lock()
         self._said: set[str] = set()
+        self._troubles: set[str] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. Raises `UnreachableError` where the broker does not let us hear the nodes."""
@@ -103,23 +111,28 @@ class Link:
             worker.cancel()
 
     async def _serve(self, client: aiomqtt.Client, stop: asyncio.Event) -> None:
+        """Hearing begins before anything is asked for: what the broker keeps of a great fleet comes all at once."""
+        ended: list[BaseException] = []
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                own = [tasks.create_task(work) for work in (self._watch(client), self._hear())]
+                await self._subscribe(client)
+                self._engine.hear_since(int(self._clock()))
+                own.append(tasks.create_task(self._tell(client)))
+                await stop.wait()
+                for task in own:
+                    task.cancel()
+        except* (aiomqtt.MqttError, UnreachableError) as errors:
+            ended += errors.exceptions
+        if ended:
+            raise next((error for error in ended if isinstance(error, UnreachableError)), ended[0])
+
+    async def _subscribe(self, client: aiomqtt.Client) -> None:
         for topic in FILTERS:
             for code in await client.subscribe(topic, qos=1):
                 if (code if isinstance(code, int) else code.value) >= _REFUSED:
                     text = _("{broker} does not let us hear {topic}")
                     raise UnreachableError(text.format(broker=self._broker.url, topic=topic))
-        self._engine.hear_since(int(self._clock()))
-        lost: aiomqtt.MqttError | None = None
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                own = [tasks.create_task(work) for work in (self._watch(client), self._hear(), self._tell(client))]
-                await stop.wait()
-                for task in own:
-                    task.cancel()
-        except* aiomqtt.MqttError as errors:
-            lost = next(error for error in errors.exceptions if isinstance(error, aiomqtt.MqttError))
-        if lost is not None:
-            raise lost
 
     async def _watch(self, client: aiomqtt.Client) -> None:
         """Ends with the connection; the messages themselves come through our own inbox."""
@@ -127,18 +140,24 @@ class Link:
             pass
 
     async def _hear(self) -> None:
+        inbox = self._inbox
         while True:
-            batch = await self._inbox.take_batch()
+            batch = await inbox.take_batch()
             now = int(self._clock())
             heard = [one for one in (self._read(message, now) for message in batch) if one is not None]
-            for refused in await self._do(self._engine.take, heard):
-                self._say_once(f"{refused.device}: {refused.reason}")
+            for start in range(0, len(heard), MAX_BATCH):
+                some = heard[start : start + MAX_BATCH]
+                for refused in await self._do(self._engine.take, some, is_on_loop=len(batch) >= MAX_BATCH):
+                    self._say_once(refused.device, f"{refused.device}: {refused.reason}")
+            if inbox.dropped:
+                raise aiomqtt.MqttError(_("more came than could be held, and is asked for again"))
 
     def _read(self, message: aiomqtt.Message, now: int) -> Heard | None:
+        topic = str(message.topic)
         try:
-            return heard_of(str(message.topic), bytes(message.payload), now, is_retained=bool(message.retain))
+            return heard_of(topic, bytes(message.payload), now, is_retained=bool(message.retain))
         except RemoteProtocolError as error:
-            self._say_once(f"{message.topic}: {error}")
+            self._say_once("/".join(topic.split("/")[:5]), f"{topic}: {error}")
             return None
 
     async def _work(self) -> None:
@@ -154,9 +173,11 @@ class Link:
                 continue
             try:
                 await asyncio.gather(*(self._send(client, one) for one in commands))
-            except aiomqtt.MqttError:
+            except (aiomqtt.MqttError, asyncio.CancelledError):  # cancelled: the connection was lost meanwhile
                 # Some may have arrived: sent again they are the same commands, which a node knows by their ids.
-                await self._do(self._engine.give_back, [one.id for one in commands])
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(GIVE_BACK_S):
+                        await self._do(self._engine.give_back, [one.id for one in commands])
                 raise
             await self._do(self._engine.sent, [one.id for one in commands], int(self._clock()))
 
@@ -175,24 +196,34 @@ class Link:
         properties.MessageExpiryInterval = LIFE_S
         await client.publish(down_topic(told.device, "command"), payload, qos=1, properties=properties)
 
-    async def _do(self, work: Callable[..., T], *arguments: Any) -> T:
+    async def _do(self, work: Callable[..., T], *arguments: Any, is_on_loop: bool = False) -> T:
         """On a thread, one after the other. A database that is away is waited for: nothing is lost meanwhile."""
-        failures = 0
+        failures, troubles = 0, set[str]()
         while True:
             try:
                 async with self._turn:
-                    return await asyncio.to_thread(work, *arguments)
+                    done = work(*arguments) if is_on_loop else await asyncio.to_thread(work, *arguments)
             except OtaError as error:
-                if not failures:
-                    self._say(str(error))
                 failures += 1
+                trouble = str(error)
+                if trouble not in self._troubles:
+                    self._say(_("{trouble}; trying again").format(trouble=trouble))
+                troubles.add(trouble)
+                self._troubles.add(trouble)
                 await asyncio.sleep(min(RECONNECT_CAP_S, 0.5 * 2 ** min(failures, 8)))
+            else:
+                for over in self._troubles.intersection(troubles):
+                    self._troubles.discard(over)
+                    self._say(_("over: {trouble}").format(trouble=over))
+                return done
 
-    def _say_once(self, line: str) -> None:
-        """What anybody on the broker could repeat without end is said once, and not of everybody."""
-        if line not in self._said and len(self._said) < 1000:
-            self._said.add(line)
+    def _say_once(self, of: str, line: str) -> None:
+        """What anybody on the broker could repeat without end is said once of each, and not of everybody."""
+        if of not in self._said and len(self._said) < MAX_SAID:
+            self._said.add(of)
             self._say(line)
+            if len(self._said) == MAX_SAID:
+                self._say(_("more of these are not told"))
 
     def _client(self) -> aiomqtt.Client:
         self._inbox = inbox = Inbox()
