@@ -282,8 +282,7 @@ async def test_more_than_the_database_takes_waits_at_the_broker(broker: Mosquitt
     engine.slow_s = 0.02
     async with node(broker, "bus-1") as (client, _told):
         for number in range(900):
-            await client.publish(f"wayside/1/up/x-{number}/reported", report(plan=number), retain=True)
-        await publish(client, "state", birth(), retain=True)
+            await publish(client, "reported", report(plan=number), name=f"x-{number}", retain=True)
         async with linked(broker, engine, said):
             await until(lambda: len({one.device for one in engine.heard}) == 900, within_s=40)
     assert not [line for line in said if "more came" in line]
@@ -296,7 +295,7 @@ async def test_what_could_not_be_held_is_asked_for_again(broker: Mosquitto, monk
     engine.away = "database: away"
     async with node(broker, "bus-1") as (client, _told):
         for number in range(60):
-            await client.publish(f"wayside/1/up/x-{number}/reported", report(plan=number), retain=True)
+            await publish(client, "reported", report(plan=number), name=f"x-{number}", retain=True)
         async with linked(broker, engine, said):
             await asyncio.sleep(0.5)
             for number in range(180):
