@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("protocols", "drivers", "edge", "ota")
 
 CLEAN = (
+    "edge.buoy.board",
     "edge.store.journal",
     "edge.store.recovery",
     "edge.store.segment",
