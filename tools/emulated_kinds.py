@@ -13,6 +13,8 @@ from drivers.modbus.map_file import load_map
 from drivers.ports.open_port import check_port_url, open_port
 from drivers.ports.port import LineSettings
 from drivers.text import _
+from emulators.buoy_board import BuoyBoard, LightFile
+from emulators.buoy_world import BuoySettings, BuoyWorld
 from emulators.gnss import GnssReceiver, GnssSettings
 from emulators.kit.device import EmulatedDevice
 from emulators.kit.faults import FaultPlan, FaultyDevice
@@ -174,6 +176,22 @@ def gnss_host(stage: Stage) -> Host:
     return _on_line(receiver, stage, stage.endpoint.line or LineSettings())
 
 
+def buoy_host(stage: Stage) -> Host:
+    """The wires of a buoy's board, and the world around them."""
+    settings = msgspec.convert(stage.world, BuoySettings)
+    world = BuoyWorld(
+        settings,
+        seed=stage.seed,
+        now_utc_ms=time.time_ns() // 1_000_000,
+        on_truth=(lambda _record: None) if stage.truth is None else stage.truth.write,
+    )
+    light = None if settings.light_file is None else LightFile(stage.folder / settings.light_file).write
+    board = BuoyBoard(world, light)
+    if stage.endpoint.host is not None:
+        return _tcp(stage, board.plug_in, max_connections=1)
+    return PtyHost([board], link=stage.endpoint.link, tap=stage.tap)
+
+
 def pn532_host(stage: Stage) -> Host:
     """A PN532 card reader with cards that come and go."""
     cards, visits = read_world(stage.world)
@@ -258,6 +276,7 @@ KINDS = {
     "modbus": Kind(modbus_host, _("Modbus units: RTU on pty:, TCP or RTU over TCP on tcp:")),
     "gnss": Kind(gnss_host, _("a GNSS receiver that says NMEA 0183")),
     "pn532": Kind(pn532_host, _("a PN532 card reader with cards that come and go")),
+    "buoy": Kind(buoy_host, _("the board and the world of a buoy: sun, battery, lamp, sea, ships")),
     "proxy": Kind(proxy_host, _("a TCP proxy that is late, slow, cut off or silent; its world names the target")),
 }
 """Written out by hand."""

@@ -45,9 +45,12 @@ class Sensed:
     def __init__(self) -> None:
         self.battery_mv: int | None = None
         self.charge_ma: int | None = None
+        """Into the battery, the mean since the last look; so is"""
         self.discharge_ma: int | None = None
+        """out of it, lamp and all."""
         self.solar_mv: int | None = None
         self.solar_ma: int | None = None
+        """At this moment."""
         self.lux: int | None = None
         self.temp_tenth_c: int | None = None
         self.humidity_pct: int | None = None

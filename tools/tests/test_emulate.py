@@ -149,7 +149,13 @@ def test_a_proxy_follows_its_steps(tmp_path: Path) -> None:
 
 def test_the_list_names_every_kind() -> None:
     result = CliRunner().invoke(app, ["emulate", "--list", "--json"])
-    assert [json.loads(line)["kind"] for line in result.stdout.splitlines()] == ["modbus", "gnss", "pn532", "proxy"]
+    assert [json.loads(line)["kind"] for line in result.stdout.splitlines()] == [
+        "modbus",
+        "gnss",
+        "pn532",
+        "buoy",
+        "proxy",
+    ]
 
 
 @pytest.mark.parametrize(
